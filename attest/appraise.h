@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+#ifndef ATTEST_APPRAISE_H
+#define ATTEST_APPRAISE_H
+
+#include "attest/evidence.h"
+#include "attest/verdict.h"
+
+/* TPMS_CLOCK_INFO of a verified quote; forward only. */
+struct tpm_clock {
+	uint64_t clock; /* ms */
+	uint32_t reset_count, restart_count;
+	bool safe;
+};
+
+struct chain_cache;
+
+/* Everything an appraisal reads: pure, bytes and a time in, verdict out. */
+struct appraisal {
+	const struct policy *policy;
+	const struct evidence *evidence;
+	const struct endorsements *endorsements;
+	/* What the round asked for; compared in full, in constant time. */
+	uint8_t report_data[REPORT_DATA_LEN];
+	uint8_t qualifying[QUALIFYING_LEN];
+	int64_t now; /* judged time, seconds since the epoch */
+	bool allow_simulated;
+	const struct tpm_clock *last_clock; /* or NULL */
+	struct chain_cache *cache;	    /* or NULL: verify every chain */
+};
+
+/* What is known after an appraisal that passed its signatures. */
+struct appraisal_facts {
+	struct tpm_clock clock;
+	uint8_t ak_name[TPM_NAME_MAX];
+	size_t ak_name_len;
+	int64_t newest_time; /* latest thisUpdate/issueDate in verified
+				collateral, 0 when there is none */
+};
+
+/*
+ * Fills *v (finished). Never fails by itself: whatever cannot be decided is a
+ * denial that says why. facts may be NULL.
+ */
+void appraise(const struct appraisal *a, struct verdict *v,
+    struct appraisal_facts *facts);
+
+/* The parts, each in its own file; each decides every check of its group
+ * that it reaches, and returns true when it went through to its end. */
+bool snp_appraise(const struct appraisal *a, struct verdict *v,
+    struct appraisal_facts *facts);
+bool tdx_appraise(const struct appraisal *a, struct verdict *v,
+    struct appraisal_facts *facts);
+bool tpm_appraise(const struct appraisal *a, struct verdict *v,
+    struct appraisal_facts *facts);
+bool log_appraise(const struct appraisal *a, struct verdict *v,
+    struct appraisal_facts *facts);
+bool ccel_appraise(const struct appraisal *a, struct verdict *v,
+    struct appraisal_facts *facts);
+
+#endif

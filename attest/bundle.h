@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+#ifndef ATTEST_BUNDLE_H
+#define ATTEST_BUNDLE_H
+
+#include "attest/round.h"
+
+/*
+ * The evidence bundle: JSON that carries one round's evidence, the leaves of
+ * one admission with its inclusion proof, the policy digest and the
+ * endorsements, so that it can be appraised on any machine. Format:
+ * attest/PROTOCOL.md. bytes are base64, digests hex, 64-bit numbers strings.
+ */
+#define BUNDLE_BYTES_MAX (16 * 1024 * 1024)
+
+struct bundle {
+	struct evidence evidence;
+	struct endorsements *endorsements;
+	uint8_t root[SHA256_LEN], tee_root[SHA256_LEN];
+	struct blob leaf;    /* the admission's */
+	size_t index, n_leaves;
+	struct blob path;    /* inclusion proof */
+	uint8_t policy_digest[SHA256_LEN];
+	int64_t time;
+};
+
+int bundle_encode(const struct admission *a, const struct policy *policy,
+    const struct endorsements *e, char **ret_json) _must_check_;
+int bundle_parse(struct span json, const char *name, struct bundle **ret,
+    struct why *reterr_why) _must_check_;
+void bundle_freep(struct bundle **b);
+
+/*
+ * Appraises a bundle against a policy at a time: proof, root, REPORT_DATA and
+ * qualifyingData are recomputed from the leaf. leaf_expected (may be empty)
+ * is the leaf that the verifier's nonce yields.
+ */
+int bundle_appraise(const struct bundle *b, const struct policy *policy,
+    const struct endorsements *extra, struct span leaf_expected, int64_t now,
+    bool allow_simulated, struct verdict *v, struct why *reterr_why)
+    _must_check_;
+
+#endif

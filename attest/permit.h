@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+#ifndef ATTEST_PERMIT_H
+#define ATTEST_PERMIT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+/*
+ * What an admission yields, and the only thing that the token accepts for
+ * touching a private or secret key. It is bound to its issuer (one for each
+ * token in use), to the issuer's epoch (bumped by every denial, so that all
+ * earlier permits are over at once), to the fork generation and to a deadline
+ * on CLOCK_BOOTTIME, which counts suspended time.
+ */
+struct permit_issuer {
+	_Atomic uint64_t epoch;
+};
+
+struct permit {
+	const struct permit_issuer *issuer; /* NULL: never issued */
+	uint64_t epoch;
+	uint64_t fork_count;
+	uint64_t deadline_ns; /* CLOCK_BOOTTIME */
+	bool single_use;      /* bound to one operation... */
+	bool used;	      /* ...which has happened */
+};
+
+/* CLOCK_BOOTTIME in nanoseconds. */
+uint64_t boottime_ns(void);
+
+/* A permit of the issuer's current epoch, valid for max_age_s from
+ * since_ns (when the round's evidence was asked for). */
+void permit_issue(struct permit_issuer *issuer, uint64_t since_ns,
+    uint32_t max_age_s, bool single_use, struct permit *ret);
+/* Ends every permit of this issuer. */
+void permit_revoke_all(struct permit_issuer *issuer);
+/* 0, or CVM_E_PERMIT: NULL, another issuer's, over, used, or forked away. */
+int permit_check(const struct permit *p, const struct permit_issuer *issuer)
+    _must_check_;
+
+#endif

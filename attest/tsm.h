@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+#ifndef ATTEST_TSM_H
+#define ATTEST_TSM_H
+
+#include "attest/evidence.h"
+#include "conf/config.h"
+
+/*
+ * One report through configfs-tsm (Linux Documentation/ABI/testing/
+ * configfs-tsm). A private, randomly named directory; generation is read
+ * again afterwards; EBUSY, EAGAIN and a moved generation are retried with
+ * back-off within timeout_ms; an empty outblob, an unexpected provider and a
+ * full time-out are errors by name (CVM_E_UNREACHABLE). The directory is
+ * removed on every path.
+ */
+#define TSM_PROVIDER_MAX 32
+
+struct tsm_report {
+	char provider[TSM_PROVIDER_MAX]; /* "sev_guest" */
+	struct blob outblob, auxblob;
+	bool simulated; /* the directory is not configfs owned by root */
+};
+
+int tsm_get_report(const char *dir, const char *provider,
+    const uint8_t report_data[static REPORT_DATA_LEN], uint32_t timeout_ms,
+    struct tsm_report *ret, struct why *reterr_why) _must_check_;
+void tsm_report_clear(struct tsm_report *r);
+
+/* Reads a log whole (at most EVIDENCE_LOG_MAX), O_NOFOLLOW, and says whether
+ * it came from securityfs or sysfs owned by root. */
+int kernel_log_read(const char *path, struct blob *ret, bool *ret_simulated,
+    struct why *reterr_why) _must_check_;
+
+#endif
