@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <openssl/crypto.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/blob.h"
+
+int
+blob_set(struct blob *b, struct span s)
+{
+	uint8_t *copy = malloc(s.len > 0 ? s.len : 1);
+
+	if (copy == NULL)
+		return CVM_E_NOMEM;
+	if (s.len > 0)
+		memcpy(copy, s.data, s.len);
+	free(b->data);
+	*b = (struct blob){ copy, s.len };
+	return CVM_OK;
+}
+
+int
+blob_append(struct blob *b, struct span s)
+{
+	uint8_t *grown;
+
+	if (s.len == 0)
+		return CVM_OK;
+	if (s.len > SIZE_MAX - b->len)
+		return CVM_E_NOMEM;
+	/* s may lie inside b: copy before the old memory goes. */
+	grown = malloc(b->len + s.len);
+	if (grown == NULL)
+		return CVM_E_NOMEM;
+	if (b->len > 0)
+		memcpy(grown, b->data, b->len);
+	memcpy(grown + b->len, s.data, s.len);
+	free(b->data);
+	*b = (struct blob){ grown, b->len + s.len };
+	return CVM_OK;
+}
+
+void
+blob_clear(struct blob *b)
+{
+	if (b == NULL)
+		return;
+	free(b->data);
+	*b = (struct blob){ NULL, 0 };
+}
+
+int
+span_equal(struct span a, struct span b)
+{
+	return a.len == b.len &&
+	    (a.len == 0 || CRYPTO_memcmp(a.data, b.data, a.len) == 0);
+}
+
+int
+span_is_filled(struct span s, uint8_t v)
+{
+	uint8_t diff = 0;
+
+	for (size_t i = 0; i < s.len; i++)
+		diff |= (uint8_t)(s.data[i] ^ v);
+	return s.len > 0 && diff == 0;
+}
+
+char *
+hex_encode(struct span s, char *out, size_t outlen)
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t at = 0;
+
+	if (outlen == 0)
+		return out;
+	for (size_t i = 0; i < s.len && at + 2 < outlen; i++) {
+		out[at++] = digits[s.data[i] >> 4];
+		out[at++] = digits[s.data[i] & 0x0f];
+	}
+	out[at] = '\0';
+	return out;
+}
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+int
+hex_decode(const char *hex, uint8_t *out, size_t len)
+{
+	size_t i;
+
+	/* The first pass decides, so that a refusal leaves out alone. */
+	for (i = 0; i / 2 < len; i++)
+		if (hex_digit(hex[i]) < 0)
+			return CVM_E_PARSE;
+	if (hex[i] != '\0')
+		return CVM_E_PARSE;
+	for (i = 0; i < len; i++)
+		out[i] = (uint8_t)(hex_digit(hex[2 * i]) << 4 |
+		    hex_digit(hex[2 * i + 1]));
+	return CVM_OK;
+}
+
+int
+hex_decode_blob(const char *hex, size_t max, struct blob *ret)
+{
+	_cleanup_(freep) uint8_t *bytes = NULL;
+	size_t digits = strlen(hex);
+	int err;
+
+	if (digits % 2 != 0 || digits / 2 > max)
+		return CVM_E_PARSE;
+	bytes = malloc(digits > 0 ? digits / 2 : 1);
+	if (bytes == NULL)
+		return CVM_E_NOMEM;
+	err = hex_decode(hex, bytes, digits / 2);
+	if (err != CVM_OK)
+		return err;
+	*ret = (struct blob){ TAKE_PTR(bytes), digits / 2 };
+	return CVM_OK;
+}
+
+static const char base64_digits[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+int
+base64_encode(struct span s, char **ret_text)
+{
+	char *text;
+	size_t at = 0;
+
+	if (s.len > SIZE_MAX / 2)
+		return CVM_E_NOMEM;
+	text = malloc((s.len + 2) / 3 * 4 + 1);
+	if (text == NULL)
+		return CVM_E_NOMEM;
+	for (size_t i = 0; i < s.len; i += 3) {
+		size_t n = s.len - i < 3 ? s.len - i : 3;
+		uint32_t v = (uint32_t)s.data[i] << 16;
+
+		if (n > 1)
+			v |= (uint32_t)s.data[i + 1] << 8;
+		if (n > 2)
+			v |= s.data[i + 2];
+		text[at++] = base64_digits[v >> 18];
+		text[at++] = base64_digits[v >> 12 & 63];
+		text[at++] = n > 1 ? base64_digits[v >> 6 & 63] : '=';
+		text[at++] = n > 2 ? base64_digits[v & 63] : '=';
+	}
+	text[at] = '\0';
+	*ret_text = text;
+	return CVM_OK;
+}
+
+/*
+ * One group of four characters to 1..3 bytes; 0 when it is malformed. The bits
+ * under the padding must be zero, so that every byte string has one encoding.
+ */
+static size_t
+base64_group(const char *in, bool last, uint8_t out[static 3])
+{
+	size_t n = 3;
+	uint32_t v = 0;
+
+	if (last && in[3] == '=')
+		n = in[2] == '=' ? 1 : 2;
+	for (size_t i = 0; i < 4; i++) {
+		const char *digit = base64_digits;
+
+		if (i <= n)
+			digit = in[i] ? strchr(base64_digits, in[i]) : NULL;
+		if (digit == NULL)
+			return 0;
+		v = v << 6 | (uint32_t)(digit - base64_digits);
+	}
+	out[0] = (uint8_t)(v >> 16);
+	out[1] = (uint8_t)(v >> 8);
+	out[2] = (uint8_t)v;
+	if ((n < 3 && out[2] != 0) || (n < 2 && out[1] != 0))
+		return 0;
+	return n;
+}
+
+int
+base64_decode(const char *text, size_t max, struct blob *ret)
+{
+	_cleanup_(freep) uint8_t *bytes = NULL;
+	size_t len = strlen(text), at = 0;
+
+	if (len % 4 != 0 || len / 4 > max / 3 + 1)
+		return CVM_E_PARSE;
+	bytes = malloc(len / 4 * 3 + 1);
+	if (bytes == NULL)
+		return CVM_E_NOMEM;
+	for (size_t i = 0; i < len; i += 4) {
+		uint8_t group[3];
+		size_t n = base64_group(text + i, i + 4 == len, group);
+
+		if (n == 0)
+			return CVM_E_PARSE;
+		memcpy(bytes + at, group, n);
+		at += n;
+	}
+	if (at > max)
+		return CVM_E_PARSE;
+	*ret = (struct blob){ TAKE_PTR(bytes), at };
+	return CVM_OK;
+}

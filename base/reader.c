@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <string.h>
+
+#include "base/reader.h"
+
+struct reader
+reader_init(struct span s)
+{
+	return (struct reader){ .data = s.data, .len = s.len };
+}
+
+size_t
+reader_left(const struct reader *r)
+{
+	return r->failed ? 0 : r->len - r->pos;
+}
+
+/* The only place that advances: n bytes from here, or NULL and failed. */
+static const uint8_t *
+take(struct reader *r, size_t n)
+{
+	const uint8_t *at;
+
+	if (r->failed || n > r->len - r->pos) {
+		r->failed = true;
+		return NULL;
+	}
+	at = n > 0 ? r->data + r->pos : r->data;
+	r->pos += n;
+	return at;
+}
+
+static uint64_t
+read_be(struct reader *r, size_t n)
+{
+	const uint8_t *at = take(r, n);
+	uint64_t v = 0;
+
+	for (size_t i = 0; at != NULL && i < n; i++)
+		v = v << 8 | at[i];
+	return v;
+}
+
+static uint64_t
+read_le(struct reader *r, size_t n)
+{
+	const uint8_t *at = take(r, n);
+	uint64_t v = 0;
+
+	for (size_t i = n; at != NULL && i > 0; i--)
+		v = v << 8 | at[i - 1];
+	return v;
+}
+
+uint8_t
+read_u8(struct reader *r)
+{
+	return (uint8_t)read_be(r, 1);
+}
+
+uint16_t
+read_be16(struct reader *r)
+{
+	return (uint16_t)read_be(r, 2);
+}
+
+uint32_t
+read_be32(struct reader *r)
+{
+	return (uint32_t)read_be(r, 4);
+}
+
+uint64_t
+read_be64(struct reader *r)
+{
+	return read_be(r, 8);
+}
+
+uint16_t
+read_le16(struct reader *r)
+{
+	return (uint16_t)read_le(r, 2);
+}
+
+uint32_t
+read_le32(struct reader *r)
+{
+	return (uint32_t)read_le(r, 4);
+}
+
+uint64_t
+read_le64(struct reader *r)
+{
+	return read_le(r, 8);
+}
+
+void
+read_bytes(struct reader *r, uint8_t *out, size_t n)
+{
+	const uint8_t *at = take(r, n);
+
+	if (n == 0)
+		return;
+	if (at != NULL)
+		memcpy(out, at, n);
+	else
+		memset(out, 0, n);
+}
+
+struct span
+read_span(struct reader *r, size_t n)
+{
+	const uint8_t *at = take(r, n);
+
+	return r->failed ? span(NULL, 0) : span(at, n);
+}
+
+void
+read_skip(struct reader *r, size_t n)
+{
+	(void)take(r, n);
+}
+
+void
+read_zero(struct reader *r, size_t n)
+{
+	struct span s = read_span(r, n);
+
+	if (n > 0 && !span_is_filled(s, 0))
+		r->failed = true;
+}
+
+int
+reader_end(const struct reader *r)
+{
+	return r->failed || r->pos != r->len ? CVM_E_PARSE : CVM_OK;
+}
+
+void
+write_bytes(struct writer *w, struct span s)
+{
+	if (!w->failed && blob_append(&w->out, s) != CVM_OK)
+		w->failed = true;
+}
+
+static void
+write_be(struct writer *w, uint64_t v, size_t n)
+{
+	uint8_t buf[8];
+
+	for (size_t i = n; i > 0; i--, v >>= 8)
+		buf[i - 1] = (uint8_t)v;
+	write_bytes(w, span(buf, n));
+}
+
+void
+write_u8(struct writer *w, uint8_t v)
+{
+	write_be(w, v, 1);
+}
+
+void
+write_be16(struct writer *w, uint16_t v)
+{
+	write_be(w, v, 2);
+}
+
+void
+write_be32(struct writer *w, uint32_t v)
+{
+	write_be(w, v, 4);
+}
+
+void
+write_be64(struct writer *w, uint64_t v)
+{
+	write_be(w, v, 8);
+}
+
+void
+write_field(struct writer *w, struct span s)
+{
+	/* A length that does not fit its field must not be cut. */
+	if (s.len > UINT32_MAX) {
+		w->failed = true;
+		return;
+	}
+	write_be32(w, (uint32_t)s.len);
+	write_bytes(w, s);
+}
+
+int
+writer_end(struct writer *w, struct blob *ret)
+{
+	if (w->failed) {
+		blob_clear(&w->out);
+		return CVM_E_NOMEM;
+	}
+	*ret = w->out;
+	w->out = (struct blob){ NULL, 0 };
+	return CVM_OK;
+}
+
+void
+writer_clear(struct writer *w)
+{
+	if (w == NULL)
+		return;
+	blob_clear(&w->out);
+	w->failed = false;
+}
