@@ -32,10 +32,12 @@ struct permit {
 /* CLOCK_BOOTTIME in nanoseconds. */
 uint64_t boottime_ns(void);
 
-/* A permit of the issuer's current epoch, valid for max_age_s from
- * since_ns (when the round's evidence was asked for). */
-void permit_issue(struct permit_issuer *issuer, uint64_t since_ns,
-    uint32_t max_age_s, bool single_use, struct permit *ret);
+/* A permit of the given epoch (the issuer's when the round began, so that a
+ * denial in between ends it), valid for max_age_s from since_ns (when the
+ * round's evidence was asked for). */
+void permit_issue(const struct permit_issuer *issuer, uint64_t epoch,
+    uint64_t since_ns, uint32_t max_age_s, bool single_use,
+    struct permit *ret);
 /* Ends every permit of this issuer. */
 void permit_revoke_all(struct permit_issuer *issuer);
 /* 0, or CVM_E_PERMIT: NULL, another issuer's, over, used, or forked away. */

@@ -74,6 +74,7 @@ struct round_result {
 	uint8_t root[SHA256_LEN];	  /* of this round */
 	uint8_t tee_root[SHA256_LEN];	  /* root that the TEE report names */
 	uint64_t id;			  /* 1, 2, ... in this process */
+	uint64_t epoch;			  /* issuer's, before collecting */
 	uint64_t asked_ns;		  /* CLOCK_BOOTTIME before collecting */
 	int64_t time;			  /* CLOCK_REALTIME, seconds */
 	struct blob *leaves;		  /* in tree order */

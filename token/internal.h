@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+#ifndef TOKEN_INTERNAL_H
+#define TOKEN_INTERNAL_H
+
+#include "token/token.h"
+
+/*
+ * Between the files of token/: the life-cycle half (token.c, store, seals,
+ * PINs) and the object half (objects, attribute rules, keys).
+ */
+
+/* Opens and closes records under the token's keys (record.c). The header is
+ * the associated data of both boxes. CVM_E_SEALED when the key is not open. */
+int record_seal(struct token *t, const uint8_t id[static STORE_ID_LEN],
+    const struct attrs *attrs, const struct secret *material,
+    struct store_object *ret, struct why *reterr_why) _must_check_;
+int record_open_attrs(struct token *t, const struct store_object *o,
+    struct attrs *ret, struct why *reterr_why) _must_check_;
+/* Decrypts the private box of record id, read from the store. */
+int record_open_material(struct token *t,
+    const uint8_t id[static STORE_ID_LEN], struct secret **ret,
+    struct why *reterr_why) _must_check_;
+/* Keyed hint of a CKA_ID or CKA_LABEL value. */
+int record_hint(struct token *t, CK_ATTRIBUTE_TYPE type, struct span value,
+    struct blob *ret) _must_check_;
+
+/* Writes in one transaction under the store lock; all or nothing. */
+struct record_change {
+	enum { RECORD_INSERT, RECORD_REPLACE, RECORD_DELETE } what;
+	uint8_t id[STORE_ID_LEN];
+	const struct attrs *attrs;	 /* insert, replace */
+	const struct secret *material;	 /* insert; NULL on replace: keep */
+};
+int records_write(struct token *t, const struct record_change *v, size_t n,
+    struct why *reterr_why) _must_check_;
+/* Calls fn for each record (as store_object_each), under the store lock. */
+int records_each(struct token *t, const struct span *hint_id,
+    const struct span *hint_label,
+    int (*fn)(void *arg, const struct store_object *o), void *arg,
+    struct why *reterr_why) _must_check_;
+int record_read(struct token *t, const uint8_t id[static STORE_ID_LEN],
+    struct store_object *ret, struct why *reterr_why) _must_check_;
+/* The store's data version: the object table reloads what changed. */
+int records_version(struct token *t, uint64_t *ret, struct why *reterr_why)
+    _must_check_;
+
+/* The object half's state inside a token. */
+struct object_table;
+int object_table_new(struct object_table **ret) _must_check_;
+void object_table_freep(struct object_table **ot);
+void object_table_wipe(struct object_table *ot);
+void object_table_after_fork(struct object_table *ot);
+struct object_table *token_objects(struct token *t);
+const struct config_token *token_config(const struct token *t);
+const struct permit_issuer *token_issuer(const struct token *t);
+
+#endif

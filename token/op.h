@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+#ifndef TOKEN_OP_H
+#define TOKEN_OP_H
+
+#include "conf/config.h"
+#include "token/object.h"
+
+/*
+ * Mechanisms and operations. One table (mech.c) carries for each mechanism
+ * its name, key type, sizes, flags, parameter parser and EVP binding.
+ */
+struct mech {
+	CK_MECHANISM_TYPE type;
+	const char *name; /* "CKM_ECDSA_SHA256" */
+	CK_KEY_TYPE key_type;
+	CK_ULONG min_key, max_key; /* as CK_MECHANISM_INFO */
+	CK_FLAGS flags;
+	/* The rest is mech.c's. */
+	const struct mech_ops *ops;
+	int digest; /* enum hash_alg or -1 */
+};
+
+/* NULL: unknown here, or the OpenSSL at run time does not have it, or the
+ * token's configuration forbids it. */
+const struct mech *mech_find(const struct config_token *cfg,
+    CK_MECHANISM_TYPE type);
+/* The i-th mechanism that the token offers, or NULL past the end. */
+const struct mech *mech_at(const struct config_token *cfg, size_t i);
+/* CK_MECHANISM_INFO with the configured sizes. */
+void mech_info(const struct config_token *cfg, const struct mech *m,
+    CK_MECHANISM_INFO *ret);
+
+enum op_kind { OP_SIGN, OP_VERIFY, OP_ENCRYPT, OP_DECRYPT, OP_DIGEST };
+
+/* An operation in progress; belongs to one session, not thread-safe. */
+struct op;
+
+/*
+ * Checks mechanism, parameter, key class, type, size, CKA_SIGN... usage,
+ * CKA_ALLOWED_MECHANISMS, and prepares the EVP context. o is NULL for
+ * OP_DIGEST; it is referenced, not consumed. Private and secret keys need a
+ * permit already here (bind "session"); with bind "operation" p may be NULL
+ * and key material is first touched at op_once()/op_final().
+ */
+int op_new(struct token *t, const struct config_token *cfg,
+    enum op_kind kind, const CK_MECHANISM *mech, struct object *o,
+    const struct permit *p, struct op **ret, struct why *reterr_why)
+    _must_check_;
+void op_freep(struct op **op);
+enum op_kind op_get_kind(const struct op *op);
+struct object *op_object(const struct op *op); /* borrowed */
+/* True when op_once() and op_final() need a permit. */
+bool op_needs_permit(const struct op *op);
+CK_MECHANISM_TYPE op_mechanism(const struct op *op);
+/* SHA-256 of the mechanism's parameter as received, nested pointers encoded
+ * (PROTOCOL.md); of the empty string when there is none. */
+void op_parameter_digest(const struct op *op,
+    uint8_t out[static SHA256_LEN]);
+/* SHA-256 of all input so far; used with bind "operation" (op_hash_input()
+ * switches it on before the first data). */
+int op_hash_input(struct op *op) _must_check_;
+int op_input_digest(struct op *op, uint8_t out[static SHA256_LEN])
+    _must_check_;
+
+/*
+ * One-shot and multi-part, PKCS#11 5.2 length rules: out NULL asks for the
+ * size; CVM_E_BUFFER_TOO_SMALL sets *len and keeps the operation; every other
+ * error ends it (the caller frees). For OP_VERIFY sig is the signature.
+ */
+int op_once(struct op *op, const struct permit *p, struct span in,
+    uint8_t *out, CK_ULONG *len, struct why *reterr_why) _must_check_;
+int op_update(struct op *op, const struct permit *p, struct span in,
+    uint8_t *out, CK_ULONG *len, struct why *reterr_why) _must_check_;
+int op_final(struct op *op, const struct permit *p, uint8_t *out,
+    CK_ULONG *len, struct why *reterr_why) _must_check_;
+int op_verify_once(struct op *op, struct span in, struct span sig)
+    _must_check_;
+int op_verify_final(struct op *op, struct span sig) _must_check_;
+
+/* C_WrapKey, C_UnwrapKey, C_DeriveKey. */
+int token_wrap(struct token *t, const struct caller *c,
+    const CK_MECHANISM *mech, CK_OBJECT_HANDLE wrapping,
+    CK_OBJECT_HANDLE key, uint8_t *out, CK_ULONG *len,
+    struct why *reterr_why) _must_check_;
+int token_unwrap(struct token *t, const struct caller *c,
+    const CK_MECHANISM *mech, CK_OBJECT_HANDLE unwrapping,
+    struct span wrapped, const CK_ATTRIBUTE *templ, CK_ULONG n,
+    CK_OBJECT_HANDLE *ret, struct why *reterr_why) _must_check_;
+int token_derive(struct token *t, const struct caller *c,
+    const CK_MECHANISM *mech, CK_OBJECT_HANDLE base,
+    const CK_ATTRIBUTE *templ, CK_ULONG n, CK_OBJECT_HANDLE *ret,
+    struct why *reterr_why) _must_check_;
+
+#endif

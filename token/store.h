@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+#ifndef TOKEN_STORE_H
+#define TOKEN_STORE_H
+
+#include <stdbool.h>
+
+#include "base/secret.h"
+
+/*
+ * The SQLite file of one token (token/FORMAT.md): meta, seals, object records.
+ * It stores and returns bytes and knows no key: authentication and encryption
+ * are above. Full synchronous, busy time-out, created with store_mode; changes
+ * by other processes are noticed by data_version. One connection; the caller
+ * serialises. After a fork the child must store_reopen() before any other call
+ * (SQLite connections do not survive fork) - the parent's descriptor is never
+ * closed by the child in a way that drops the parent's locks.
+ * Errors: CVM_E_IO, CVM_E_BUSY, CVM_E_NEWER, CVM_E_NOT_FOUND, CVM_E_EXISTS,
+ * CVM_E_CORRUPT; why names the file and SQLite's reason.
+ */
+#define STORE_FORMAT 1
+#define STORE_ID_LEN 16
+#define STORE_HINT_LEN 16
+
+struct store;
+
+int store_open(const char *path, struct store **ret, struct why *reterr_why)
+    _must_check_;
+/* Creates a new file (never over an existing one) with mode. */
+int store_create(const char *path, uint32_t mode, struct store **ret,
+    struct why *reterr_why) _must_check_;
+void store_freep(struct store **s);
+int store_reopen(struct store *s, struct why *reterr_why) _must_check_;
+
+/* Transactions: begin (immediate), commit, roll back. */
+int store_begin(struct store *s, struct why *reterr_why) _must_check_;
+int store_commit(struct store *s, struct why *reterr_why) _must_check_;
+void store_rollback(struct store *s);
+/* Changes whenever any process changed the file. */
+int store_version(struct store *s, uint64_t *ret, struct why *reterr_why)
+    _must_check_;
+
+int store_meta_get(struct store *s, const char *key, struct blob *ret,
+    struct why *reterr_why) _must_check_;
+int store_meta_set(struct store *s, const char *key, struct span value,
+    struct why *reterr_why) _must_check_;
+
+struct store_seal {
+	uint8_t id[STORE_ID_LEN];
+	uint32_t purpose, kind; /* enum seal_purpose, seal_kind */
+	char *label;
+	int64_t created; /* seconds since the epoch */
+	struct blob params, blob;
+};
+struct store_seals {
+	struct store_seal *v;
+	size_t n;
+};
+void store_seals_clear(struct store_seals *l);
+int store_seals_list(struct store *s, struct store_seals *ret,
+    struct why *reterr_why) _must_check_;
+int store_seal_put(struct store *s, const struct store_seal *seal,
+    struct why *reterr_why) _must_check_;
+int store_seal_delete(struct store *s, const uint8_t id[static STORE_ID_LEN],
+    struct why *reterr_why) _must_check_;
+
+/* An object record: opaque boxes, and keyed hints for finding without
+ * opening everything (HMAC of CKA_ID and CKA_LABEL; empty: absent). */
+struct store_object {
+	uint8_t id[STORE_ID_LEN];
+	struct blob hint_id, hint_label;
+	struct blob header; /* authenticated, in clear */
+	struct blob attrs_box;
+	struct blob private_box; /* or empty */
+};
+void store_object_clear(struct store_object *o);
+int store_object_get(struct store *s, const uint8_t id[static STORE_ID_LEN],
+    struct store_object *ret, struct why *reterr_why) _must_check_;
+/* Inserts, or replaces when replace is set (and then it must exist). */
+int store_object_put(struct store *s, const struct store_object *o,
+    bool replace, struct why *reterr_why) _must_check_;
+int store_object_delete(struct store *s,
+    const uint8_t id[static STORE_ID_LEN], struct why *reterr_why)
+    _must_check_;
+/* Calls fn for each record in insertion order until it returns non-zero
+ * (returned). hint_id / hint_label restrict; NULL: any. fn must not write. */
+int store_object_each(struct store *s, const struct span *hint_id,
+    const struct span *hint_label,
+    int (*fn)(void *arg, const struct store_object *o), void *arg,
+    struct why *reterr_why) _must_check_;
+
+#endif
