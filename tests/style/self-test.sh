@@ -1,0 +1,172 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The cvm-pkcs11 authors
+#
+# Each style check refuses what it exists to refuse, for the reason that it
+# gives, and accepts the nearest tree that is right.
+set -u
+here=$(dirname "$(readlink -f "$0")")
+top=$(mktemp -d) || exit 1
+trap 'rm -rf "$top"' EXIT
+number=0
+status=0
+head='/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+'
+
+report() {
+	number=$((number + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $number - $2"
+	else
+		echo "not ok $number - $2"
+		printf '%s\n' "$3" | sed 's/^/# /'
+		status=1
+	fi
+}
+
+# tree: an empty tree to put files into.
+tree() {
+	dir=$top/tree
+	rm -rf "$dir"
+	mkdir -p "$dir"/{base,conf,attest,token,module,tests/vcvm,man}
+}
+
+# put FILE: stdin becomes a file of the tree, below the licence lines.
+put() {
+	{ printf '%s' "$head" && cat; } >"$dir/$1"
+}
+
+# refused CHECK PATTERN: the check fails and names the fault.
+refused() {
+	local output result=1
+	if ! output=$("$here/check-$1.sh" "$dir" 2>&1) &&
+	    grep -qE "^# .*$2" <<<"$output"; then
+		result=0
+	fi
+	report $result "$1 refuses: $2" "$output"
+}
+
+accepted() {
+	local output
+	output=$("$here/check-$1.sh" "$dir" 2>&1)
+	report $? "$1 accepts: $2" "$output"
+}
+
+# lines N: a function of N lines.
+lines() {
+	printf '\nint\nlong_one(void)\n{\n'
+	seq -f '	use(%g);' "$(($1 - 4))"
+	printf '	return 0;\n}\n'
+}
+
+tree
+printf '\nint\none(int a)\n{\n\treturn a;\n}\n' | put base/a.c
+accepted format "KNF"
+printf '\nint one(int a) {\n  return a;\n}\n' | put base/a.c
+refused format "base/a.c: run clang-format"
+printf '\n/* %081d */\n' 0 | put base/a.c
+refused format "base/a.c:4: more than 80 columns"
+printf '\n/* a */ \n' | put base/a.c
+refused format "base/a.c:4: blanks at the end"
+
+tree
+guard='\n#ifndef A_H\n#define A_H\n'
+# shellcheck disable=SC2059 # the format is the text
+printf "$guard#include <stddef.h>\nsize_t one(void);\n#endif\n" | put base/a.h
+accepted headers "a header that includes what it uses"
+# shellcheck disable=SC2059
+printf "${guard}size_t one(void);\n#endif\n" | put base/a.h
+refused headers "size_t"
+printf '\nint one(void);\n' | put base/a.h
+refused headers "base/a.h: no include guard"
+
+tree
+put base/a.h </dev/null
+put attest/b.h </dev/null
+put tests/vcvm/c.h </dev/null
+printf '#include "base/a.h"\n#include "attest/b.h"\n' | put attest/b.c
+printf '#include "c.h"\n' | put tests/vcvm/c.c
+accepted includes "downward includes"
+printf '#include "attest/b.h"\n' | put base/a.c
+refused includes "base/a.c:3: base/ must not include attest/"
+rm "$dir/base/a.c"
+printf '#include "base/a.h"\n' | put tests/vcvm/c.c
+refused includes "tests/vcvm/ must not include base/"
+printf '#include "b.h"\n' | put attest/b.c
+refused includes "attest/b.c:3: \"b.h\" does not name its folder"
+printf '#include "base/none.h"\n' | put attest/b.c
+refused includes "base/none.h\" is no file"
+
+tree
+module() {
+	local name
+	for name in C_GetFunctionList C_GetInterface C_GetInterfaceList "$@"; do
+		echo "int $name(void); int $name(void) { return 0; }"
+	done >"$top/module.c"
+	gcc -shared -fPIC -Wl,-z,relro,-z,now -o "$dir/cvm-pkcs11.so" \
+	    "$top/module.c"
+}
+module
+accepted exports "three symbols"
+module C_Sign
+refused exports "exported too: C_Sign"
+sed -i /C_GetInterfaceList/d "$top/module.c"
+gcc -shared -fPIC -Wl,-z,norelro,-z,lazy -o "$dir/cvm-pkcs11.so" "$top/module.c"
+refused exports "missing: C_GetInterfaceList"
+refused exports "no RELRO"
+refused exports "no NOW"
+
+tree
+lines 80 | put base/a.c
+accepted size "a function of 80 lines"
+lines 81 | put base/a.c
+refused size "long_one\(\) has 81 lines"
+seq -f 'int n%g;' 998 | put base/a.c
+accepted size "a file of 1000 lines"
+seq -f 'int n%g;' 999 | put base/a.c
+refused size "base/a.c: 1001 lines"
+
+tree
+echo '/* mktemp XXXXXX, session, agent */' | put base/a.c
+accepted words "plain words"
+# A hyphen keeps the words from being found in this file.
+for word in TO-DO FIX-ME XX-X HA-CK 'not implemented y-et' desig-n.md \
+    /wor-k/tree; do
+	echo "/* ${word/-/} */" | put base/a.c
+	refused words "base/a.c:3:.*${word/-/}"
+done
+
+tree
+put base/a.c </dev/null
+accepted licence "both lines"
+echo 'int a;' >"$dir/base/b.c"
+refused licence "base/b.c: no SPDX"
+refused licence "base/b.c: no copyright"
+
+tree
+page() {
+	printf '.Dd $%s$\n.Dt A 8\n.Os\n.Sh NAME\n.Nm a\n.Nd is a page\n%s\n' \
+	    'Mdocdate: January 1 2026 ' "$1" >"$dir/man/a.8"
+}
+page '.Sh DESCRIPTION'
+printf 'A text.\n' >>"$dir/man/a.8"
+accepted man "a correct page"
+page '.Zz unknown macro'
+refused man "Zz"
+
+tree
+# shellcheck disable=SC2016 # not for this shell
+printf '#!/bin/sh\n# a script\necho "$1"\n' >"$dir/a.sh"
+chmod +x "$dir/a.sh"
+accepted shell "a quoted argument"
+# shellcheck disable=SC2016 # not for this shell
+printf '#!/bin/sh\nrm $1\n' >"$dir/a.sh"
+refused shell "SC2086"
+printf '#!/bin/sh\nif true; then\n' >"$dir/a.sh"
+refused shell "syntax error"
+chmod -x "$dir/a.sh"
+refused shell "a.sh: not executable"
+
+echo "1..$number"
+exit $status
