@@ -17,9 +17,9 @@ struct bundle {
 	struct evidence evidence;
 	struct endorsements *endorsements;
 	uint8_t root[SHA256_LEN], tee_root[SHA256_LEN];
-	struct blob leaf;    /* the admission's */
+	struct blob leaf; /* the admission's */
 	size_t index, n_leaves;
-	struct blob path;    /* inclusion proof */
+	struct blob path; /* inclusion proof */
 	uint8_t policy_digest[SHA256_LEN];
 	int64_t time;
 };
@@ -37,7 +37,7 @@ void bundle_freep(struct bundle **b);
  */
 int bundle_appraise(const struct bundle *b, const struct policy *policy,
     const struct endorsements *extra, struct span leaf_expected, int64_t now,
-    bool allow_simulated, struct verdict *v, struct why *reterr_why)
-    _must_check_;
+    bool allow_simulated, struct verdict *v,
+    struct why *reterr_why) _must_check_;
 
 #endif

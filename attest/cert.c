@@ -275,6 +275,23 @@ crl_digest(const X509_CRL *crl, uint8_t out[static SHA256_LEN])
 	return hash(HASH_SHA256, span(der.data, (size_t)der.len), out);
 }
 
+const char *
+cert_name(const X509 *x, char *buf, size_t len)
+{
+	quiet_openssl();
+	_cleanup_(bio_freep) BIO *bio = BIO_new(BIO_s_mem());
+	int n = 0;
+
+	if (len == 0)
+		return buf;
+	if (bio != NULL &&
+	    X509_NAME_print_ex(bio, X509_get_subject_name(x), 0,
+		XN_FLAG_ONELINE & ~XN_FLAG_SPC_EQ) >= 0)
+		n = BIO_read(bio, buf, (int)len - 1);
+	buf[n > 0 ? n : 0] = '\0';
+	return buf;
+}
+
 int
 asn1_time_seconds(const ASN1_TIME *t, int64_t *ret)
 {

@@ -25,14 +25,25 @@ void evp_pkey_freep(EVP_PKEY **pkey);
  * (NV indices are padded), anything else after it is CVM_E_PARSE. */
 int cert_from_der(struct span der, bool padded, X509 **ret) _must_check_;
 /* PEM certificates in order, at most max; a trailing NUL is tolerated. */
-int certs_from_pem(struct span pem, X509 **ret, size_t max, size_t *ret_n)
-    _must_check_;
+int certs_from_pem(struct span pem, X509 **ret, size_t max,
+    size_t *ret_n) _must_check_;
 /* A CRL, DER or PEM. */
 int crl_from_bytes(struct span s, X509_CRL **ret) _must_check_;
 
+/* Seconds since the epoch; CVM_E_PARSE when t is NULL or malformed. */
+int asn1_time_seconds(const ASN1_TIME *t, int64_t *ret) _must_check_;
+
+/* SHA-256 of the DER. */
+int cert_digest(const X509 *x, uint8_t out[static SHA256_LEN]) _must_check_;
+int crl_digest(const X509_CRL *crl,
+    uint8_t out[static SHA256_LEN]) _must_check_;
+/* The subject on one line, printable ASCII, cut to len; returns buf. */
+#define CERT_NAME_MAX 160
+const char *cert_name(const X509 *x, char *buf, size_t len);
+
 /* SHA-256 of the certificate's SubjectPublicKeyInfo DER. */
-int cert_spki_sha256(const X509 *x, uint8_t out[static SHA256_LEN])
-    _must_check_;
+int cert_spki_sha256(const X509 *x,
+    uint8_t out[static SHA256_LEN]) _must_check_;
 
 /*
  * Verifies leaf <- intermediates <- root. The root must be self-issued and
@@ -55,17 +66,29 @@ struct chain {
 	bool require_crl;
 	bool crl_leaf; /* the leaf's issuer needs a CRL too */
 	bool want_strict;
+	bool ca_leaf; /* the leaf must be a CA (else it must not be one) */
 };
 int chain_verify(const struct chain *c, struct why *reterr_why) _must_check_;
 
+/*
+ * How long the dates in a chain and its CRLs stay as they are: at every
+ * second of [from, until] none is over and none is in the future. newest_crl
+ * is the latest thisUpdate, 0 without CRL. Says nothing about signatures.
+ */
+struct chain_validity {
+	int64_t from, until, newest_crl;
+};
+int chain_validity(const struct chain *c,
+    struct chain_validity *ret) _must_check_;
+
 /* ECDSA over digest: r, s big-endian, each of half the size of rs; range
  * checked. CVM_E_DENIED when it does not verify. */
-int ecdsa_verify_raw(EVP_PKEY *key, struct span rs, struct span digest)
-    _must_check_;
+int ecdsa_verify_raw(EVP_PKEY *key, struct span rs,
+    struct span digest) _must_check_;
 
 /* The bytes of the extension with this dotted OID; CVM_E_NOT_FOUND; a
  * repeated extension is CVM_E_PARSE. Borrowed from x. */
-int cert_extension(const X509 *x, const char *oid, struct span *ret)
-    _must_check_;
+int cert_extension(const X509 *x, const char *oid,
+    struct span *ret) _must_check_;
 
 #endif

@@ -26,11 +26,11 @@ struct pcr_values {
 };
 
 struct evidence {
-	enum tee_kind tee;	 /* what the report claims to be */
-	struct blob tee_report;	 /* SNP report (1184) or TDX quote */
-	struct blob tee_aux;	 /* SNP certificate table (auxblob) */
+	enum tee_kind tee;	/* what the report claims to be */
+	struct blob tee_report; /* SNP report (1184) or TDX quote */
+	struct blob tee_aux;	/* SNP certificate table (auxblob) */
 	uint8_t tee_report_data[REPORT_DATA_LEN]; /* what was asked for */
-	int64_t tee_time;	 /* CLOCK_REALTIME seconds of collection */
+	int64_t tee_time; /* CLOCK_REALTIME seconds of collection */
 
 	struct blob tpm_quote;	   /* TPMS_ATTEST */
 	struct blob tpm_signature; /* TPMT_SIGNATURE */

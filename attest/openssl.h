@@ -19,8 +19,8 @@ quiet_openssl_end(int *mark)
 	(void)ERR_pop_to_mark();
 }
 
-#define quiet_openssl()                                                      \
-	_cleanup_(quiet_openssl_end) __attribute__((unused)) int             \
-	    quiet_openssl_mark_ = ERR_set_mark()
+#define quiet_openssl()                                                        \
+	_cleanup_(quiet_openssl_end)                                           \
+	    __attribute__((unused)) int quiet_openssl_mark_ = ERR_set_mark()
 
 #endif

@@ -36,12 +36,11 @@ uint64_t boottime_ns(void);
  * denial in between ends it), valid for max_age_s from since_ns (when the
  * round's evidence was asked for). */
 void permit_issue(const struct permit_issuer *issuer, uint64_t epoch,
-    uint64_t since_ns, uint32_t max_age_s, bool single_use,
-    struct permit *ret);
+    uint64_t since_ns, uint32_t max_age_s, bool single_use, struct permit *ret);
 /* Ends every permit of this issuer. */
 void permit_revoke_all(struct permit_issuer *issuer);
 /* 0, or CVM_E_PERMIT: NULL, another issuer's, over, used, or forked away. */
-int permit_check(const struct permit *p, const struct permit_issuer *issuer)
-    _must_check_;
+int permit_check(const struct permit *p,
+    const struct permit_issuer *issuer) _must_check_;
 
 #endif

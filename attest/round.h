@@ -4,6 +4,8 @@
 #define ATTEST_ROUND_H
 
 #include "attest/appraise.h"
+#include "attest/derive.h"
+#include "attest/merkle.h"
 #include "attest/permit.h"
 #include "attest/vtpm.h"
 #include "conf/config.h"
@@ -17,44 +19,7 @@
  */
 struct rounds;
 
-#define LEAF_MAX 4096
-#define ROUND_LEAVES_MAX 4096
-
-/* Merkle tree hash (RFC 9162 section 2.1.1) over n >= 1 leaves. */
-int merkle_root(const struct blob *leaves, size_t n,
-    uint8_t root[static SHA256_LEN]) _must_check_;
-/* Inclusion proof (section 2.1.3.1) of leaf index, as concatenated hashes. */
-int merkle_proof(const struct blob *leaves, size_t n, size_t index,
-    struct blob *ret_path) _must_check_;
-/* 0 when leaf at index of n is under root by path; else CVM_E_DENIED. */
-int merkle_verify(struct span leaf, size_t index, size_t n, struct span path,
-    const uint8_t root[static SHA256_LEN]) _must_check_;
-
-/* The derivations of PROTOCOL.md. ak_name may be empty. */
-int derive_report_data(const uint8_t root[static SHA256_LEN],
-    struct span ak_name, const uint8_t policy_digest[static SHA256_LEN],
-    uint8_t out[static REPORT_DATA_LEN]) _must_check_;
-int derive_qualifying(const uint8_t root[static SHA256_LEN],
-    struct span tee_report, uint8_t out[static QUALIFYING_LEN]) _must_check_;
-
-/* Leaves; rnd is fresh randomness. */
-int leaf_session(const char *serial, uint64_t pid, uint64_t fork_count,
-    const uint8_t rnd[static 32], struct blob *ret) _must_check_;
-struct operation_leaf {
-	const char *serial;
-	uint8_t session_id[16];
-	uint64_t counter;
-	const char *function; /* "C_Sign" */
-	uint64_t mechanism;
-	uint8_t parameter_digest[SHA256_LEN];
-	uint8_t key_fingerprint[SHA256_LEN];
-	uint8_t input_digest[SHA256_LEN];
-	uint8_t random[16];
-};
-int leaf_operation(const struct operation_leaf *op, struct blob *ret)
-    _must_check_;
-int leaf_challenge(struct span nonce, struct span key_fingerprint,
-    struct blob *ret) _must_check_;
+#define LEAF_MAX 4096 /* bytes */
 
 /*
  * One engine for a token: its policy, its TPM connection, its TEE report and
@@ -71,13 +36,13 @@ struct permit_issuer *rounds_issuer(struct rounds *r);
 struct round_result {
 	struct evidence evidence;
 	struct verdict verdict;
-	uint8_t root[SHA256_LEN];	  /* of this round */
-	uint8_t tee_root[SHA256_LEN];	  /* root that the TEE report names */
-	uint64_t id;			  /* 1, 2, ... in this process */
-	uint64_t epoch;			  /* issuer's, before collecting */
-	uint64_t asked_ns;		  /* CLOCK_BOOTTIME before collecting */
-	int64_t time;			  /* CLOCK_REALTIME, seconds */
-	struct blob *leaves;		  /* in tree order */
+	uint8_t root[SHA256_LEN];     /* of this round */
+	uint8_t tee_root[SHA256_LEN]; /* root that the TEE report names */
+	uint64_t id;		      /* 1, 2, ... in this process */
+	uint64_t epoch;		      /* issuer's, before collecting */
+	uint64_t asked_ns;	      /* CLOCK_BOOTTIME before collecting */
+	int64_t time;		      /* CLOCK_REALTIME, seconds */
+	struct blob *leaves;	      /* in tree order */
 	size_t n_leaves;
 	_Atomic unsigned refs;
 };

@@ -8,7 +8,7 @@
 #include "attest/verdict.h"
 
 const struct check_info check_table[CHECK_COUNT] = {
-#define CHECK(id, name, group, title, reads, field)                          \
+#define CHECK(id, name, group, title, reads, field)                            \
 	[CHECK_##id] = { name, group, title, reads, field },
 #include "attest/checks.def"
 #undef CHECK
@@ -172,8 +172,8 @@ verdict_sentence(const struct verdict *v, char *buf, size_t len)
 	}
 	if (id == CHECK_COUNT) {
 		(void)snprintf(buf, len, "denied: %s was not reached",
-		    not_run < CHECK_COUNT ? check_table[not_run].name
-					  : "any check");
+		    not_run < CHECK_COUNT ? check_table[not_run].name :
+					    "any check");
 		return buf;
 	}
 	c = &check_table[id];

@@ -16,7 +16,7 @@ enum check_group {
 	GROUP_SNP = 1 << 3,
 	GROUP_TDX = 1 << 4,
 	GROUP_TPM = 1 << 5,
-	GROUP_LOG = 1 << 6,	 /* TCG event log */
+	GROUP_LOG = 1 << 6, /* TCG event log */
 	GROUP_CCEL = 1 << 7,
 };
 

@@ -32,16 +32,15 @@ int vtpm_ak(struct vtpm *t, struct blob *ret_public, struct blob *ret_name,
  * with it; re-read and re-quoted a bounded number of times until the quote's
  * pcrDigest is the digest of the values. */
 int vtpm_quote(struct vtpm *t, enum hash_alg bank, uint32_t mask,
-    struct span qualifying, struct blob *ret_quote,
-    struct blob *ret_signature, struct pcr_values *ret_pcrs,
-    struct why *reterr_why) _must_check_;
+    struct span qualifying, struct blob *ret_quote, struct blob *ret_signature,
+    struct pcr_values *ret_pcrs, struct why *reterr_why) _must_check_;
 
 int vtpm_read_pcrs(struct vtpm *t, enum hash_alg bank, uint32_t mask,
     struct pcr_values *ret, struct why *reterr_why) _must_check_;
 
 /* The bytes of an NV index; CVM_E_NOT_FOUND when it is not defined. */
-int vtpm_nv_read(struct vtpm *t, uint32_t index, size_t max,
-    struct blob *ret, struct why *reterr_why) _must_check_;
+int vtpm_nv_read(struct vtpm *t, uint32_t index, size_t max, struct blob *ret,
+    struct why *reterr_why) _must_check_;
 
 /*
  * Seals data (32..64 bytes) under the ECC storage root key of the owner
@@ -50,8 +49,8 @@ int vtpm_nv_read(struct vtpm *t, uint32_t index, size_t max,
  * *ret_blob is a TPM2B_PUBLIC || TPM2B_PRIVATE.
  */
 int vtpm_seal(struct vtpm *t, enum hash_alg bank, const struct pcr_set *set,
-    const struct secret *data, const struct secret *auth,
-    struct blob *ret_blob, struct why *reterr_why) _must_check_;
+    const struct secret *data, const struct secret *auth, struct blob *ret_blob,
+    struct why *reterr_why) _must_check_;
 /* Unseals in a session salted to the storage root key with parameter
  * encryption. CVM_E_SEALED: PCRs differ, another TPM, or no such policy;
  * CVM_E_PIN_INCORRECT: the auth value is wrong; CVM_E_UNREACHABLE. */
