@@ -78,9 +78,9 @@ class Outcome:
 			return
 		if self.plan is None:
 			self.fault('TAP without a plan')
-		elif self.plan != self.total() and not self.faults:
+		elif self.plan != self.total():
 			self.fault(f'planned {self.plan} tests, '
-			    f'ran {self.total()}')
+			    f'ran {self.total()}; exit status {status}')
 		if status not in (0, SKIPPED) and self.failed == 0:
 			self.fault(f'exit status {status}')
 
