@@ -24,7 +24,7 @@ TIMED_OUT = 124
 
 
 def stat_of(pid):
-	"""(name, state, parent) from /proc/PID/stat, or None."""
+	"""(name, parent) from /proc/PID/stat, or None."""
 	try:
 		with open(f'/proc/{pid}/stat', encoding='utf-8',
 		    errors='replace') as f:
@@ -33,11 +33,11 @@ def stat_of(pid):
 		return None
 	name = text[text.index('(') + 1:text.rindex(')')]
 	rest = text[text.rindex(')') + 1:].split()
-	return name, rest[0], int(rest[1])
+	return name, int(rest[1])
 
 
 def descendants():
-	"""{pid: name} of everything below this process, zombies left out."""
+	"""{pid: name} of everything below this process."""
 	tree = {}
 	for entry in os.listdir('/proc'):
 		if entry.isdigit():
@@ -46,12 +46,11 @@ def descendants():
 	parents = {os.getpid()}
 	while parents:
 		below = {pid for pid, stat in tree.items()
-		    if stat and stat[2] in parents and pid not in found}
+		    if stat and stat[1] in parents and pid not in found}
 		for pid in below:
 			found[pid] = tree[pid][0]
 		parents = below
-	return {pid: name for pid, name in found.items()
-	    if tree[pid][1] != 'Z'}
+	return found
 
 
 def reap():

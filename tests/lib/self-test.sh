@@ -4,6 +4,7 @@
 #
 # The runner itself: what it must count as failed, and what it must end.
 set -u
+shopt -s lastpipe
 here=$(dirname "$(readlink -f "$0")")
 top=$(mktemp -d) || exit 1
 trap 'rm -rf "$top"' EXIT

@@ -32,10 +32,8 @@ class Outcome:
 	def __init__(self):
 		self.passed = self.failed = self.skipped = 0
 		self.plan = None
+		self.results = 0
 		self.faults = []
-
-	def total(self):
-		return self.passed + self.failed + self.skipped
 
 	def fault(self, text):
 		self.failed += 1
@@ -55,6 +53,7 @@ class Outcome:
 		result = RESULT.match(text)
 		if result is None:
 			return
+		self.results += 1
 		if result.group(4):
 			self.skipped += 1
 		elif result.group(1):
@@ -65,7 +64,7 @@ class Outcome:
 
 	def finish(self, status):
 		"""Weighs the exit status against what TAP said."""
-		if self.total() == 0 and self.plan is None:
+		if self.results == 0 and self.plan is None and not self.faults:
 			if status == 0:
 				self.passed = 1
 			elif status == SKIPPED:
@@ -73,14 +72,14 @@ class Outcome:
 			else:
 				self.fault(f'exit status {status}')
 			return
-		if self.plan == 0 and self.total() == 0 and status == 0:
+		if self.plan == 0 and self.results == 0 and status == 0:
 			self.skipped = 1
 			return
 		if self.plan is None:
 			self.fault('TAP without a plan')
-		elif self.plan != self.total():
+		elif self.plan != self.results:
 			self.fault(f'planned {self.plan} tests, '
-			    f'ran {self.total()}; exit status {status}')
+			    f'ran {self.results}; exit status {status}')
 		if status not in (0, SKIPPED) and self.failed == 0:
 			self.fault(f'exit status {status}')
 
