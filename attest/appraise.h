@@ -23,7 +23,8 @@ struct appraisal {
 	/* What the round asked for; compared in full, in constant time. */
 	uint8_t report_data[REPORT_DATA_LEN];
 	uint8_t qualifying[QUALIFYING_LEN];
-	int64_t now; /* judged time, seconds since the epoch */
+	int64_t now;	    /* judged time, seconds since the epoch */
+	uint64_t tee_age_s; /* of the TEE report when the quote was asked for */
 	bool allow_simulated;
 	const struct tpm_clock *last_clock; /* or NULL */
 	struct chain_cache *cache;	    /* or NULL: verify every chain */

@@ -24,6 +24,7 @@ struct bundle {
 	int64_t time;
 };
 
+/* e may be NULL. The caller frees *ret_json. */
 int bundle_encode(const struct admission *a, const struct policy *policy,
     const struct endorsements *e, char **ret_json) _must_check_;
 int bundle_parse(struct span json, const char *name, struct bundle **ret,

@@ -87,8 +87,7 @@ ossl_buf_clear(struct ossl_buf *b)
 static bool
 encodes_to(const struct ossl_buf *b, struct span in)
 {
-	return b->len > 0 &&
-	    span_equal(span(b->data, (size_t)b->len), in);
+	return b->len > 0 && span_equal(span(b->data, (size_t)b->len), in);
 }
 
 int
@@ -171,8 +170,8 @@ int
 certs_from_pem(struct span pem, X509 **ret, size_t max, size_t *ret_n)
 {
 	quiet_openssl();
-	_cleanup_(bio_freep) BIO *bio = pem_open(pem,
-	    CHAIN_CERTS_MAX * 2 * CERT_BYTES_MAX);
+	_cleanup_(bio_freep)
+	    BIO *bio = pem_open(pem, CHAIN_CERTS_MAX * 2 * CERT_BYTES_MAX);
 	size_t n = 0;
 	int r = CVM_E_PARSE;
 
@@ -183,8 +182,8 @@ certs_from_pem(struct span pem, X509 **ret, size_t max, size_t *ret_n)
 		if (r != CVM_OK)
 			break;
 		r = n < max ? cert_from_der(span(b.data, (size_t)b.len),
-				  /* padded= */ false, &ret[n])
-			    : CVM_E_PARSE;
+				  /* padded= */ false, &ret[n]) :
+			      CVM_E_PARSE;
 		if (r != CVM_OK)
 			break;
 		n++;

@@ -72,7 +72,7 @@ enum round_state { ROUND_NONE, ROUND_ADMIT, ROUND_DENY, ROUND_UNREACHABLE };
 void rounds_on_change(struct rounds *r,
     void (*fn)(void *arg, enum round_state state, const struct why *why),
     void *arg);
-enum round_state rounds_state(const struct rounds *r);
+enum round_state rounds_state(struct rounds *r);
 /* After a fork, in the child, before anything else: forgets the parent's
  * leader, queue and TEE report; new locks. */
 void rounds_after_fork(struct rounds *r);

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+#ifndef ATTEST_COLLECT_H
+#define ATTEST_COLLECT_H
+
+#include "attest/evidence.h"
+#include "attest/vtpm.h"
+#include "conf/config.h"
+
+/*
+ * Collects what one round needs, in the order that binds: the AK's name, then
+ * a TEE report whose REPORT_DATA names it, then a TPM quote that names the
+ * report. A TEE report may be younger than it needs to be and is shared.
+ */
+struct collector {
+	const struct config *cfg;
+	const struct policy *policy;
+	struct vtpm *vtpm; /* NULL when the policy uses no TPM */
+	/* The TEE report in use. */
+	struct blob report, aux;
+	uint8_t report_data[REPORT_DATA_LEN];
+	uint8_t report_root[SHA256_LEN];
+	uint64_t report_ns; /* CLOCK_BOOTTIME when asked for; 0: none */
+	int64_t report_time;
+	bool report_simulated;
+};
+
+/* Forgets the TEE report: after a denial or a fork. */
+void collector_forget(struct collector *c);
+
+/*
+ * Evidence over root. fresh_tee asks for a TEE report of this round whatever
+ * the age of the one in use. CVM_E_UNREACHABLE with the source's why.
+ */
+int collect(struct collector *c, const uint8_t root[static SHA256_LEN],
+    bool fresh_tee, struct evidence *ret, struct why *reterr_why) _must_check_;
+
+#endif

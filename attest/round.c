@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+#include "attest/chain_cache.h"
+#include "attest/collect.h"
+#include "attest/quote.h"
+#include "attest/round.h"
+
+#define NS_PER_S 1000000000u
+#define NS_PER_MS 1000000u
+
+/* A round that is forming or under way; freed by the last who looks at it. */
+struct batch {
+	struct blob *leaves;
+	size_t n, cap;
+	bool fresh; /* somebody asks for a TEE report of this very round */
+	bool done;
+	unsigned refs;
+	int result;
+	struct why why;
+	struct round_result *rr; /* when evidence was appraised */
+};
+
+struct rounds {
+	const struct config *cfg;
+	const struct policy *policy;
+	struct permit_issuer issuer;
+	pthread_mutex_t lock; /* guards what follows up to the blank line */
+	pthread_cond_t cond;
+	struct batch *forming; /* takes leaves; NULL: none */
+	bool leading;	       /* a leader is at work */
+	enum round_state state;
+	struct why last_why;
+	uint64_t last_failure_ns; /* 0: the last attempt admitted */
+
+	/* The leader's own, by virtue of leading. */
+	struct collector collector;
+	struct vtpm *vtpm;
+	struct endorsements *endorsements;
+	struct chain_cache *cache;
+	struct tpm_clock last_clock;
+	bool has_clock;
+	uint64_t rounds;
+	void (*on_change)(void *, enum round_state, const struct why *);
+	void *on_change_arg;
+};
+
+static void
+batch_unref(struct batch *b)
+{
+	if (--b->refs > 0)
+		return;
+	for (size_t i = 0; i < b->n; i++)
+		blob_clear(&b->leaves[i]);
+	free(b->leaves);
+	round_result_unrefp(&b->rr);
+	free(b);
+}
+
+void
+round_result_unrefp(struct round_result **rr)
+{
+	struct round_result *p;
+
+	if (rr == NULL || (p = *rr) == NULL)
+		return;
+	*rr = NULL;
+	if (atomic_fetch_sub(&p->refs, 1) > 1)
+		return;
+	evidence_clear(&p->evidence);
+	for (size_t i = 0; i < p->n_leaves; i++)
+		blob_clear(&p->leaves[i]);
+	free(p->leaves);
+	free(p);
+}
+
+void
+admission_clear(struct admission *a)
+{
+	round_result_unrefp(&a->round);
+	a->index = 0;
+}
+
+/*
+ * Waits are measured on CLOCK_MONOTONIC: the host sets the wall clock.
+ */
+static int
+init_locks(struct rounds *r)
+{
+	pthread_condattr_t attr;
+	int err;
+
+	if (pthread_mutex_init(&r->lock, NULL) != 0 ||
+	    pthread_condattr_init(&attr) != 0)
+		return CVM_E_NOMEM;
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	err = pthread_cond_init(&r->cond, &attr);
+	(void)pthread_condattr_destroy(&attr);
+	return err == 0 ? CVM_OK : CVM_E_NOMEM;
+}
+
+int
+rounds_new(const struct config *cfg, const struct policy *policy,
+    struct rounds **ret)
+{
+	_cleanup_(rounds_freep) struct rounds *r = calloc(1, sizeof(*r));
+	int err;
+
+	if (r == NULL)
+		return CVM_E_NOMEM;
+	r->cfg = cfg;
+	r->policy = policy;
+	if ((err = init_locks(r)) != CVM_OK)
+		return err;
+	if (policy->has_tpm && (r->vtpm = vtpm_new(&cfg->tpm)) == NULL)
+		return CVM_E_NOMEM;
+	if ((r->cache = chain_cache_new()) == NULL)
+		return CVM_E_NOMEM;
+	r->collector.cfg = cfg;
+	r->collector.policy = policy;
+	r->collector.vtpm = r->vtpm;
+	*ret = TAKE_PTR(r);
+	return CVM_OK;
+}
+
+void
+rounds_freep(struct rounds **rp)
+{
+	struct rounds *r;
+
+	if (rp == NULL || (r = *rp) == NULL)
+		return;
+	collector_forget(&r->collector);
+	vtpm_freep(&r->vtpm);
+	endorsements_freep(&r->endorsements);
+	chain_cache_freep(&r->cache);
+	free(r);
+	*rp = NULL;
+}
+
+struct vtpm *
+rounds_vtpm(struct rounds *r)
+{
+	return r->vtpm;
+}
+
+struct permit_issuer *
+rounds_issuer(struct rounds *r)
+{
+	return &r->issuer;
+}
+
+void
+rounds_on_change(struct rounds *r,
+    void (*fn)(void *arg, enum round_state state, const struct why *why),
+    void *arg)
+{
+	r->on_change = fn;
+	r->on_change_arg = arg;
+}
+
+enum round_state
+rounds_state(struct rounds *r)
+{
+	enum round_state s;
+
+	(void)pthread_mutex_lock(&r->lock);
+	s = r->state;
+	(void)pthread_mutex_unlock(&r->lock);
+	return s;
+}
+
+/*
+ * The parent's leader does not exist here, and what it was doing is the
+ * parent's: batches are abandoned (leaked once for each fork in the middle of
+ * a round), evidence is not inherited.
+ */
+void
+rounds_after_fork(struct rounds *r)
+{
+	(void)init_locks(r);
+	r->forming = NULL;
+	r->leading = false;
+	r->state = ROUND_NONE;
+	r->last_failure_ns = 0;
+	r->has_clock = false;
+	/* A leader may have been writing these when the fork happened. */
+	memset(&r->collector.report, 0, sizeof(r->collector.report));
+	memset(&r->collector.aux, 0, sizeof(r->collector.aux));
+	r->collector.report_ns = 0;
+	r->endorsements = NULL;
+	r->cache = chain_cache_new();
+	permit_revoke_all(&r->issuer);
+}
+
+/* The leader's work: everything from here to lead() runs without the lock. */
+
+static int
+refresh_endorsements(struct rounds *r, struct why *why)
+{
+	struct endorsements *e = NULL;
+	int err;
+
+	if (r->endorsements != NULL && !endorsements_stale(r->endorsements))
+		return CVM_OK;
+	if ((err = endorsements_load(r->cfg->evidence.collateral, &e, why)) !=
+	    CVM_OK)
+		return err;
+	endorsements_freep(&r->endorsements);
+	r->endorsements = e;
+	return CVM_OK;
+}
+
+/* Computed anew from what the verdict will rest on, not from what was asked. */
+static int
+expect_nonces(const struct round_result *rr, const struct policy *policy,
+    struct appraisal *a)
+{
+	const struct evidence *e = &rr->evidence;
+	uint8_t name[TPM_NAME_MAX];
+	size_t name_len = 0;
+	int err;
+
+	if (e->ak_public.len > 0 &&
+	    (err = tpm_name(blob_span(&e->ak_public), name, &name_len)) !=
+		CVM_OK)
+		return err;
+	if ((err = derive_report_data(rr->tee_root, span(name, name_len),
+		 policy->digest, a->report_data)) != CVM_OK)
+		return err;
+	return derive_qualifying(rr->root, blob_span(&e->tee_report),
+	    a->qualifying);
+}
+
+static int
+judge(struct rounds *r, struct round_result *rr, struct why *why)
+{
+	struct appraisal a = {
+		.policy = r->policy,
+		.evidence = &rr->evidence,
+		.endorsements = r->endorsements,
+		.now = rr->time,
+		.tee_age_s = (rr->asked_ns > r->collector.report_ns ?
+				     rr->asked_ns - r->collector.report_ns :
+				     0) /
+		    NS_PER_S,
+		.allow_simulated = r->cfg->simulated,
+		.last_clock = r->has_clock ? &r->last_clock : NULL,
+		.cache = r->cache,
+	};
+	struct appraisal_facts facts;
+	int err;
+
+	memcpy(rr->tee_root, r->collector.report_root, SHA256_LEN);
+	if ((err = expect_nonces(rr, r->policy, &a)) != CVM_OK)
+		return why_set(why, err, "nonces of the round", "", "", "");
+	appraise(&a, &rr->verdict, &facts);
+	if (!rr->verdict.admit)
+		return verdict_why(&rr->verdict, why);
+	r->last_clock = facts.clock;
+	r->has_clock = r->policy->has_tpm;
+	return CVM_OK;
+}
+
+static int
+run_round(struct rounds *r, struct batch *b)
+{
+	_cleanup_(round_result_unrefp) struct round_result *rr = NULL;
+	int err;
+
+	if ((rr = calloc(1, sizeof(*rr))) == NULL)
+		return why_set(&b->why, CVM_E_NOMEM, "round", "", "", "");
+	rr->refs = 1;
+	rr->id = ++r->rounds;
+	rr->epoch = atomic_load(&r->issuer.epoch);
+	rr->asked_ns = boottime_ns();
+	if ((err = merkle_root(b->leaves, b->n, rr->root)) != CVM_OK)
+		return why_set(&b->why, err, "round", "leaves", "", "");
+	if ((err = refresh_endorsements(r, &b->why)) != CVM_OK ||
+	    (err = collect(&r->collector, rr->root, b->fresh, &rr->evidence,
+		 &b->why)) != CVM_OK)
+		return err;
+	rr->time = (int64_t)time(NULL);
+	err = judge(r, rr, &b->why);
+	rr->leaves = TAKE_PTR(b->leaves);
+	rr->n_leaves = b->n;
+	b->n = 0;
+	b->rr = TAKE_PTR(rr);
+	return err;
+}
+
+static enum round_state
+state_of(int err)
+{
+	return err == CVM_OK	? ROUND_ADMIT :
+	    err == CVM_E_DENIED ? ROUND_DENY :
+				  ROUND_UNREACHABLE;
+}
+
+/* Called with the lock held by the caller that takes the lead; returns with
+ * it held. */
+static void
+lead(struct rounds *r, struct batch *b)
+{
+	enum round_state state;
+	bool changed;
+
+	r->forming = NULL;
+	r->leading = true;
+	(void)pthread_mutex_unlock(&r->lock);
+
+	b->result = run_round(r, b);
+	state = state_of(b->result);
+	if (state != ROUND_ADMIT)
+		collector_forget(&r->collector);
+	if (state == ROUND_DENY)
+		permit_revoke_all(&r->issuer);
+
+	(void)pthread_mutex_lock(&r->lock);
+	changed = state != r->state ||
+	    (state == ROUND_DENY &&
+		strcmp(r->last_why.where, b->why.where) != 0);
+	r->state = state;
+	r->last_why = b->why;
+	r->last_failure_ns = state == ROUND_ADMIT ? 0 : boottime_ns();
+	if (changed && r->on_change != NULL) {
+		(void)pthread_mutex_unlock(&r->lock);
+		r->on_change(r->on_change_arg, state, &b->why);
+		(void)pthread_mutex_lock(&r->lock);
+	}
+	r->leading = false;
+	b->done = true;
+	(void)pthread_cond_broadcast(&r->cond);
+}
+
+static struct batch *
+batch_new(void)
+{
+	struct batch *b = calloc(1, sizeof(*b));
+
+	return b;
+}
+
+/* Adds a leaf to the forming batch and a reference for its caller. */
+static int
+batch_add(struct rounds *r, struct span leaf, bool fresh, size_t *ret_index)
+{
+	struct batch *b;
+	struct blob *grown;
+	size_t cap;
+	int err;
+
+	if (r->forming == NULL && (r->forming = batch_new()) == NULL)
+		return CVM_E_NOMEM;
+	b = r->forming;
+	if (b->n == b->cap) {
+		cap = b->cap == 0 ? 8 : b->cap * 2;
+		grown = reallocarray(b->leaves, cap, sizeof(*grown));
+		if (grown == NULL)
+			return CVM_E_NOMEM;
+		memset(grown + b->cap, 0, (cap - b->cap) * sizeof(*grown));
+		b->leaves = grown;
+		b->cap = cap;
+	}
+	if ((err = blob_set(&b->leaves[b->n], leaf)) != CVM_OK)
+		return err;
+	*ret_index = b->n++;
+	b->fresh |= fresh;
+	b->refs++;
+	return CVM_OK;
+}
+
+/* A failure that is younger than retry_ms answers for the next ones. */
+static bool
+still_failed(const struct rounds *r)
+{
+	return r->last_failure_ns != 0 &&
+	    boottime_ns() - r->last_failure_ns <
+	    (uint64_t)r->cfg->evidence.retry_ms * NS_PER_MS;
+}
+
+static int
+join_locked(struct rounds *r, struct span leaf, bool fresh,
+    struct admission *ret, struct why *why)
+{
+	struct batch *b;
+	size_t index;
+	int err;
+
+	if (!fresh && still_failed(r)) {
+		if (why != NULL)
+			*why = r->last_why;
+		return r->last_why.err;
+	}
+	/* A full tree is left to its leader; the next one forms after it. */
+	while (r->forming != NULL && r->forming->n == MERKLE_LEAVES_MAX)
+		(void)pthread_cond_wait(&r->cond, &r->lock);
+	if ((err = batch_add(r, leaf, fresh, &index)) != CVM_OK)
+		return why_set(why, err, "round", "leaf", "", "");
+	b = r->forming;
+	while (!b->done) {
+		if (!r->leading && r->forming == b)
+			lead(r, b);
+		else
+			(void)pthread_cond_wait(&r->cond, &r->lock);
+	}
+	if (why != NULL)
+		*why = b->why;
+	err = b->result;
+	if (b->rr != NULL) {
+		atomic_fetch_add(&b->rr->refs, 1);
+		*ret = (struct admission){ .round = b->rr, .index = index };
+	}
+	batch_unref(b);
+	return err;
+}
+
+int
+rounds_join(struct rounds *r, struct span leaf, bool fresh,
+    struct admission *ret, struct why *reterr_why)
+{
+	int cancel, err;
+
+	*ret = (struct admission){ 0 };
+	if (leaf.len == 0 || leaf.len > LEAF_MAX)
+		return why_setf(reterr_why, CVM_E_INVAL, "round", "leaf",
+		    "1..4096 bytes", "%zu", leaf.len);
+	/* A leader that is cancelled would strand the others. */
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	(void)pthread_mutex_lock(&r->lock);
+	err = join_locked(r, leaf, fresh, ret, reterr_why);
+	(void)pthread_mutex_unlock(&r->lock);
+	(void)pthread_setcancelstate(cancel, NULL);
+	return err;
+}
