@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <string.h>
+
+#include "attest/chain_cache.h"
+#include "base/reader.h"
+
+struct entry {
+	uint8_t key[SHA256_LEN];
+	int64_t from, until;
+};
+
+struct chain_cache {
+	struct entry entries[CHAIN_CACHE_MAX];
+	size_t n;    /* filled */
+	size_t next; /* to overwrite */
+	size_t hits;
+};
+
+struct chain_cache *
+chain_cache_new(void)
+{
+	return calloc(1, sizeof(struct chain_cache));
+}
+
+void
+chain_cache_freep(struct chain_cache **cache)
+{
+	freep(cache);
+}
+
+size_t
+chain_cache_hits(const struct chain_cache *cache)
+{
+	return cache->hits;
+}
+
+static int
+write_cert(struct writer *w, const X509 *x)
+{
+	uint8_t digest[SHA256_LEN];
+	int r = x != NULL ? cert_digest(x, digest) : CVM_E_INVAL;
+
+	if (r == CVM_OK)
+		write_bytes(w, span(digest, sizeof(digest)));
+	return r;
+}
+
+static int
+write_crl(struct writer *w, const X509_CRL *crl)
+{
+	uint8_t digest[SHA256_LEN];
+	int r = crl != NULL ? crl_digest(crl, digest) : CVM_E_INVAL;
+
+	if (r == CVM_OK)
+		write_bytes(w, span(digest, sizeof(digest)));
+	return r;
+}
+
+/* Everything that chain_verify() reads, except the time. */
+static int
+write_chain(struct writer *w, const struct chain *c)
+{
+	int r;
+
+	write_u8(w,
+	    (uint8_t)(c->require_crl | c->crl_leaf << 1 | c->want_strict << 2 |
+		c->ca_leaf << 3));
+	write_be64(w, c->n_intermediates);
+	write_be64(w, c->n_crls);
+	write_be64(w, c->pins != NULL ? c->pins->n : 0);
+	r = write_cert(w, c->leaf);
+	for (size_t i = 0; r == CVM_OK && i < c->n_intermediates; i++)
+		r = write_cert(w, c->intermediates[i]);
+	if (r == CVM_OK)
+		r = write_cert(w, c->root);
+	for (size_t i = 0; r == CVM_OK && i < c->n_crls; i++)
+		r = write_crl(w, c->crls[i]);
+	for (size_t i = 0; c->pins != NULL && i < c->pins->n; i++)
+		write_field(w, blob_span(&c->pins->v[i]));
+	return r;
+}
+
+static int
+cache_key(const struct chain *c, uint8_t key[static SHA256_LEN])
+{
+	_cleanup_(writer_clear) struct writer w = { 0 };
+	_cleanup_(blob_clear) struct blob b = { 0 };
+	int r = write_chain(&w, c);
+
+	if (r != CVM_OK)
+		return r;
+	r = writer_end(&w, &b);
+	return r != CVM_OK ? r : hash(HASH_SHA256, blob_span(&b), key);
+}
+
+static bool
+known(const struct chain_cache *cache, const uint8_t key[static SHA256_LEN],
+    int64_t now)
+{
+	for (size_t i = 0; i < cache->n; i++) {
+		const struct entry *e = &cache->entries[i];
+
+		if (now >= e->from && now <= e->until &&
+		    span_equal(span(e->key, SHA256_LEN), span(key, SHA256_LEN)))
+			return true;
+	}
+	return false;
+}
+
+static void
+remember(struct chain_cache *cache, const struct chain *c,
+    const uint8_t key[static SHA256_LEN])
+{
+	struct entry *e = &cache->entries[cache->next];
+	struct chain_validity v = { 0 };
+
+	if (chain_validity(c, &v) != CVM_OK)
+		return;
+	memcpy(e->key, key, SHA256_LEN);
+	e->from = v.from;
+	e->until = v.until;
+	cache->next = (cache->next + 1) % CHAIN_CACHE_MAX;
+	if (cache->n < CHAIN_CACHE_MAX)
+		cache->n++;
+}
+
+int
+chain_verify_cached(struct chain_cache *cache, const struct chain *c,
+    struct why *reterr_why)
+{
+	uint8_t key[SHA256_LEN];
+	int r;
+
+	if (cache == NULL || cache_key(c, key) != CVM_OK)
+		return chain_verify(c, reterr_why);
+	if (known(cache, key, c->now)) {
+		cache->hits++;
+		return CVM_OK;
+	}
+	r = chain_verify(c, reterr_why);
+	if (r == CVM_OK)
+		remember(cache, c, key);
+	return r;
+}
