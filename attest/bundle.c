@@ -37,12 +37,6 @@ static const struct {
 #undef ROW
 };
 
-static struct blob *
-blob_at(struct evidence *e, size_t offset)
-{
-	return (struct blob *)(void *)((char *)e + offset);
-}
-
 static const struct blob *
 const_blob_at(const struct evidence *e, size_t offset)
 {

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+#ifndef MODULE_GATE_H
+#define MODULE_GATE_H
+
+#include "attest/round.h"
+#include "token/op.h"
+#include "token/token.h"
+
+/*
+ * The ONE door to private keys. A slot has one gate: its policy, its rounds,
+ * its token. A session is opened through gate_open_session(), every use of a
+ * private or secret key passes gate_operation(); what comes out is a permit,
+ * without which token/ touches nothing.
+ */
+struct gate;
+
+/*
+ * cfg outlives the gate. A policy that does not load is not an error here:
+ * the slot is listed in error state (gate_trouble()) and nothing is admitted.
+ */
+int gate_new(const struct config *cfg, const struct config_token *tcfg,
+    struct gate **ret) _must_check_;
+void gate_freep(struct gate **g);
+struct token *gate_token(struct gate *g);
+const struct policy *gate_policy(const struct gate *g); /* or NULL */
+struct rounds *gate_rounds(struct gate *g);		/* or NULL */
+/* Why nothing can be admitted (policy, store), or err 0. */
+void gate_trouble(struct gate *g, struct why *ret);
+/* The last known verdict, without asking for a new one. */
+enum round_state gate_state(struct gate *g);
+
+/*
+ * What a session keeps of its admission. id and random identify the session
+ * in operation leaves; counter counts its operations. Owned by the session,
+ * used under the session's lock.
+ */
+struct gate_session {
+	uint8_t id[SESSION_ID_LEN];
+	uint64_t counter;
+	struct permit permit;	    /* of the last admission */
+	struct admission admission; /* its evidence, for the bundle object */
+};
+
+/*
+ * Joins a round for a session open: on admission fills s->permit, unseals the
+ * token if it is not, and returns 0. CVM_E_DENIED, CVM_E_UNREACHABLE,
+ * CVM_E_SEALED, CVM_E_CONFIG leave the session unadmitted; why says it, and
+ * the log has been told if it is news. Never hangs longer than
+ * evidence.timeout_ms twice over.
+ */
+int gate_open_session(struct gate *g, struct gate_session *s,
+    struct why *reterr_why) _must_check_;
+
+/*
+ * A permit to look at keys in this session: the session's, when it is still
+ * good; else joins a new round (rate-limited). For finding objects, ...Init
+ * functions, creation of keys.
+ */
+int gate_permit(struct gate *g, struct gate_session *s, struct permit *ret,
+    struct why *reterr_why) _must_check_;
+
+/*
+ * A permit for one use of a private or secret key. With bind "session" it is
+ * gate_permit(); with bind "operation" (policy, or CKA_CVM_BIND_OPERATION of
+ * the key) it joins a round whose leaf names function, mechanism, parameter,
+ * key and input, and yields a permit for a single use. op has seen all its
+ * input (H(input) is known); function is the C_ name.
+ */
+int gate_operation(struct gate *g, struct gate_session *s,
+    const char *function, struct op *op, struct permit *ret,
+    struct why *reterr_why) _must_check_;
+/* The same for uses that are no struct op (unwrap, derive, wrap, generate):
+ * key may be NULL, input is hashed. */
+int gate_key_use(struct gate *g, struct gate_session *s,
+    const char *function, const CK_MECHANISM *mech, const struct object *key,
+    struct span input, struct permit *ret, struct why *reterr_why)
+    _must_check_;
+/* True when this use must be an admission of its own. */
+bool gate_binds_operation(const struct gate *g, const struct object *key);
+void gate_session_clear(struct gate_session *s);
+
+/* In the child after a fork, before anything else. */
+void gate_after_fork(struct gate *g);
+
+#endif
