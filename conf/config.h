@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/build.h"
 #include "base/log.h"
 #include "conf/json.h"
 
@@ -15,7 +16,7 @@
  * they are paths. Defaults are filled in: no field is NULL unless it says so.
  */
 #define CONFIG_TOKENS_MAX 32
-#define CONFIG_PATH_DEFAULT "/etc/cvm-pkcs11/config.json"
+#define CONFIG_PATH_DEFAULT CVM_SYSCONFDIR "/config.json"
 #define CONFIG_LABEL_MAX 32 /* CK_TOKEN_INFO.label, bytes */
 
 enum config_login { LOGIN_PIN, LOGIN_ATTESTATION };
@@ -95,6 +96,9 @@ int config_locate(const char *reserved, char **ret_path,
 
 /* CVM_E_NOT_FOUND when there is no file, CVM_E_CONFIG when it is refused. */
 int config_load(const char *path, struct config **ret,
+    struct why *reterr_why) _must_check_;
+/* The same from bytes; name is for messages. */
+int config_parse(struct span text, const char *name, struct config **ret,
     struct why *reterr_why) _must_check_;
 void config_freep(struct config **c);
 /* The token of that name, or NULL. */

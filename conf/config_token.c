@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/config_token.h"
+
+#define MECHS_MAX 256
+
+/* A name becomes part of file names: no separator, no leading dot or dash. */
+static JSON_READER(read_name)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789._-";
+	const char *s = item->valuestring;
+
+	if (!cJSON_IsString(item) || s[0] == '.' || s[0] == '-' ||
+	    s[strspn(s, allowed)] != '\0')
+		return json_refuse(doc, item,
+		    "a name of letters, digits, \".\", \"_\" and \"-\" that"
+		    " starts with none of \".-\"", why);
+	return json_read_text(doc, item, field, out, why);
+}
+
+/* CK_TOKEN_INFO pads labels with blanks, so a blank at the end is lost. */
+static JSON_READER(read_label)
+{
+	const char *s = cJSON_IsString(item) ? item->valuestring : "";
+
+	if (s[0] != '\0' && s[strlen(s) - 1] == ' ')
+		return json_refuse(doc, item, "no blank at the end", why);
+	return json_read_text(doc, item, field, out, why);
+}
+
+static JSON_READER(read_mech_name)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+	const char *s = cJSON_IsString(item) ? item->valuestring : "";
+
+	if (strncmp(s, "CKM_", 4) != 0 || s[4] == '\0' ||
+	    s[strspn(s, allowed)] != '\0')
+		return json_refuse(doc, item, "a name like \"CKM_ECDSA\"", why);
+	return json_read_text(doc, item, field, out, why);
+}
+
+static JSON_READER(read_mech_list)
+{
+	struct string_list list = { 0 };
+	char ***names = out;
+	int err = json_read_strings(doc, item, field, &list, why);
+
+	if (err != CVM_OK)
+		return err;
+	/* json_read_strings() ends the list in NULL. Of two lists the table's
+	 * check sees both, and refuses; keep one only. */
+	for (size_t i = 0; *names != NULL && (*names)[i] != NULL; i++)
+		free((*names)[i]);
+	free(*names);
+	*names = list.v;
+	return CVM_OK;
+}
+
+static int
+check_mechs(const struct json_doc *doc, const cJSON *item, void *out,
+    struct why *why)
+{
+	struct config_mechs *m = out;
+	bool allow = json_member(item, "allow") != NULL;
+	bool deny = json_member(item, "deny") != NULL;
+
+	if (allow == deny)
+		return json_refuse(doc, item,
+		    "either \"allow\" or \"deny\"", why);
+	m->deny = deny;
+	return CVM_OK;
+}
+
+static int
+check_token(const struct json_doc *doc, const cJSON *item, void *out,
+    struct why *why)
+{
+	const struct config_token *t = out;
+
+	if (t->label == NULL && strlen(t->name) > CONFIG_LABEL_MAX)
+		return json_refuse_member(doc, item, "label",
+		    "a label, as the name is too long for one", why);
+	return CVM_OK;
+}
+
+static const struct json_field mech_name = { .read = read_mech_name,
+	.min = 5, .max = 64, .schema_type = "string" };
+
+#define AT(member) offsetof(struct config_mechs, member)
+static const struct json_field mech_fields[] = {
+	{ .name = "allow", .read = read_mech_list, .offset = AT(names),
+	    .min = 1, .max = MECHS_MAX, .arg = &mech_name,
+	    .schema_type = "array" },
+	{ .name = "deny", .read = read_mech_list, .offset = AT(names),
+	    .min = 1, .max = MECHS_MAX, .arg = &mech_name,
+	    .schema_type = "array" },
+};
+static const struct json_table mech_table = JSON_TABLE(mech_fields,
+    check_mechs);
+#undef AT
+
+static const struct json_word login_v[] = {
+	{ "pin", LOGIN_PIN },
+	{ "attestation", LOGIN_ATTESTATION },
+};
+static const struct json_word on_denial_v[] = {
+	{ "hide", ON_DENIAL_HIDE },
+	{ "fail", ON_DENIAL_FAIL },
+};
+static const struct json_word receipts_v[] = {
+	{ "off", RECEIPTS_OFF },
+	{ "operations", RECEIPTS_OPERATIONS },
+	{ "all", RECEIPTS_ALL },
+};
+static const struct json_word on_full_v[] = {
+	{ "continue", false },
+	{ "refuse", true },
+};
+static const struct json_word store_mode_v[] = {
+	{ "0600", 0600 },
+	{ "0660", 0660 },
+};
+static const struct json_words login_words = JSON_WORDS(login_v);
+static const struct json_words on_denial_words = JSON_WORDS(on_denial_v);
+static const struct json_words receipts_words = JSON_WORDS(receipts_v);
+static const struct json_words on_full_words = JSON_WORDS(on_full_v);
+static const struct json_words store_mode_words = JSON_WORDS(store_mode_v);
+
+#define AT(member) offsetof(struct config_token, member)
+static const struct json_field receipts_fields[] = {
+	{ .name = "log", .required = true, .read = json_read_word,
+	    .offset = AT(receipts), .arg = &receipts_words,
+	    .schema_type = "string" },
+	{ .name = "path", .read = json_read_path, .offset = AT(receipt_log),
+	    .min = 2, .max = JSON_PATH_MAX, .schema_type = "string" },
+	{ .name = "on_full", .read = json_read_flag,
+	    .offset = AT(receipt_full_refuse), .arg = &on_full_words,
+	    .schema_type = "string" },
+};
+static const struct json_table receipts_table = JSON_TABLE(receipts_fields,
+    NULL);
+
+static const struct json_field token_fields[] = {
+	{ .name = "name", .required = true, .read = read_name,
+	    .offset = AT(name), .min = 1, .max = 64, .schema_type = "string" },
+	{ .name = "label", .read = read_label, .offset = AT(label), .min = 1,
+	    .max = CONFIG_LABEL_MAX, .schema_type = "string" },
+	{ .name = "store", .read = json_read_path, .offset = AT(store),
+	    .min = 2, .max = JSON_PATH_MAX, .schema_type = "string" },
+	{ .name = "store_mode", .read = json_read_word,
+	    .offset = AT(store_mode), .arg = &store_mode_words,
+	    .schema_type = "string" },
+	{ .name = "policy", .read = json_read_path, .offset = AT(policy),
+	    .min = 2, .max = JSON_PATH_MAX, .schema_type = "string" },
+	{ .name = "login", .read = json_read_word, .offset = AT(login),
+	    .arg = &login_words, .schema_type = "string" },
+	{ .name = "on_denial", .read = json_read_word, .offset = AT(on_denial),
+	    .arg = &on_denial_words, .schema_type = "string" },
+	{ .name = "init_token", .read = json_read_bool,
+	    .offset = AT(init_token), .schema_type = "boolean" },
+	{ .name = "rsa_pkcs1_decrypt", .read = json_read_bool,
+	    .offset = AT(rsa_pkcs1_decrypt), .schema_type = "boolean" },
+	{ .name = "rsa_x509", .read = json_read_bool, .offset = AT(rsa_x509),
+	    .schema_type = "boolean" },
+	{ .name = "min_rsa_bits", .read = json_read_u32,
+	    .offset = AT(min_rsa_bits), .min = 1024, .max = 8192,
+	    .schema_type = "integer" },
+	{ .name = "mechanisms", .read = json_read_table,
+	    .offset = AT(mechanisms), .arg = &mech_table,
+	    .schema_type = "object" },
+	{ .name = "pin_file", .read = json_read_path, .offset = AT(pin_file),
+	    .min = 2, .max = JSON_PATH_MAX, .schema_type = "string" },
+	{ .name = "receipts", .read = json_read_table, .offset = 0,
+	    .arg = &receipts_table, .schema_type = "object" },
+};
+const struct json_table config_token_table = JSON_TABLE(token_fields,
+    check_token);
+#undef AT
+
+int
+config_default_string(char **s, const char *value)
+{
+	if (*s == NULL)
+		*s = strdup(value);
+	return *s != NULL ? CVM_OK : CVM_E_NOMEM;
+}
+
+int
+config_token_defaults(struct config_token *t)
+{
+	char path[256];
+	int err = config_default_string(&t->label, t->name);
+
+	(void)snprintf(path, sizeof(path), "%s/%s.db", CVM_STATEDIR, t->name);
+	if (err == CVM_OK)
+		err = config_default_string(&t->store, path);
+	if (err == CVM_OK)
+		err = config_default_string(&t->policy,
+		    CVM_SYSCONFDIR "/policy.json");
+	(void)snprintf(path, sizeof(path), "%s/%s.receipts", CVM_STATEDIR,
+	    t->name);
+	if (err == CVM_OK && t->receipts != RECEIPTS_OFF)
+		err = config_default_string(&t->receipt_log, path);
+	if (t->receipts == RECEIPTS_OFF)
+		freep(&t->receipt_log);
+	return err;
+}
+
+void
+config_token_clear(struct config_token *t)
+{
+	for (char **name = t->mechanisms.names; name != NULL && *name != NULL;
+	    name++)
+		free(*name);
+	free(t->mechanisms.names);
+	free(t->name);
+	free(t->label);
+	free(t->store);
+	free(t->policy);
+	free(t->pin_file);
+	free(t->receipt_log);
+	*t = (struct config_token){ 0 };
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/file.h"
+#include "conf/policy_parts.h"
+
+static int check_policy(const struct json_doc *doc, const cJSON *item,
+    void *out, struct why *why);
+
+static const struct json_word tristate_v[] = {
+	{ "any", ANY },
+	{ "forbid", FORBID },
+	{ "require", REQUIRE },
+};
+const struct json_words tristate_words = JSON_WORDS(tristate_v);
+
+#define VALUE(fn, bytes)                                                       \
+	{                                                                      \
+		.read = (fn), .min = (bytes), .max = (bytes),                  \
+		.schema_type = "string"                                        \
+	}
+const struct json_field value_6 = VALUE(json_read_value, 6);
+const struct json_field value_16 = VALUE(json_read_value, 16);
+const struct json_field value_32 = VALUE(json_read_value, 32);
+const struct json_field value_48 = VALUE(json_read_value, 48);
+const struct json_field value_64 = VALUE(json_read_value, 64);
+const struct json_field zero_or_16 = VALUE(json_read_value_or_zero, 16);
+const struct json_field zero_or_32 = VALUE(json_read_value_or_zero, 32);
+const struct json_field zero_or_48 = VALUE(json_read_value_or_zero, 48);
+
+static const struct json_word tee_v[] = {
+	{ "none", TEE_NONE },
+	{ "sev", TEE_SEV },
+	{ "snp", TEE_SNP },
+	{ "tdx", TEE_TDX },
+};
+static const struct json_word bind_v[] = {
+	{ "session", BIND_SESSION },
+	{ "operation", BIND_OPERATION },
+};
+static const struct json_words tee_words = JSON_WORDS(tee_v);
+static const struct json_words bind_words = JSON_WORDS(bind_v);
+
+#define DAY_S 86400
+
+/* "tpm" before "event_log", whose digests are of the TPM's bank. */
+static const struct json_field policy_fields[] = {
+	{ .name = "version", .required = true, .read = json_read_version,
+	    .min = 1, .max = 1, .schema_type = "integer" },
+	{ .name = "name", .required = true, .read = json_read_label,
+	    .offset = POLICY_AT(name), .min = 1, .max = 64,
+	    .schema_type = "string" },
+	{ .name = "tee", .required = true, .read = json_read_word,
+	    .offset = POLICY_AT(tee), .arg = &tee_words,
+	    .schema_type = "string" },
+	{ .name = "bind", .read = json_read_word, .offset = POLICY_AT(bind),
+	    .arg = &bind_words, .schema_type = "string" },
+	POLICY_U32("session_max_age_s", session_max_age_s, 1, DAY_S),
+	POLICY_U32("tee_report_max_age_s", tee_report_max_age_s, 0, DAY_S),
+	POLICY_OBJECT("snp", policy_snp_table),
+	POLICY_OBJECT("tdx", policy_tdx_table),
+	POLICY_OBJECT("tpm", policy_tpm_table),
+	POLICY_OBJECT("event_log", policy_log_table),
+};
+const struct json_table policy_table = JSON_TABLE(policy_fields,
+    check_policy);
+
+JSON_READER(policy_check_label)
+{
+	char *label = NULL;
+	int err = json_read_label(doc, item, field, &label, why);
+
+	(void)out;
+	free(label);
+	return err;
+}
+
+int
+policy_set_label(const struct json_doc *doc, const cJSON *set, void *sets,
+    size_t size, size_t n, struct why *why)
+{
+	const cJSON *label = json_member(set, "label");
+	char *labels = sets;
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(labels + i * size, label->valuestring) == 0)
+			return json_refuse(doc, label,
+			    "another label than the sets before it", why);
+	(void)snprintf(labels + n * size, POLICY_LABEL_MAX + 1, "%s",
+	    label->valuestring);
+	return CVM_OK;
+}
+
+/* A part that is not looked at must not seem to be. */
+static int
+check_tee(const struct json_doc *doc, const cJSON *item, const char *name,
+    bool wanted, struct why *why)
+{
+	char text[64];
+
+	if (!wanted) {
+		(void)snprintf(text, sizeof(text), "unless \"tee\" is \"%s\"",
+		    name);
+		return json_refuse_present(doc, item, name, text, why);
+	}
+	if (json_member(item, name) != NULL)
+		return CVM_OK;
+	(void)snprintf(text, sizeof(text), "\"%s\", as \"tee\" says so", name);
+	return json_refuse_member(doc, item, name, text, why);
+}
+
+static int
+check_policy(const struct json_doc *doc, const cJSON *item, void *out,
+    struct why *why)
+{
+	struct policy *p = out;
+	bool report = p->tee == TEE_SNP || p->tee == TEE_TDX;
+	int err = check_tee(doc, item, "snp", p->tee == TEE_SNP, why);
+
+	if (err == CVM_OK)
+		err = check_tee(doc, item, "tdx", p->tee == TEE_TDX, why);
+	if (err != CVM_OK)
+		return err;
+	if (!report && !p->has_tpm)
+		return json_refuse_member(doc, item, "tpm",
+		    "\"tpm\", as this \"tee\" has no report", why);
+	if (!report && p->tpm.ak_trust == AK_TRUST_TEE)
+		return json_refuse_member(doc, item, "tee",
+		    "\"snp\" or \"tdx\", as the AK's \"trust\" is \"tee\"",
+		    why);
+	if (p->tee == TEE_SNP && !p->has_tpm)
+		return json_refuse_present(doc, item, "event_log",
+		    "without \"tpm\": nothing would vouch for the log", why);
+	return CVM_OK;
+}
+
+/* Which parts there are, before any is read: rules of one ask for others. */
+static void
+note_parts(const cJSON *root, struct policy *p)
+{
+	if (!cJSON_IsObject(root))
+		return;
+	p->has_snp = json_member(root, "snp") != NULL;
+	p->has_tdx = json_member(root, "tdx") != NULL;
+	p->has_tpm = json_member(root, "tpm") != NULL;
+	p->log.present = json_member(root, "event_log") != NULL;
+}
+
+static int
+fill_policy(struct policy *p, struct span text, const char *name)
+{
+	int err = blob_set(&p->text, text);
+
+	if (err == CVM_OK)
+		err = hash(HASH_SHA256, text, p->digest);
+	if (err == CVM_OK)
+		err = policy_tdx_defaults(p);
+	p->path = strdup(name);
+	if (p->path == NULL)
+		err = CVM_E_NOMEM;
+	p->session_max_age_s = 300;
+	p->tee_report_max_age_s = 60;
+	policy_snp_defaults(p);
+	policy_tpm_defaults(p);
+	return err;
+}
+
+int
+policy_parse(struct span text, const char *name, struct policy **ret,
+    struct why *reterr_why)
+{
+	static const struct json_field root = { .arg = &policy_table };
+	_cleanup_(json_doc_freep) struct json_doc *doc = NULL;
+	_cleanup_(policy_freep) struct policy *p = NULL;
+	int err;
+
+	err = json_parse(text, name, &doc, reterr_why);
+	if (err != CVM_OK)
+		return err;
+	p = calloc(1, sizeof(*p));
+	err = p != NULL ? fill_policy(p, text, name) : CVM_E_NOMEM;
+	if (err != CVM_OK)
+		return why_set(reterr_why, err, name, NULL, NULL, NULL);
+	note_parts(json_root(doc), p);
+	err = json_read_table(doc, json_root(doc), &root, p, reterr_why);
+	if (err != CVM_OK)
+		return err;
+	*ret = TAKE_PTR(p);
+	return CVM_OK;
+}
+
+int
+policy_load(const char *path, struct policy **ret, struct why *reterr_why)
+{
+	_cleanup_(blob_clear) struct blob text = { 0 };
+	int err;
+
+	err = file_read(path, JSON_BYTES_MAX, /* guarded= */ true, &text,
+	    reterr_why);
+	if (err != CVM_OK)
+		return err;
+	return policy_parse(blob_span(&text), path, ret, reterr_why);
+}
+
+void
+policy_freep(struct policy **p)
+{
+	if (p == NULL || *p == NULL)
+		return;
+	policy_snp_clear(&(*p)->snp);
+	policy_tdx_clear(&(*p)->tdx);
+	policy_tpm_clear(&(*p)->tpm);
+	policy_log_clear(&(*p)->log);
+	blob_clear(&(*p)->text);
+	free((*p)->path);
+	free((*p)->name);
+	free(*p);
+	*p = NULL;
+}
+
+const char *
+tee_kind_name(enum tee_kind k)
+{
+	for (size_t i = 0; i < NELEMS(tee_v); i++)
+		if (tee_v[i].value == (uint32_t)k)
+			return tee_v[i].word;
+	return "unknown";
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/policy_parts.h"
+
+/* The confidential technology of a GceNonHostInfo event. */
+static const struct json_word technology_v[] = {
+	{ "NONE", 0 },
+	{ "AMD_SEV", 0 },
+	{ "AMD_SEV_ES", 0 },
+	{ "AMD_SEV_SNP", 0 },
+	{ "INTEL_TDX", 0 },
+};
+static const struct json_words technology_words = JSON_WORDS(technology_v);
+
+/* An index as the decimal number that verdicts print. */
+static JSON_READER(read_pcr_number)
+{
+	char number[12], **to = out;
+	uint32_t v = 0;
+	int err = json_read_u32(doc, item, field, &v, why);
+
+	if (err != CVM_OK)
+		return err;
+	(void)snprintf(number, sizeof(number), "%u", v);
+	*to = strdup(number);
+	return *to != NULL ? CVM_OK :
+	    why_set(why, CVM_E_NOMEM, NULL, NULL, NULL, NULL);
+}
+
+static const struct json_field technology = { .read = json_read_name,
+	.arg = &technology_words, .schema_type = "string" };
+static const struct json_field command = { .read = json_read_text, .min = 1,
+	.max = 4096, .schema_type = "string" };
+static const struct json_field bank_digest = { .read = json_read_value,
+	.min = SHA256_LEN, .max = SHA384_LEN, .schema_type = "string" };
+static const struct json_field pcr_number = { .read = read_pcr_number,
+	.min = 0, .max = POLICY_PCR_MAX - 1, .schema_type = "integer" };
+
+/* A digest of another bank could never match; the policy's rules come last,
+ * so "tpm" is read by now. Without a TPM the log is the TDX one, SHA-384. */
+static JSON_READER(read_efi_apps)
+{
+	struct policy *p = out;
+	struct value_list *list = &p->log.efi_apps;
+	size_t len = hash_len(p->has_tpm ? p->tpm.bank : HASH_SHA384);
+	int err = json_read_values(doc, item, field, list, why);
+
+	if (err != CVM_OK)
+		return err;
+	for (size_t i = 0; i < list->n; i++)
+		if (list->v[i].len != len)
+			return json_refuse(doc, cJSON_GetArrayItem(item, (int)i),
+			    len == SHA256_LEN ? "64 hexadecimal digits" :
+			    "96 hexadecimal digits", why);
+	return CVM_OK;
+}
+
+static const struct json_field log_fields[] = {
+	POLICY_STRINGS("technology", log.technology, technology),
+	POLICY_U32("min_gce_firmware", log.min_gce_firmware, 0, UINT32_MAX),
+	POLICY_TRISTATE("secure_boot", log.secure_boot),
+	POLICY_VALUES("authorities", log.authorities, value_32),
+	POLICY_STRINGS("kernel_cmdline", log.kernel_cmdline, command),
+	POLICY_STRINGS("grub_cmd", log.grub_cmd, command),
+	{ .name = "efi_apps", .read = read_efi_apps, .offset = 0, .min = 1,
+	    .max = POLICY_LIST_MAX, .arg = &bank_digest,
+	    .schema_type = "array" },
+	POLICY_BOOL("exit_boot_services", log.exit_boot_services),
+	{ .name = "unlogged_pcrs", .read = json_read_strings,
+	    .offset = POLICY_AT(log.unlogged_ok), .min = 1,
+	    .max = POLICY_PCR_MAX, .arg = &pcr_number,
+	    .schema_type = "array" },
+};
+const struct json_table policy_log_table = JSON_TABLE(log_fields, NULL);
+
+void
+policy_log_clear(struct policy_event_log *log)
+{
+	string_list_clear(&log->technology);
+	value_list_clear(&log->authorities);
+	string_list_clear(&log->kernel_cmdline);
+	string_list_clear(&log->grub_cmd);
+	value_list_clear(&log->efi_apps);
+	string_list_clear(&log->unlogged_ok);
+}

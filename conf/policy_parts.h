@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+#ifndef CONF_POLICY_PARTS_H
+#define CONF_POLICY_PARTS_H
+
+#include "conf/json_read.h"
+
+/*
+ * The parts of a policy, one file each: the rows of the part's object, its
+ * defaults, and what it owns. All offsets are from struct policy.
+ */
+extern const struct json_table policy_snp_table, policy_tdx_table,
+    policy_tpm_table, policy_log_table;
+
+void policy_snp_defaults(struct policy *p);
+int policy_tdx_defaults(struct policy *p) _must_check_;
+void policy_tpm_defaults(struct policy *p);
+
+void policy_snp_clear(struct policy_snp *snp);
+void policy_tdx_clear(struct policy_tdx *tdx);
+void policy_tpm_clear(struct policy_tpm *tpm);
+void policy_log_clear(struct policy_event_log *log);
+
+/* "any", "forbid", "require". */
+extern const struct json_words tristate_words;
+/* Elements of lists: digests and identifiers of so many bytes. */
+extern const struct json_field value_6, value_16, value_32, value_48, value_64;
+/* The same where all-zero is a value that machines have and may be named. */
+extern const struct json_field zero_or_16, zero_or_32, zero_or_48;
+
+#define POLICY_AT(member) offsetof(struct policy, member)
+#define POLICY_VALUES(n, member, element)                                      \
+	{                                                                      \
+		.name = (n), .read = json_read_values,                         \
+		.offset = POLICY_AT(member), .min = 1, .max = POLICY_LIST_MAX, \
+		.arg = &(element), .schema_type = "array"                      \
+	}
+#define POLICY_STRINGS(n, member, element)                                     \
+	{                                                                      \
+		.name = (n), .read = json_read_strings,                        \
+		.offset = POLICY_AT(member), .min = 1, .max = POLICY_LIST_MAX, \
+		.arg = &(element), .schema_type = "array"                      \
+	}
+#define POLICY_TRISTATE(n, member)                                             \
+	{                                                                      \
+		.name = (n), .read = json_read_word,                           \
+		.offset = POLICY_AT(member), .arg = &tristate_words,           \
+		.schema_type = "string"                                        \
+	}
+#define POLICY_BOOL(n, member)                                                 \
+	{                                                                      \
+		.name = (n), .read = json_read_bool,                           \
+		.offset = POLICY_AT(member), .schema_type = "boolean"          \
+	}
+#define POLICY_U32(n, member, low, high)                                       \
+	{                                                                      \
+		.name = (n), .read = json_read_u32,                            \
+		.offset = POLICY_AT(member), .min = (low), .max = (high),      \
+		.schema_type = "integer"                                       \
+	}
+/* An object whose rows count from struct policy too. */
+#define POLICY_OBJECT(n, table)                                                \
+	{                                                                      \
+		.name = (n), .read = json_read_table, .offset = 0,             \
+		.arg = &(table), .schema_type = "object"                       \
+	}
+
+/* A set's label, checked and not stored: policy_set_label() stores it. */
+JSON_READER(policy_check_label);
+
+/*
+ * Copies a set's label into its fixed place and compares it with those of the
+ * n sets before, which are size bytes apart and start with their labels.
+ */
+int policy_set_label(const struct json_doc *doc, const cJSON *set, void *sets,
+    size_t size, size_t n, struct why *why) _must_check_;
+
+#endif

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/policy_parts.h"
+
+#define NAME_LEN 34 /* nameAlg and a SHA-256 digest: TPM 2.0 part 1, 16 */
+
+static int check_ak(const struct json_doc *doc, const cJSON *item, void *out,
+    struct why *why);
+
+static const struct json_word trust_v[] = {
+	{ "gce", AK_TRUST_GCE },
+	{ "pinned", AK_TRUST_PINNED },
+	{ "tee", AK_TRUST_TEE },
+};
+static const struct json_word bank_v[] = {
+	{ "sha256", HASH_SHA256 },
+	{ "sha384", HASH_SHA384 },
+};
+static const struct json_words trust_words = JSON_WORDS(trust_v);
+static const struct json_words bank_words = JSON_WORDS(bank_v);
+
+/* TPM_ALG_SHA256, the only nameAlg of the keys that are quoted with. */
+static JSON_READER(read_ak_name)
+{
+	struct blob b = { 0 };
+	int err = json_read_value(doc, item, field, &b, why);
+
+	if (err != CVM_OK)
+		return err;
+	if (b.data[0] != 0x00 || b.data[1] != 0x0b) {
+		blob_clear(&b);
+		return json_refuse(doc, item,
+		    "a TPM name that starts with 000b (SHA-256)", why);
+	}
+	*(struct blob *)out = b;
+	return CVM_OK;
+}
+
+static JSON_READER(read_firmware)
+{
+	const char *s = cJSON_IsString(item) ? item->valuestring : "";
+	uint8_t bytes[8];
+	char **to = out;
+	int err;
+
+	if (hex_decode(s, bytes, sizeof(bytes)) != CVM_OK)
+		return json_refuse(doc, item, "16 hexadecimal digits", why);
+	err = json_read_text(doc, item, field, out, why);
+	if (err != CVM_OK)
+		return err;
+	/* One spelling, so that the list can be searched by comparing. */
+	(void)hex_encode(span(bytes, sizeof(bytes)), *to, strlen(*to) + 1);
+	return CVM_OK;
+}
+
+/* The index as the one decimal number that writes it, or -1. */
+static int
+pcr_index(const char *name)
+{
+	int v = -1;
+
+	if (name[0] == '0' && name[1] == '\0')
+		return 0;
+	if (name[0] < '1' || name[0] > '9')
+		return -1;
+	for (v = 0; *name >= '0' && *name <= '9' && v < POLICY_PCR_MAX; name++)
+		v = v * 10 + (*name - '0');
+	return *name == '\0' && v < POLICY_PCR_MAX ? v : -1;
+}
+
+/* "pcrs": names are indices and not in a table; the bank is known by now. */
+static int
+read_pcrs(const struct json_doc *doc, const cJSON *item, enum hash_alg bank,
+    struct pcr_set *set, struct why *why)
+{
+	struct json_field row = { .min = (long long)hash_len(bank),
+		.max = (long long)hash_len(bank) };
+	const cJSON *child;
+
+	if (!cJSON_IsObject(item) || item->child == NULL)
+		return json_refuse(doc, item, "an object of at least one PCR",
+		    why);
+	cJSON_ArrayForEach(child, item) {
+		_cleanup_(blob_clear) struct blob b = { 0 };
+		int i = pcr_index(child->string), err;
+
+		if (i < 0)
+			return json_refuse(doc, child,
+			    "a PCR, \"0\"..\"23\", without leading zeros", why);
+		err = json_read_value(doc, child, &row, &b, why);
+		if (err != CVM_OK)
+			return err;
+		memcpy(set->value[i], b.data, b.len);
+		set->mask |= 1u << i;
+	}
+	return CVM_OK;
+}
+
+/* What the table knows of "pcrs"; read_pcr_sets() reads it. */
+static JSON_READER(check_pcrs)
+{
+	(void)field;
+	(void)out;
+	if (!cJSON_IsObject(item))
+		return json_refuse(doc, item, "an object", why);
+	return CVM_OK;
+}
+
+static const struct json_field pcr_set_fields[] = {
+	{ .name = "label", .required = true, .read = policy_check_label,
+	    .min = 1, .max = POLICY_LABEL_MAX, .schema_type = "string" },
+	{ .name = "pcrs", .required = true, .read = check_pcrs,
+	    .schema_type = "object" },
+};
+static const struct json_table pcr_set_table = JSON_TABLE(pcr_set_fields,
+    NULL);
+static const struct json_field pcr_set_element = { .read = json_read_table,
+	.arg = &pcr_set_table, .schema_type = "object" };
+
+static JSON_READER(read_pcr_sets)
+{
+	const struct json_field *element = field->arg;
+	struct policy_tpm *tpm = &((struct policy *)out)->tpm;
+	int n = cJSON_GetArraySize(item), err;
+	const cJSON *child;
+
+	if (!cJSON_IsArray(item) || n < field->min || n > field->max)
+		return json_refuse(doc, item, "a list of 1..16 sets", why);
+	cJSON_ArrayForEach(child, item) {
+		struct pcr_set *set = &tpm->pcr_sets[tpm->n_pcr_sets];
+
+		err = element->read(doc, child, element, set, why);
+		if (err == CVM_OK)
+			err = read_pcrs(doc, json_member(child, "pcrs"),
+			    tpm->bank, set, why);
+		if (err == CVM_OK)
+			err = policy_set_label(doc, child, tpm->pcr_sets,
+			    sizeof(*set), tpm->n_pcr_sets, why);
+		if (err != CVM_OK)
+			return err;
+		if (set->mask != tpm->pcr_sets[0].mask)
+			return json_refuse_member(doc, child, "pcrs",
+			    "the same PCRs as in the first set", why);
+		tpm->n_pcr_sets++;
+	}
+	return CVM_OK;
+}
+
+#define INSTANCE(n)                                                            \
+	{                                                                      \
+		.name = #n, .read = json_read_text,                            \
+		.offset = POLICY_AT(tpm.instance.n), .min = 1, .max = 64,      \
+		.schema_type = "string"                                        \
+	}
+#define INSTANCE_NUMBER(n)                                                     \
+	{                                                                      \
+		.name = #n, .read = json_read_digits,                          \
+		.offset = POLICY_AT(tpm.instance.n), .min = 1, .max = 20,      \
+		.schema_type = "string"                                        \
+	}
+static const struct json_field instance_fields[] = {
+	INSTANCE(zone),
+	INSTANCE(project_id),
+	INSTANCE_NUMBER(project_number),
+	INSTANCE_NUMBER(instance_id),
+	INSTANCE(instance_name),
+	POLICY_BOOL("production", tpm.instance.production),
+};
+static const struct json_table instance_table = JSON_TABLE(instance_fields,
+    NULL);
+
+static const struct json_field ak_name = { .read = read_ak_name,
+	.min = NAME_LEN, .max = NAME_LEN, .schema_type = "string" };
+static const struct json_field ak_fields[] = {
+	{ .name = "trust", .required = true, .read = json_read_word,
+	    .offset = POLICY_AT(tpm.ak_trust), .arg = &trust_words,
+	    .schema_type = "string" },
+	POLICY_VALUES("roots", tpm.ak_roots, value_32),
+	POLICY_VALUES("names", tpm.ak_names, ak_name),
+	POLICY_OBJECT("instance", instance_table),
+};
+static const struct json_table ak_table = JSON_TABLE(ak_fields, check_ak);
+
+/* What another trust would look at must not seem to be looked at. */
+static int
+check_ak(const struct json_doc *doc, const cJSON *item, void *out,
+    struct why *why)
+{
+	static const struct {
+		const char *name;
+		enum policy_ak_trust trust;
+		const char *when;
+		const char *needed; /* NULL: may be left out */
+	} rules[] = {
+		{ "roots", AK_TRUST_GCE, "unless \"trust\" is \"gce\"",
+		    "\"roots\", as \"trust\" is \"gce\"" },
+		{ "instance", AK_TRUST_GCE, "unless \"trust\" is \"gce\"",
+		    NULL },
+		{ "names", AK_TRUST_PINNED, "unless \"trust\" is \"pinned\"",
+		    "\"names\", as \"trust\" is \"pinned\"" },
+	};
+	const struct policy *p = out;
+	int err = CVM_OK;
+
+	for (size_t i = 0; i < NELEMS(rules) && err == CVM_OK; i++) {
+		if (p->tpm.ak_trust != rules[i].trust)
+			err = json_refuse_present(doc, item, rules[i].name,
+			    rules[i].when, why);
+		else if (rules[i].needed != NULL &&
+		    json_member(item, rules[i].name) == NULL)
+			err = json_refuse_member(doc, item, rules[i].name,
+			    rules[i].needed, why);
+	}
+	return err;
+}
+
+static const struct json_field firmware_version = { .read = read_firmware,
+	.min = 16, .max = 16, .schema_type = "string" };
+
+/* "bank" before "pcr_sets", whose values are as long as the bank's digests. */
+static const struct json_field tpm_fields[] = {
+	{ .name = "ak", .required = true, .read = json_read_table,
+	    .offset = 0, .arg = &ak_table, .schema_type = "object" },
+	{ .name = "bank", .read = json_read_word,
+	    .offset = POLICY_AT(tpm.bank), .arg = &bank_words,
+	    .schema_type = "string" },
+	{ .name = "pcr_sets", .required = true, .read = read_pcr_sets,
+	    .offset = 0, .min = 1, .max = POLICY_SETS_MAX,
+	    .arg = &pcr_set_element, .schema_type = "array" },
+	POLICY_STRINGS("firmware_versions", tpm.firmware_versions,
+	    firmware_version),
+};
+const struct json_table policy_tpm_table = JSON_TABLE(tpm_fields, NULL);
+
+void
+policy_tpm_defaults(struct policy *p)
+{
+	p->tpm.bank = HASH_SHA256;
+	p->tpm.instance.production = true;
+}
+
+void
+policy_tpm_clear(struct policy_tpm *tpm)
+{
+	value_list_clear(&tpm->ak_roots);
+	value_list_clear(&tpm->ak_names);
+	string_list_clear(&tpm->firmware_versions);
+	free(tpm->instance.zone);
+	free(tpm->instance.project_id);
+	free(tpm->instance.project_number);
+	free(tpm->instance.instance_id);
+	free(tpm->instance.instance_name);
+}
