@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "attest/eventlog.h"
+#include "base/reader.h"
+
+#define WHERE "event log"
+#define SPEC_ID "Spec ID Event03"
+#define STARTUP_LOCALITY "StartupLocality"
+#define EVENT_DATA_MAX (512 * 1024)
+
+static const struct {
+	uint16_t id; /* TPM_ALG_ID */
+	enum hash_alg alg;
+} known_algs[] = {
+	{ 0x0004, HASH_SHA1 },
+	{ 0x000b, HASH_SHA256 },
+	{ 0x000c, HASH_SHA384 },
+	{ 0x000d, HASH_SHA512 },
+};
+
+void
+eventlog_clear(struct event_log *log)
+{
+	free(log->events);
+	memset(log, 0, sizeof(*log));
+}
+
+int
+eventlog_alg(const struct event_log *log, enum hash_alg alg)
+{
+	for (size_t i = 0; i < log->n_algs; i++)
+		if (log->algs[i] == alg)
+			return (int)i;
+	return -1;
+}
+
+static int
+refuse(struct why *why, size_t index, const char *field, const char *expected,
+    unsigned long long got)
+{
+	char where[64];
+
+	(void)snprintf(where, sizeof(where), WHERE " event %zu", index);
+	return why_setf(why, CVM_E_PARSE, where, field, expected, "0x%llx",
+	    got);
+}
+
+/* One algorithm of the Spec ID event: known, of its own size, only once. */
+static int
+spec_alg(struct reader *r, struct event_log *log, struct why *why)
+{
+	uint16_t id = read_le16(r), size = read_le16(r);
+
+	for (size_t i = 0; i < NELEMS(known_algs); i++) {
+		if (known_algs[i].id != id)
+			continue;
+		if (size != hash_len(known_algs[i].alg))
+			return refuse(why, 0, "digest size", "the algorithm's",
+			    size);
+		if (eventlog_alg(log, known_algs[i].alg) >= 0)
+			return refuse(why, 0, "algorithm", "once", id);
+		if (log->form == LOG_CCEL && known_algs[i].alg != HASH_SHA384)
+			return refuse(why, 0, "algorithm", "SHA-384", id);
+		log->algs[log->n_algs++] = known_algs[i].alg;
+		return CVM_OK;
+	}
+	return refuse(why, 0, "algorithm", "SHA-1, SHA-256, 384 or 512", id);
+}
+
+/* TCG_EfiSpecIDEvent, the data of the first event. */
+static int
+parse_spec_id(struct span data, struct event_log *log, struct why *why)
+{
+	struct reader r = reader_init(data);
+	struct span sig = read_span(&r, sizeof(SPEC_ID));
+	uint8_t minor, major, size;
+	uint32_t n;
+	int err;
+
+	if (!span_equal(sig, span(SPEC_ID, sizeof(SPEC_ID))))
+		return why_set(why, CVM_E_UNSUPPORTED, WHERE, "first event",
+		    "\"Spec ID Event03\": a crypto-agile log",
+		    "a log without it (SHA-1 only)");
+	read_skip(&r, 4); /* platformClass */
+	minor = read_u8(&r);
+	major = read_u8(&r);
+	read_skip(&r, 1); /* errata */
+	size = read_u8(&r);
+	n = read_le32(&r);
+	if (major != 2 || minor != 0 || size < 1 || size > 2)
+		return refuse(why, 0, "specification version",
+		    "2.0, uintn size 1 or 2",
+		    (unsigned)(major << 16 | minor << 8 | size));
+	if (n < 1 || n > LOG_ALGS_MAX)
+		return refuse(why, 0, "number of algorithms", "1..4", n);
+	for (uint32_t i = 0; i < n; i++)
+		if ((err = spec_alg(&r, log, why)) != CVM_OK)
+			return err;
+	read_skip(&r, read_u8(&r)); /* vendorInfo */
+	return reader_end(&r) == CVM_OK ?
+	    CVM_OK :
+	    refuse(why, 0, "Spec ID event", "its exact size", data.len);
+}
+
+/* The first event has the SHA-1 form, TCG_PCR_EVENT. */
+static int
+parse_first(struct reader *r, struct event_log *log, struct why *why)
+{
+	uint32_t type, size;
+
+	read_skip(r, 4); /* PCR 0; a CCEL may say another index */
+	type = read_le32(r);
+	read_skip(r, 20);
+	size = read_le32(r);
+	if (r->failed || size > reader_left(r))
+		return refuse(why, 0, "size", "within the log", size);
+	if (type != EV_NO_ACTION)
+		return why_set(why, CVM_E_UNSUPPORTED, WHERE, "first event",
+		    "\"Spec ID Event03\": a crypto-agile log",
+		    "a log without it (SHA-1 only)");
+	return parse_spec_id(read_span(r, size), log, why);
+}
+
+static int
+event_digests(struct reader *r, struct event_log *log, struct log_event *e,
+    struct why *why)
+{
+	uint32_t count = read_le32(r);
+
+	if (count != log->n_algs)
+		return refuse(why, log->n, "number of digests",
+		    "as in the Spec ID event", count);
+	for (uint32_t i = 0; i < count; i++) {
+		uint16_t id = read_le16(r);
+		int slot = -1;
+
+		for (size_t k = 0; k < NELEMS(known_algs); k++)
+			if (known_algs[k].id == id)
+				slot = eventlog_alg(log, known_algs[k].alg);
+		if (slot < 0 || e->digests[slot].len != 0)
+			return refuse(why, log->n, "digest algorithm",
+			    "each of the Spec ID event once", id);
+		e->digests[slot] = read_span(r, hash_len(log->algs[slot]));
+	}
+	return CVM_OK;
+}
+
+/* NO_ACTION events are never extended; one of them sets PCR 0's start. */
+static int
+note_locality(struct event_log *log, const struct log_event *e, struct why *why)
+{
+	const size_t n = sizeof(STARTUP_LOCALITY);
+
+	if (log->form != LOG_TCG || e->type != EV_NO_ACTION || e->mr != 0 ||
+	    e->data.len != n + 1 ||
+	    memcmp(e->data.data, STARTUP_LOCALITY, n) != 0)
+		return CVM_OK;
+	if (log->locality != 0)
+		return refuse(why, log->n, "StartupLocality", "once", 2);
+	if (e->data.data[n] != 0 && e->data.data[n] != 3 &&
+	    e->data.data[n] != 4)
+		return refuse(why, log->n, "StartupLocality", "0, 3 or 4",
+		    e->data.data[n]);
+	log->locality = e->data.data[n];
+	return CVM_OK;
+}
+
+static int
+parse_event(struct reader *r, struct event_log *log, struct why *why)
+{
+	struct log_event e = { .mr = read_le32(r), .type = read_le32(r) };
+	const uint32_t max = log->form == LOG_CCEL ? 4 : LOG_MRS_MAX - 1;
+	uint32_t size;
+	int err;
+
+	if (e.mr > max ||
+	    (log->form == LOG_CCEL && e.mr == 0 && e.type != EV_NO_ACTION))
+		return refuse(why, log->n, "register index",
+		    log->form == LOG_CCEL ? "MR 1..4" : "PCR 0..23", e.mr);
+	if ((err = event_digests(r, log, &e, why)) != CVM_OK)
+		return err;
+	size = read_le32(r);
+	if (r->failed || size > reader_left(r) || size > EVENT_DATA_MAX)
+		return refuse(why, log->n, "size", "within the log", size);
+	e.data = read_span(r, size);
+	if ((err = note_locality(log, &e, why)) != CVM_OK)
+		return err;
+	log->events[log->n++] = e;
+	return CVM_OK;
+}
+
+/* All of what is left is 0xFF, or all of it 0x00 and more than a header. */
+static bool
+only_padding(const struct reader *r)
+{
+	struct span rest = span(r->data + r->pos, reader_left(r));
+
+	return span_is_filled(rest, 0xff) ||
+	    (rest.len >= 16 && span_is_filled(rest, 0x00));
+}
+
+int
+eventlog_parse(struct span s, enum log_form form, struct event_log *ret,
+    struct why *reterr_why)
+{
+	_cleanup_(eventlog_clear) struct event_log log = { .form = form };
+	struct reader r = reader_init(s);
+	int err;
+
+	if (s.len == 0 || s.len > EVIDENCE_LOG_MAX)
+		return why_setf(reterr_why, CVM_E_PARSE, WHERE, "length",
+		    "1 byte to 1 MiB", "%zu", s.len);
+	if ((log.events = calloc(LOG_EVENTS_MAX, sizeof(*log.events))) == NULL)
+		return why_set(reterr_why, CVM_E_NOMEM, WHERE, "", "", "");
+	if ((err = parse_first(&r, &log, reterr_why)) != CVM_OK)
+		return err;
+	while (reader_left(&r) > 0 && !only_padding(&r)) {
+		if (log.n == LOG_EVENTS_MAX)
+			return refuse(reterr_why, log.n, "number of events",
+			    "at most 8192", log.n);
+		if ((err = parse_event(&r, &log, reterr_why)) != CVM_OK)
+			return err;
+	}
+	*ret = log;
+	memset(&log, 0, sizeof(log));
+	return CVM_OK;
+}
+
+int
+eventlog_replay(const struct event_log *log, enum hash_alg alg,
+    struct pcr_values *ret, struct why *reterr_why)
+{
+	int slot = eventlog_alg(log, alg), err;
+	struct pcr_values v = { .bank = alg };
+	const size_t len = hash_len(alg);
+
+	if (slot < 0)
+		return why_set(reterr_why, CVM_E_UNSUPPORTED, WHERE,
+		    "algorithms", hash_name(alg), "a log without it");
+	v.value[0][len - 1] = log->locality;
+	for (size_t i = 0; i < log->n; i++) {
+		const struct log_event *e = &log->events[i];
+		const struct span parts[] = { span(v.value[e->mr], len),
+			e->digests[slot] };
+
+		if (e->type == EV_NO_ACTION)
+			continue;
+		if ((err = hash_parts(alg, parts, NELEMS(parts),
+			 v.value[e->mr])) != CVM_OK)
+			return why_set(reterr_why, err, WHERE, "replay", "",
+			    "");
+		v.mask |= 1u << e->mr;
+	}
+	*ret = v;
+	return CVM_OK;
+}

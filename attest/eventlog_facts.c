@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "attest/eventlog.h"
+#include "base/reader.h"
+
+#define WHERE "event log"
+#define GCE_MAGIC "GCE NonHostInfo"
+#define GCE_INFO_LEN 32
+#define GUID_LEN 16
+
+/* EFI_GLOBAL_VARIABLE 8be4df61-93ca-11d2-aa0d-00e098032b8c, as stored. */
+static const uint8_t global_guid[GUID_LEN] = { 0x61, 0xdf, 0xe4, 0x8b, 0xca,
+	0x93, 0xd2, 0x11, 0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c };
+
+/* What the reading of one log carries along. */
+struct scan {
+	const struct event_log *log;
+	int slot; /* digest of the algorithm in use */
+	enum hash_alg alg;
+	struct log_facts *f;
+	size_t index;			  /* of the event at hand */
+	unsigned separators[LOG_MRS_MAX]; /* seen so far */
+	unsigned technologies, crtm_versions, secure_boots;
+	bool calling_app, ebs_invoked;
+};
+
+/* Where PCR n of the specification is in this log (UEFI 2.10, 38.4.1). */
+static uint32_t
+mr_of(const struct scan *s, uint32_t pcr)
+{
+	static const uint32_t ccel[] = { 1, 1, 2, 2, 2, 2, 2, 1, 3, 3, 3, 3, 3,
+		3, 3, 3 };
+
+	return s->log->form == LOG_CCEL ? ccel[pcr] : pcr;
+}
+
+/* The first trouble with a fact stays. */
+static void
+trouble(const struct scan *s, struct why *why, const char *field,
+    const char *expected, const char *got)
+{
+	char where[64];
+
+	if (why->err != 0)
+		return;
+	(void)snprintf(where, sizeof(where), WHERE " event %zu", s->index);
+	(void)why_set(why, CVM_E_DENIED, where, field, expected, got);
+}
+
+static bool
+digest_is(const struct scan *s, const struct log_event *e, struct span data)
+{
+	uint8_t d[HASH_LEN_MAX];
+
+	return hash(s->alg, data, d) == CVM_OK &&
+	    span_equal(span(d, hash_len(s->alg)), e->digests[s->slot]);
+}
+
+static bool
+is_text(struct span data, const char *text)
+{
+	return span_equal(data, span(text, strlen(text)));
+}
+
+static bool
+is_gce_info(const struct log_event *e)
+{
+	return e->type == EV_NONHOST_INFO && e->data.len >= sizeof(GCE_MAGIC) &&
+	    memcmp(e->data.data, GCE_MAGIC, sizeof(GCE_MAGIC)) == 0;
+}
+
+static void
+see_technology(struct scan *s, const struct log_event *e)
+{
+	struct log_facts *f = s->f;
+
+	if (!is_gce_info(e) || s->log->form != LOG_TCG)
+		return;
+	if (e->mr != 0 || s->separators[0] > 0)
+		trouble(s, &f->technology_why, "GceNonHostInfo",
+		    "in PCR 0 before its separator", "elsewhere");
+	else if (e->data.len != GCE_INFO_LEN || e->data.data[16] > 4 ||
+	    span_is_filled(span(e->data.data + 17, 15), 0) == 0)
+		trouble(s, &f->technology_why, "GceNonHostInfo",
+		    "32 bytes, technology 0..4, reserved zero",
+		    "another layout");
+	else if (s->technologies++ > 0)
+		trouble(s, &f->technology_why, "GceNonHostInfo", "once",
+		    "twice");
+	else
+		f->technology = e->data.data[16];
+}
+
+/* "GCE Virtual Firmware v<N>" in UTF-16LE with its NUL; else -1. */
+static int
+gce_firmware_version(struct span data)
+{
+	static const char prefix[] = "GCE Virtual Firmware v";
+	char text[64];
+	size_t n = data.len / 2;
+	int version = 0;
+
+	if (data.len % 2 != 0 || n > sizeof(text) || n < sizeof(prefix) + 1)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		if (data.data[2 * i + 1] != 0)
+			return -1;
+		text[i] = (char)data.data[2 * i];
+	}
+	if (text[n - 1] != '\0' ||
+	    memcmp(text, prefix, sizeof(prefix) - 1) != 0 ||
+	    n - sizeof(prefix) > 6)
+		return -1;
+	for (const char *p = text + sizeof(prefix) - 1; *p != '\0'; p++) {
+		if (*p < '0' || *p > '9')
+			return -1;
+		version = version * 10 + (*p - '0');
+	}
+	return version;
+}
+
+static void
+see_crtm(struct scan *s, const struct log_event *e)
+{
+	if (e->type != EV_S_CRTM_VERSION || s->log->form != LOG_TCG)
+		return;
+	/* A second version event, or one after boot began, names nothing. */
+	if (e->mr != 0 || s->separators[0] > 0 || s->crtm_versions++ > 0)
+		s->f->gce_firmware = -1;
+	else
+		s->f->gce_firmware = gce_firmware_version(e->data);
+}
+
+static void
+see_separator(struct scan *s, const struct log_event *e)
+{
+	static const uint8_t normal[4] = { 0 };
+	char field[32];
+
+	if (e->type != EV_SEPARATOR)
+		return;
+	s->separators[e->mr]++;
+	if (s->log->form == LOG_TCG && e->mr > 7)
+		return; /* the operating system's own (Windows: "WBCL") */
+	(void)snprintf(field, sizeof(field), "separator of PCR %u", e->mr);
+	if (!span_equal(e->data, span(normal, sizeof(normal))))
+		trouble(s, &s->f->separators_why, field, "00000000",
+		    "a firmware error or another value");
+	else if (s->log->form == LOG_TCG && s->separators[e->mr] > 1)
+		trouble(s, &s->f->separators_why, field, "once", "twice");
+}
+
+/* UEFI_VARIABLE_DATA (TCG PFP, 10.2.6); name is UTF-16LE. */
+struct variable {
+	struct span guid, name, data;
+	size_t rest; /* bytes behind the structure */
+};
+
+static bool
+parse_variable(struct span s, struct variable *ret)
+{
+	struct reader r = reader_init(s);
+	uint64_t name_len, data_len;
+
+	ret->guid = read_span(&r, GUID_LEN);
+	name_len = read_le64(&r);
+	data_len = read_le64(&r);
+	if (r.failed || name_len > 512 || data_len > s.len)
+		return false;
+	ret->name = read_span(&r, (size_t)name_len * 2);
+	ret->data = read_span(&r, (size_t)data_len);
+	ret->rest = reader_left(&r);
+	return !r.failed;
+}
+
+static bool
+name_is(const struct variable *v, const char *name)
+{
+	size_t n = strlen(name);
+
+	if (v->name.len != 2 * n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (v->name.data[2 * i] != (uint8_t)name[i] ||
+		    v->name.data[2 * i + 1] != 0)
+			return false;
+	return true;
+}
+
+static void
+see_secure_boot(struct scan *s, const struct log_event *e)
+{
+	struct log_facts *f = s->f;
+	const uint32_t mr = mr_of(s, 7);
+	struct variable v;
+
+	if (e->type != (uint32_t)EV_EFI_VARIABLE_DRIVER_CONFIG || e->mr != mr)
+		return;
+	if (!parse_variable(e->data, &v) || v.rest != 0) {
+		trouble(s, &f->secure_boot_why, "UEFI variable",
+		    "UEFI_VARIABLE_DATA", "malformed");
+		return;
+	}
+	if (!name_is(&v, "SecureBoot") ||
+	    !span_equal(v.guid, span(global_guid, GUID_LEN)))
+		return;
+	if (s->separators[mr] > 0 || s->secure_boots++ > 0)
+		trouble(s, &f->secure_boot_why, "SecureBoot",
+		    "once, before the separator", "again or later");
+	else if (v.data.len != 1 || v.data.data[0] > 1)
+		trouble(s, &f->secure_boot_why, "SecureBoot",
+		    "one byte, 0 or 1", "another value");
+	else
+		f->secure_boot = v.data.data[0] == 1;
+}
+
+/* The certificate in an authority's data: whole DER, after the owner GUID of
+ * EFI_SIGNATURE_DATA, or (old shim) without one. */
+static struct span
+authority_cert(struct span data)
+{
+	for (size_t skip = 0; skip <= GUID_LEN; skip += GUID_LEN) {
+		struct span c = span(data.data + skip, data.len - skip);
+
+		if (data.len < skip + 4 || c.data[0] != 0x30 ||
+		    c.data[1] != 0x82)
+			continue;
+		if ((size_t)(c.data[2] << 8 | c.data[3]) + 4 == c.len)
+			return c;
+	}
+	return span(NULL, 0);
+}
+
+static bool
+add_authority(struct log_facts *f, struct span cert)
+{
+	uint8_t(*grown)[SHA256_LEN];
+
+	grown = reallocarray(f->authorities, f->n_authorities + 1,
+	    sizeof(*grown));
+	if (grown == NULL)
+		return false;
+	f->authorities = grown;
+	if (hash(HASH_SHA256, cert, grown[f->n_authorities]) != CVM_OK)
+		return false;
+	f->n_authorities++;
+	return true;
+}
+
+static void
+see_authority(struct scan *s, const struct log_event *e)
+{
+	/* What shim measures here besides certificates. */
+	static const char *const not_certs[] = { "SbatLevel", "MokListTrusted",
+		"MokSBState", "MokDBState" };
+	struct why *why = &s->f->authorities_why;
+	struct variable v;
+	struct span cert;
+
+	if (e->type != (uint32_t)EV_EFI_VARIABLE_AUTHORITY)
+		return;
+	if (!parse_variable(e->data, &v)) {
+		trouble(s, why, "authority", "UEFI_VARIABLE_DATA", "malformed");
+		return;
+	}
+	for (size_t i = 0; i < NELEMS(not_certs); i++)
+		if (name_is(&v, not_certs[i]))
+			return;
+	cert = authority_cert(v.data);
+	if (s->separators[mr_of(s, 7)] == 0)
+		trouble(s, why, "authority", "after the separator of PCR 7",
+		    "before it (an option ROM)");
+	else if (cert.len == 0 || !add_authority(s->f, cert))
+		trouble(s, why, "authority", "an X.509 certificate",
+		    "something else");
+}
+
+static void
+see_efi_app(struct scan *s, const struct log_event *e)
+{
+	struct log_facts *f = s->f;
+
+	if (e->type != (uint32_t)EV_EFI_BOOT_SERVICES_APPLICATION)
+		return;
+	if (!s->calling_app)
+		trouble(s, &f->efi_apps_why, "EFI application",
+		    "after \"Calling EFI Application from Boot Option\"",
+		    "before it");
+	else if (f->n_efi_apps == NELEMS(f->efi_apps))
+		trouble(s, &f->efi_apps_why, "EFI applications", "at most 64",
+		    "more");
+	else
+		f->efi_apps[f->n_efi_apps++] = e->digests[s->slot];
+}
+
+static void
+see_action(struct scan *s, const struct log_event *e)
+{
+	if (e->type != (uint32_t)EV_EFI_ACTION)
+		return;
+	if (is_text(e->data, "Calling EFI Application from Boot Option"))
+		s->calling_app = true;
+	if (is_text(e->data, "UEFI Debug Mode"))
+		s->f->debug_mode = true;
+	if (e->mr != mr_of(s, 5))
+		return;
+	if (is_text(e->data, "Exit Boot Services Invocation"))
+		s->ebs_invoked = true;
+	if (s->ebs_invoked &&
+	    is_text(e->data, "Exit Boot Services Returned with Success"))
+		s->f->exit_boot_services = true;
+}
+
+/* GRUB's prefixes; what is measured is the text behind, without its NUL. */
+static const struct {
+	const char *prefix;
+	bool kernel;
+} ipl_prefixes[] = {
+	{ "kernel_cmdline: ", true },
+	{ "grub_kernel_cmdline ", true },
+	{ "grub_cmd: ", false },
+	{ "grub_cmd ", false },
+};
+
+static void
+see_ipl(struct scan *s, const struct log_event *e)
+{
+	struct log_facts *f = s->f;
+
+	if (e->type != EV_IPL || e->mr != mr_of(s, 8))
+		return;
+	for (size_t i = 0; i < NELEMS(ipl_prefixes); i++) {
+		bool kernel = ipl_prefixes[i].kernel;
+		size_t n = strlen(ipl_prefixes[i].prefix);
+		size_t *count = kernel ? &f->n_kernel_cmdlines :
+					 &f->n_grub_cmds;
+		struct span t;
+
+		if (e->data.len < n ||
+		    memcmp(e->data.data, ipl_prefixes[i].prefix, n) != 0)
+			continue;
+		t = span(e->data.data + n, e->data.len - n);
+		if (t.len > 0 && t.data[t.len - 1] == 0)
+			t.len--;
+		if (!digest_is(s, e, t))
+			trouble(s, &f->digests_why, ipl_prefixes[i].prefix,
+			    "the text that was measured", "another text");
+		else if (*count == LOG_FACTS_MAX)
+			trouble(s, &f->ipl_why, "GRUB events", "at most 512",
+			    "more");
+		else
+			(kernel ? f->kernel_cmdlines :
+				  f->grub_cmds)[(*count)++] = (struct log_text){
+				t, e->mr
+			};
+		return;
+	}
+}
+
+/* Events whose digest must be that of their data (TCG PFP, 10.4.1). */
+static void
+see_digest(struct scan *s, const struct log_event *e)
+{
+	static const uint32_t covered[] = { EV_SEPARATOR, EV_ACTION,
+		EV_S_CRTM_VERSION, (uint32_t)EV_EFI_VARIABLE_DRIVER_CONFIG,
+		(uint32_t)EV_EFI_GPT_EVENT, (uint32_t)EV_EFI_ACTION,
+		(uint32_t)EV_EFI_VARIABLE_AUTHORITY };
+	bool must = is_gce_info(e);
+	char field[32];
+
+	for (size_t i = 0; i < NELEMS(covered); i++)
+		must |= e->type == covered[i];
+	if (!must || digest_is(s, e, e->data))
+		return;
+	/* Old shim logs one byte more than it measures. */
+	if (e->type == (uint32_t)EV_EFI_VARIABLE_AUTHORITY && e->data.len > 1 &&
+	    digest_is(s, e, span(e->data.data, e->data.len - 1)))
+		return;
+	(void)snprintf(field, sizeof(field), "type 0x%x in register %u",
+	    e->type, e->mr);
+	trouble(s, &s->f->digests_why, field, "data that was measured",
+	    "data with another digest");
+}
+
+/*
+ * A PCR has one separator. Registers of a CCEL stand for several PCRs: one
+ * separator each, or one for every PCR they stand for; firmware that logs two
+ * into MR 1 and none into MR 2 put PCR 2's into the wrong register.
+ */
+static void
+judge_separators(struct scan *s)
+{
+	struct log_facts *f = s->f;
+	const unsigned *n = s->separators;
+	char got[48];
+
+	if (s->log->form == LOG_CCEL) {
+		bool mapped = n[2] == 5 && n[1] >= 2 && n[1] <= 3;
+
+		if (n[1] == 1 || mapped)
+			return;
+		(void)snprintf(got, sizeof(got), "%u in MR 1, %u in MR 2", n[1],
+		    n[2]);
+		trouble(s, &f->separators_why, "separators",
+		    "one in MR 1, or one for each PCR", got);
+		trouble(s, &f->secure_boot_why, "separator", "one in MR 1",
+		    got);
+		return;
+	}
+	for (uint32_t pcr = 0; pcr <= 7; pcr++) {
+		(void)snprintf(got, sizeof(got), "none in PCR %u", pcr);
+		if (n[pcr] == 0)
+			trouble(s, &f->separators_why, "separators",
+			    "one in each of PCR 0..7", got);
+	}
+}
+
+int
+eventlog_facts(const struct event_log *log, enum hash_alg alg,
+    struct log_facts *ret)
+{
+	static void (*const see[])(struct scan *, const struct log_event *) = {
+		see_digest, see_technology, see_crtm, see_secure_boot,
+		see_authority, see_efi_app, see_action, see_ipl,
+		see_separator, /* last: the others ask what came before */
+	};
+	struct scan s = { .log = log, .alg = alg, .f = ret };
+
+	memset(ret, 0, sizeof(*ret));
+	ret->technology = LOG_TECHNOLOGY_NONE_SEEN;
+	ret->gce_firmware = -1;
+	if ((s.slot = eventlog_alg(log, alg)) < 0)
+		return CVM_E_UNSUPPORTED;
+	for (s.index = 0; s.index < log->n; s.index++)
+		for (size_t i = 0; i < NELEMS(see); i++)
+			see[i](&s, &log->events[s.index]);
+	judge_separators(&s);
+	if (s.secure_boots == 0)
+		trouble(&s, &ret->secure_boot_why, "SecureBoot",
+		    "the variable, measured", "no such event");
+	return CVM_OK;
+}
+
+void
+log_facts_clear(struct log_facts *f)
+{
+	free(f->authorities);
+	f->authorities = NULL;
+	f->n_authorities = 0;
+}
+
+const char *
+log_technology_name(int technology)
+{
+	static const char *const names[] = { "NONE", "AMD_SEV", "AMD_SEV_ES",
+		"INTEL_TDX", "AMD_SEV_SNP" };
+
+	if (technology < 0 || technology >= (int)NELEMS(names))
+		return "not in the log";
+	return names[technology];
+}

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "attest/eventlog.h"
+#include "attest/tdx.h"
+#include "attest/verdict.h"
+#include "attest/appraise.h"
+
+#define NOT_ASKED "the policy does not ask"
+
+struct log_view {
+	const struct appraisal *a;
+	struct verdict *v;
+	struct event_log log;
+	enum hash_alg alg;
+	struct log_facts *f;
+};
+
+static void
+log_facts_freep(struct log_facts **f)
+{
+	if (*f != NULL)
+		log_facts_clear(*f);
+	free(*f);
+	*f = NULL;
+}
+
+/* A fact's own trouble, else ok. */
+static bool
+fact(struct verdict *v, enum check_id id, const struct why *why)
+{
+	if (why->err == 0)
+		return true;
+	return verdict_fail(v, id, why->expected, "%s: %s: %s", why->where,
+	    why->field, why->got);
+}
+
+static bool
+span_in_strings(const struct string_list *l, struct span s)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (span_equal(span(l->v[i], strlen(l->v[i])), s))
+			return true;
+	return false;
+}
+
+static bool
+span_in_values(const struct value_list *l, struct span s)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (span_equal(blob_span(&l->v[i]), s))
+			return true;
+	return false;
+}
+
+/* Printable beginning of a text of the log. */
+static const char *
+shown(struct span s, char buf[static 128])
+{
+	size_t n = s.len < 120 ? s.len : 120;
+
+	memcpy(buf, s.data, n);
+	buf[n] = '\0';
+	if (n < s.len)
+		memcpy(buf + n, "...", 4);
+	return buf;
+}
+
+static void
+check_technology(struct log_view *w)
+{
+	static const enum tee_kind tee_of[] = { TEE_NONE, TEE_SEV, TEE_SEV,
+		TEE_TDX, TEE_SNP };
+	const struct policy *p = w->a->policy;
+	const struct string_list *l = &p->log.technology;
+	const char *name = log_technology_name(w->f->technology);
+	bool ok;
+
+	if (!fact(w->v, CHECK_LOG_07, &w->f->technology_why) ||
+	    !fact(w->v, CHECK_LOG_08, &w->f->technology_why))
+		return;
+	if (l->n == 0)
+		(void)verdict_skip(w->v, CHECK_LOG_07, NOT_ASKED);
+	else
+		(void)verdict_check(w->v, CHECK_LOG_07,
+		    span_in_strings(l, span(name, strlen(name))), l->v[0], "%s",
+		    name);
+	/* Firmware other than GCE's names no technology: nothing to compare. */
+	ok = w->f->technology < 0 || tee_of[w->f->technology] == p->tee;
+	if (p->tee == TEE_NONE || w->f->technology < 0)
+		(void)verdict_skip(w->v, CHECK_LOG_08,
+		    p->tee == TEE_NONE ? NOT_ASKED : "no GceNonHostInfo");
+	else
+		(void)verdict_check(w->v, CHECK_LOG_08, ok,
+		    tee_kind_name(p->tee), "%s", name);
+	/* Without a report the log is the only word on memory encryption. */
+	if (p->tee == TEE_SEV && w->f->technology < 0)
+		(void)verdict_fail(w->v, CHECK_LOG_08, "GceNonHostInfo",
+		    "no such event in the log");
+}
+
+static void
+check_gce_firmware(struct log_view *w)
+{
+	const uint32_t min = w->a->policy->log.min_gce_firmware;
+	char expected[48];
+
+	if (min == 0) {
+		(void)verdict_skip(w->v, CHECK_LOG_09, NOT_ASKED);
+		return;
+	}
+	(void)snprintf(expected, sizeof(expected),
+	    "GCE Virtual Firmware v%u or newer", min);
+	if (w->f->gce_firmware < 0)
+		(void)verdict_fail(w->v, CHECK_LOG_09, expected,
+		    "no such version event");
+	else
+		(void)verdict_check(w->v, CHECK_LOG_09,
+		    (uint32_t)w->f->gce_firmware >= min, expected, "v%d",
+		    w->f->gce_firmware);
+}
+
+static void
+check_secure_boot(struct log_view *w)
+{
+	const enum tristate want = w->a->policy->log.secure_boot;
+
+	if (want == ANY)
+		(void)verdict_skip(w->v, CHECK_LOG_10, NOT_ASKED);
+	else if (fact(w->v, CHECK_LOG_10, &w->f->secure_boot_why))
+		(void)verdict_check(w->v, CHECK_LOG_10,
+		    w->f->secure_boot == (want == REQUIRE),
+		    want == REQUIRE ? "on" : "off", "%s",
+		    w->f->secure_boot ? "on" : "off");
+}
+
+static void
+check_authorities(struct log_view *w)
+{
+	const struct value_list *l = &w->a->policy->log.authorities;
+	char hex[2 * SHA256_LEN + 1];
+
+	if (l->n == 0) {
+		(void)verdict_skip(w->v, CHECK_LOG_11, NOT_ASKED);
+		return;
+	}
+	if (!fact(w->v, CHECK_LOG_11, &w->f->authorities_why))
+		return;
+	for (size_t i = 0; i < w->f->n_authorities; i++) {
+		struct span s = span(w->f->authorities[i], SHA256_LEN);
+
+		if (span_in_values(l, s))
+			continue;
+		(void)verdict_fail(w->v, CHECK_LOG_11,
+		    "a certificate of the list", "%s",
+		    hex_encode(s, hex, sizeof(hex)));
+		return;
+	}
+	(void)verdict_check(w->v, CHECK_LOG_11, w->f->n_authorities > 0,
+	    "at least one authority", "none in the log");
+}
+
+static void
+check_kernel(struct log_view *w)
+{
+	const struct string_list *l = &w->a->policy->log.kernel_cmdline;
+	char buf[128];
+
+	if (l->n == 0) {
+		(void)verdict_skip(w->v, CHECK_LOG_12, NOT_ASKED);
+		return;
+	}
+	if (!fact(w->v, CHECK_LOG_12, &w->f->ipl_why))
+		return;
+	if (w->f->n_kernel_cmdlines != 1) {
+		(void)verdict_fail(w->v, CHECK_LOG_12, "exactly one", "%zu",
+		    w->f->n_kernel_cmdlines);
+		return;
+	}
+	(void)verdict_check(w->v, CHECK_LOG_12,
+	    span_in_strings(l, w->f->kernel_cmdlines[0].text), l->v[0], "%s",
+	    shown(w->f->kernel_cmdlines[0].text, buf));
+}
+
+static void
+check_grub(struct log_view *w)
+{
+	const struct string_list *l = &w->a->policy->log.grub_cmd;
+	char buf[128];
+
+	if (l->n == 0) {
+		(void)verdict_skip(w->v, CHECK_LOG_13, NOT_ASKED);
+		return;
+	}
+	if (!fact(w->v, CHECK_LOG_13, &w->f->ipl_why))
+		return;
+	for (size_t i = 0; i < w->f->n_grub_cmds; i++)
+		if (!span_in_strings(l, w->f->grub_cmds[i].text)) {
+			(void)verdict_fail(w->v, CHECK_LOG_13,
+			    "a command of the list", "%s",
+			    shown(w->f->grub_cmds[i].text, buf));
+			return;
+		}
+	(void)verdict_pass(w->v, CHECK_LOG_13);
+}
+
+static void
+check_efi_apps(struct log_view *w)
+{
+	const struct value_list *l = &w->a->policy->log.efi_apps;
+	char hex[2 * HASH_LEN_MAX + 1];
+
+	if (l->n == 0) {
+		(void)verdict_skip(w->v, CHECK_LOG_14, NOT_ASKED);
+		return;
+	}
+	if (!fact(w->v, CHECK_LOG_14, &w->f->efi_apps_why))
+		return;
+	for (size_t i = 0; i < w->f->n_efi_apps; i++)
+		if (!span_in_values(l, w->f->efi_apps[i])) {
+			(void)verdict_fail(w->v, CHECK_LOG_14,
+			    "a digest of the list", "%s",
+			    hex_encode(w->f->efi_apps[i], hex, sizeof(hex)));
+			return;
+		}
+	(void)verdict_check(w->v, CHECK_LOG_14, w->f->n_efi_apps > 0,
+	    "at least one EFI application", "none in the log");
+}
+
+static void
+check_facts(struct log_view *w)
+{
+	const struct policy_event_log *p = &w->a->policy->log;
+
+	if (fact(w->v, CHECK_LOG_05, &w->f->digests_why))
+		(void)verdict_pass(w->v, CHECK_LOG_05);
+	if (fact(w->v, CHECK_LOG_06, &w->f->separators_why))
+		(void)verdict_pass(w->v, CHECK_LOG_06);
+	if (w->log.form == LOG_TCG) {
+		check_technology(w);
+		check_gce_firmware(w);
+	}
+	check_secure_boot(w);
+	check_authorities(w);
+	check_kernel(w);
+	check_grub(w);
+	check_efi_apps(w);
+	if (!p->exit_boot_services)
+		(void)verdict_skip(w->v, CHECK_LOG_15, NOT_ASKED);
+	else
+		(void)verdict_check(w->v, CHECK_LOG_15,
+		    w->f->exit_boot_services,
+		    "ExitBootServices returned with success", "no such event");
+	(void)verdict_check(w->v, CHECK_LOG_16, !w->f->debug_mode,
+	    "no \"UEFI Debug Mode\" event", "debug mode");
+}
+
+/* Opens the log into w; false when a check has failed. */
+static bool
+open_log(struct log_view *w, struct span bytes, enum log_form form)
+{
+	struct why why = { 0 };
+	int r = eventlog_parse(bytes, form, &w->log, &why);
+
+	if (r == CVM_OK && eventlog_alg(&w->log, w->alg) < 0)
+		r = why_set(&why, CVM_E_UNSUPPORTED, "event log", "algorithms",
+		    hash_name(w->alg), "a log without it");
+	if (r == CVM_OK && (w->f = calloc(1, sizeof(*w->f))) == NULL)
+		r = why_set(&why, CVM_E_NOMEM, "event log", "", "", "");
+	if (r == CVM_OK)
+		r = eventlog_facts(&w->log, w->alg, w->f);
+	return verdict_from_why(w->v, CHECK_LOG_01, r, &why);
+}
+
+static void
+log_view_clear(struct log_view *w)
+{
+	eventlog_clear(&w->log);
+	log_facts_freep(&w->f);
+}
+
+static bool
+unlogged_ok(const struct policy_event_log *p, unsigned pcr)
+{
+	char name[4];
+
+	(void)snprintf(name, sizeof(name), "%u", pcr);
+	return span_in_strings(&p->unlogged_ok, span(name, strlen(name)));
+}
+
+/* Reset values: PCR 17..22 are all ones, the others zero. */
+static bool
+at_reset(unsigned pcr, struct span value)
+{
+	return span_is_filled(value, pcr >= 17 && pcr <= 22 ? 0xff : 0x00);
+}
+
+static void
+fail_pcr(struct verdict *v, enum check_id id, const char *what, unsigned i,
+    struct span replayed, struct span quoted)
+{
+	char a[2 * HASH_LEN_MAX + 1], b[2 * HASH_LEN_MAX + 1];
+
+	(void)hex_encode(replayed, a, sizeof(a));
+	(void)hex_encode(quoted, b, sizeof(b));
+	(void)verdict_fail(v, id, a, "%s %u = %s", what, i, b);
+}
+
+static void
+compare_pcrs(struct log_view *w, const struct pcr_values *replayed)
+{
+	const struct pcr_values *q = &w->a->evidence->pcrs;
+	const size_t len = hash_len(w->alg);
+
+	for (unsigned i = 0; i < POLICY_PCR_MAX; i++) {
+		struct span have = span(q->value[i], len);
+		struct span want = span(replayed->value[i], len);
+
+		if ((q->mask & (1u << i)) == 0)
+			continue;
+		if ((replayed->mask & (1u << i)) != 0) {
+			if (!span_equal(have, want))
+				fail_pcr(w->v, CHECK_LOG_02, "PCR", i, want,
+				    have);
+		} else if (!at_reset(i, have) &&
+		    !unlogged_ok(&w->a->policy->log, i)) {
+			(void)verdict_fail(w->v, CHECK_LOG_03,
+			    "events for every extended PCR, or the PCR in "
+			    "unlogged_pcrs",
+			    "PCR %u has none", i);
+		}
+	}
+	(void)verdict_pass(w->v, CHECK_LOG_02);
+	(void)verdict_pass(w->v, CHECK_LOG_03);
+}
+
+bool
+log_appraise(const struct appraisal *a, struct verdict *v,
+    struct appraisal_facts *facts)
+{
+	_cleanup_(log_view_clear) struct log_view w = { .a = a,
+		.v = v,
+		.alg = a->policy->tpm.bank };
+	struct pcr_values replayed;
+	struct why why;
+
+	(void)facts;
+	if (!open_log(&w, blob_span(&a->evidence->event_log), LOG_TCG))
+		return false;
+	if (eventlog_replay(&w.log, w.alg, &replayed, &why) != CVM_OK)
+		return false;
+	compare_pcrs(&w, &replayed);
+	check_facts(&w);
+	return true;
+}
+
+static void
+compare_rtmrs(struct log_view *w, const struct pcr_values *replayed,
+    const struct tdx_quote *q)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		/* MR i + 1; a register without events must be zero. */
+		struct span want = span(replayed->value[i + 1], SHA384_LEN);
+
+		if (!span_equal(q->rtmr[i], want))
+			fail_pcr(w->v, CHECK_LOG_04, "RTMR", i, want,
+			    q->rtmr[i]);
+	}
+	(void)verdict_pass(w->v, CHECK_LOG_04);
+}
+
+bool
+ccel_appraise(const struct appraisal *a, struct verdict *v,
+    struct appraisal_facts *facts)
+{
+	_cleanup_(log_view_clear) struct log_view w = { .a = a,
+		.v = v,
+		.alg = HASH_SHA384 };
+	struct pcr_values replayed;
+	struct tdx_quote q;
+	struct why why;
+
+	(void)facts;
+	if (!open_log(&w, blob_span(&a->evidence->ccel), LOG_CCEL))
+		return false;
+	if (eventlog_replay(&w.log, w.alg, &replayed, &why) != CVM_OK ||
+	    tdx_quote_parse(blob_span(&a->evidence->tee_report), &q, &why) !=
+		CVM_OK)
+		return false;
+	compare_rtmrs(&w, &replayed, &q);
+	check_facts(&w);
+	return true;
+}
