@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "attest/collateral_read.h"
+
+int
+source_refuse(const struct source *s, const cJSON *item, const char *expected)
+{
+	return json_refuse(s->doc, item, expected, s->why);
+}
+
+static int
+missing(const struct source *s, const cJSON *object, const char *member)
+{
+	char path[WHY_FIELD_MAX];
+
+	return why_setf(s->why, CVM_E_PARSE, s->name,
+	    json_path(s->doc, object, path, sizeof(path)),
+	    "all members of this version", "no member \"%s\"", member);
+}
+
+int
+get_member(const struct source *s, const cJSON *object, const char *member,
+    const cJSON **ret)
+{
+	*ret = cJSON_GetObjectItemCaseSensitive(object, member);
+	return *ret != NULL ? CVM_OK : missing(s, object, member);
+}
+
+int
+get_uint(const struct source *s, const cJSON *object, const char *member,
+    uint32_t max, uint32_t *ret)
+{
+	const cJSON *item = NULL;
+	char expected[48];
+	int r = get_member(s, object, member, &item);
+
+	if (r < 0)
+		return r;
+	/* Never cut to fewer bits: 65473 is not 193. */
+	if (!cJSON_IsNumber(item) || item->valuedouble < 0 ||
+	    item->valuedouble > max) {
+		(void)snprintf(expected, sizeof(expected),
+		    "an integer of 0..%u", max);
+		return source_refuse(s, item, expected);
+	}
+	*ret = (uint32_t)item->valuedouble;
+	return CVM_OK;
+}
+
+int
+get_u16(const struct source *s, const cJSON *object, const char *member,
+    uint16_t *ret)
+{
+	uint32_t v = 0;
+	int r = get_uint(s, object, member, UINT16_MAX, &v);
+
+	if (r == CVM_OK)
+		*ret = (uint16_t)v;
+	return r;
+}
+
+int
+get_text(const struct source *s, const cJSON *object, const char *member,
+    char *out, size_t len)
+{
+	const cJSON *item = NULL;
+	int r = get_member(s, object, member, &item);
+
+	if (r < 0)
+		return r;
+	if (!cJSON_IsString(item) || strlen(item->valuestring) >= len)
+		return source_refuse(s, item, "a short string");
+	(void)snprintf(out, len, "%s", item->valuestring);
+	return CVM_OK;
+}
+
+int
+get_hex(const struct source *s, const cJSON *object, const char *member,
+    uint8_t *out, size_t len)
+{
+	const cJSON *item = NULL;
+	char expected[48];
+	int r = get_member(s, object, member, &item);
+
+	if (r < 0)
+		return r;
+	if (!cJSON_IsString(item) ||
+	    hex_decode(item->valuestring, out, len) < 0) {
+		(void)snprintf(expected, sizeof(expected),
+		    "%zu hexadecimal digits", 2 * len);
+		return source_refuse(s, item, expected);
+	}
+	return CVM_OK;
+}
+
+int
+get_array(const struct source *s, const cJSON *object, const char *member,
+    size_t max, const cJSON **ret, size_t *ret_n)
+{
+	int r = get_member(s, object, member, ret);
+	char expected[48];
+	size_t n;
+
+	if (r < 0)
+		return r;
+	n = cJSON_IsArray(*ret) ? (size_t)cJSON_GetArraySize(*ret) : max + 1;
+	if (n > max) {
+		(void)snprintf(expected, sizeof(expected),
+		    "an array of at most %zu", max);
+		return source_refuse(s, *ret, expected);
+	}
+	*ret_n = n;
+	return CVM_OK;
+}
+
+static bool
+all_digits(const char *s, size_t from, size_t to)
+{
+	for (size_t i = from; i < to; i++)
+		if (s[i] < '0' || s[i] > '9')
+			return false;
+	return true;
+}
+
+/* RFC 3339 in the one form that the PCS uses: 2026-06-08T11:32:35Z. */
+static int
+parse_date(const char *s, int64_t *ret)
+{
+	static const char form[] = "0000-00-00T00:00:00Z";
+	struct tm tm = { 0 }, given;
+	time_t t;
+
+	if (strlen(s) != sizeof(form) - 1)
+		return CVM_E_PARSE;
+	for (size_t i = 0; i < sizeof(form) - 1; i++)
+		if (form[i] == '0' ? !all_digits(s, i, i + 1) : s[i] != form[i])
+			return CVM_E_PARSE;
+	if (sscanf(s, "%4d-%2d-%2dT%2d:%2d:%2dZ", &tm.tm_year, &tm.tm_mon,
+		&tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec) != 6)
+		return CVM_E_PARSE;
+	tm.tm_year -= 1900;
+	tm.tm_mon -= 1;
+	given = tm;
+	t = timegm(&tm);
+	/* timegm() mends the 31st of February; a date says what it means. */
+	if (tm.tm_year != given.tm_year || tm.tm_mon != given.tm_mon ||
+	    tm.tm_mday != given.tm_mday || tm.tm_hour != given.tm_hour ||
+	    tm.tm_min != given.tm_min || tm.tm_sec != given.tm_sec)
+		return CVM_E_PARSE;
+	*ret = (int64_t)t;
+	return CVM_OK;
+}
+
+int
+get_date(const struct source *s, const cJSON *object, const char *member,
+    int64_t *ret, char out[static TCB_DATE_LEN])
+{
+	const cJSON *item = NULL;
+	int r = get_member(s, object, member, &item);
+
+	if (r < 0)
+		return r;
+	if (!cJSON_IsString(item) || parse_date(item->valuestring, ret) < 0)
+		return source_refuse(s, item,
+		    "a date like 2026-06-08T11:32:35Z");
+	(void)snprintf(out, TCB_DATE_LEN, "%s", item->valuestring);
+	return CVM_OK;
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <inttypes.h>
+#include <openssl/ec.h>
+#include <openssl/evp.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "attest/openssl.h"
+#include "attest/tdx_parts.h"
+
+const char intel_root_ca[] = "Intel SGX Root CA";
+const char intel_platform_ca[] = "Intel SGX PCK Platform CA";
+const char intel_processor_ca[] = "Intel SGX PCK Processor CA";
+
+int
+intel_chain_load(struct span pem, const char *name, size_t n,
+    struct intel_chain *ret, struct why *reterr_why)
+{
+	struct intel_chain c = { 0 };
+	char expected[64];
+
+	(void)snprintf(expected, sizeof(expected), "%zu certificates in PEM",
+	    n);
+	if (pem.len == 0)
+		return why_set(reterr_why, CVM_E_NOT_FOUND, name, "", expected,
+		    "no such file, or an empty one");
+	if (certs_from_pem(pem, c.cert, INTEL_CHAIN_MAX, &c.n) < 0)
+		return why_set(reterr_why, CVM_E_PARSE, name, "", expected,
+		    "something else");
+	if (c.n != n) {
+		(void)why_setf(reterr_why, CVM_E_PARSE, name, "", expected,
+		    "%zu", c.n);
+		intel_chain_clear(&c);
+		return CVM_E_PARSE;
+	}
+	*ret = c;
+	return CVM_OK;
+}
+
+void
+intel_chain_clear(struct intel_chain *c)
+{
+	for (size_t i = 0; i < INTEL_CHAIN_MAX; i++)
+		x509_freep(&c->cert[i]);
+	c->n = 0;
+}
+
+static bool
+name_entry_is(const X509_NAME *name, int nid, const char *value)
+{
+	int at = X509_NAME_get_index_by_NID(name, nid, -1);
+	const ASN1_STRING *s;
+
+	/* Exactly one, so that no reader can see another one. */
+	if (at < 0 || X509_NAME_get_index_by_NID(name, nid, at) >= 0)
+		return false;
+	s = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at));
+	return span_equal(span(ASN1_STRING_get0_data(s),
+			      (size_t)ASN1_STRING_length(s)),
+	    span(value, strlen(value)));
+}
+
+/* PCK Certificate and CRL Profile Specification, section 3: the same
+ * organisation everywhere, and nothing beside it. */
+bool
+intel_name_is(const X509_NAME *name, const char *common_name)
+{
+	static const struct {
+		int nid;
+		const char *value;
+	} rest[] = {
+		{ NID_organizationName, "Intel Corporation" },
+		{ NID_localityName, "Santa Clara" },
+		{ NID_stateOrProvinceName, "CA" },
+		{ NID_countryName, "US" },
+	};
+
+	if (X509_NAME_entry_count(name) != (int)NELEMS(rest) + 1 ||
+	    !name_entry_is(name, NID_commonName, common_name))
+		return false;
+	for (size_t i = 0; i < NELEMS(rest); i++)
+		if (!name_entry_is(name, rest[i].nid, rest[i].value))
+			return false;
+	return true;
+}
+
+int
+intel_chain_names(const struct intel_chain *c, const char *const *names,
+    struct why *reterr_why)
+{
+	quiet_openssl();
+	static const char *const part[] = { "leaf", "second certificate",
+		"third certificate" };
+	char got[CERT_NAME_MAX];
+
+	for (size_t i = 0; i < c->n; i++)
+		if (!intel_name_is(X509_get_subject_name(c->cert[i]), names[i]))
+			return why_set(reterr_why, CVM_E_DENIED, part[i],
+			    "subject", names[i],
+			    cert_name(c->cert[i], got, sizeof(got)));
+	return CVM_OK;
+}
+
+static bool
+is_p256(EVP_PKEY *key)
+{
+	char group[32];
+	size_t len = 0;
+
+	return key != NULL && EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
+	    EVP_PKEY_get_group_name(key, group, sizeof(group), &len) == 1 &&
+	    strcmp(group, SN_X9_62_prime256v1) == 0;
+}
+
+int
+intel_chain_algorithms(const struct intel_chain *c, struct why *reterr_why)
+{
+	quiet_openssl();
+	char name[CERT_NAME_MAX];
+
+	for (size_t i = 0; i < c->n; i++) {
+		const X509 *x = c->cert[i];
+
+		(void)cert_name(x, name, sizeof(name));
+		if (!is_p256(X509_get0_pubkey(x)))
+			return why_set(reterr_why, CVM_E_DENIED, name,
+			    "public key", "EC P-256", "another key");
+		if (X509_get_signature_nid(x) != NID_ecdsa_with_SHA256)
+			return why_set(reterr_why, CVM_E_DENIED, name,
+			    "signature algorithm", "ecdsa-with-SHA256",
+			    "another one");
+	}
+	return CVM_OK;
+}
+
+int
+intel_chain_pinned(const struct intel_chain *c, const struct value_list *pins,
+    struct why *reterr_why)
+{
+	uint8_t spki[SHA256_LEN];
+	char hex[2 * SHA256_LEN + 1];
+
+	if (cert_spki_sha256(c->cert[c->n - 1], spki) < 0)
+		return why_set(reterr_why, CVM_E_CRYPTO, "root", "public key",
+		    "readable", "not");
+	for (size_t i = 0; i < pins->n; i++)
+		if (span_equal(blob_span(&pins->v[i]), span(spki, SHA256_LEN)))
+			return CVM_OK;
+	return why_set(reterr_why, CVM_E_DENIED, "root", "SHA-256 of its key",
+	    "a pinned one",
+	    hex_encode(span(spki, SHA256_LEN), hex, sizeof(hex)));
+}
+
+static struct chain
+as_chain(const struct intel_chain *c, X509 *intermediates[static 1])
+{
+	intermediates[0] = c->n == 3 ? c->cert[1] : NULL;
+	return (struct chain){
+		.leaf = c->cert[0],
+		.intermediates = intermediates,
+		.n_intermediates = c->n - 2,
+		.root = c->cert[c->n - 1],
+		.want_strict = true,
+	};
+}
+
+int
+intel_chain_dates(const struct intel_chain *c, int64_t now,
+    struct why *reterr_why)
+{
+	X509 *intermediates[1];
+	struct chain chain = as_chain(c, intermediates);
+	struct chain_validity v = { 0 };
+	char expected[96];
+
+	if (chain_validity(&chain, &v) < 0)
+		return why_set(reterr_why, CVM_E_PARSE, "", "dates", "readable",
+		    "not");
+	if (now >= v.from && now <= v.until)
+		return CVM_OK;
+	(void)snprintf(expected, sizeof(expected),
+	    "a time of %" PRId64 "..%" PRId64 " (seconds since 1970)", v.from,
+	    v.until);
+	return why_setf(reterr_why, CVM_E_DENIED, "", "", expected,
+	    "%" PRId64 ", %s", now, now < v.from ? "not yet valid" : "expired");
+}
+
+int
+intel_chain_verify(struct tdx_run *run, const struct intel_chain *c,
+    X509_CRL **crls, size_t n_crls, struct why *reterr_why)
+{
+	X509 *intermediates[1];
+	struct chain chain = as_chain(c, intermediates);
+	struct chain_validity v = { 0 };
+	uint32_t usage = X509_get_key_usage(c->cert[0]);
+	int r;
+
+	if (usage == UINT32_MAX || (usage & KU_DIGITAL_SIGNATURE) == 0)
+		return why_set(reterr_why, CVM_E_DENIED, "leaf", "keyUsage",
+		    "digitalSignature", "not digitalSignature");
+	chain.crls = crls;
+	chain.n_crls = n_crls;
+	chain.require_crl = chain.crl_leaf = n_crls > 0;
+	chain.pins = &run->pins;
+	chain.now = run->a->now;
+	r = chain_verify_cached(run->a->cache, &chain, reterr_why);
+	if (r == CVM_OK && chain_validity(&chain, &v) == CVM_OK &&
+	    v.newest_crl > run->newest_time)
+		run->newest_time = v.newest_crl;
+	return r;
+}

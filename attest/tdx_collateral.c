@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <inttypes.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "attest/openssl.h"
+#include "attest/tdx_parts.h"
+
+#define FILE_NAME_MAX 64
+#define ROOT_CRL_FILE "intel/root-ca.crl"
+#define TCB_INFO_CHAIN_FILE "intel/tcbinfo-chain.pem"
+#define QE_IDENTITY_FILE "intel/qe-identity.json"
+#define QE_IDENTITY_CHAIN_FILE "intel/qe-identity-chain.pem"
+
+static const char *const signer_names[] = { "Intel SGX TCB Signing",
+	intel_root_ca };
+
+/* The same bytes, not a name that compares as equal. */
+static bool
+same_name(const X509_NAME *a, const X509_NAME *b)
+{
+	const unsigned char *da = NULL, *db = NULL;
+	size_t la = 0, lb = 0;
+
+	return X509_NAME_get0_der(a, &da, &la) == 1 &&
+	    X509_NAME_get0_der(b, &db, &lb) == 1 &&
+	    span_equal(span(da, la), span(db, lb));
+}
+
+/* PCK Certificate and CRL Profile Specification, section 4. */
+static int
+load_crl(const struct tdx_run *run, const char *name, const X509 *issuer,
+    X509_CRL **ret, struct why *why)
+{
+	quiet_openssl();
+	_cleanup_(x509_crl_freep) X509_CRL *crl = NULL;
+	struct span s = endorsements_find(run->a->endorsements, name);
+
+	if (s.len == 0)
+		return why_set(why, CVM_E_NOT_FOUND, name, "", "a CRL",
+		    "no such file, or an empty one");
+	if (crl_from_bytes(s, &crl) < 0)
+		return why_set(why, CVM_E_PARSE, name, "", "a CRL",
+		    "something else");
+	if (!same_name(X509_CRL_get_issuer(crl), X509_get_subject_name(issuer)))
+		return why_set(why, CVM_E_DENIED, name, "issuer",
+		    "the CA's name", "another name");
+	if (X509_CRL_get_version(crl) != X509_CRL_VERSION_2 ||
+	    X509_CRL_get_ext_by_NID(crl, NID_crl_number, -1) < 0 ||
+	    X509_CRL_get_ext_by_NID(crl, NID_authority_key_identifier, -1) < 0)
+		return why_set(why, CVM_E_DENIED, name, "extensions",
+		    "version 2 with CRL number and authority key identifier",
+		    "not all of them");
+	*ret = TAKE_PTR(crl);
+	return CVM_OK;
+}
+
+bool
+tdx_check_crls(struct tdx_run *run)
+{
+	X509 *issuer = run->pck.cert[1];
+	bool processor = intel_name_is(X509_get_subject_name(issuer),
+	    intel_processor_ca);
+	struct why why = { 0 };
+	X509_CRL *crls[2];
+	bool ok;
+	int r;
+
+	r = load_crl(run, ROOT_CRL_FILE, run->pck.cert[2], &run->root_crl,
+	    &why);
+	ok = verdict_from_why(run->v, CHECK_TDX_20, r, &why);
+	r = load_crl(run,
+	    processor ? "intel/pck-crl-processor.der" :
+			"intel/pck-crl-platform.der",
+	    issuer, &run->pck_crl, &why);
+	ok &= verdict_from_why(run->v, CHECK_TDX_21, r, &why);
+	if (!ok)
+		return false;
+	crls[0] = run->root_crl;
+	crls[1] = run->pck_crl;
+	r = intel_chain_verify(run, &run->pck, crls, NELEMS(crls), &why);
+	return verdict_from_why(run->v, CHECK_TDX_22, r, &why);
+}
+
+/* What TCB info and QE identity have in common, and their checks. */
+struct item {
+	const char *name; /* of the file */
+	const char *chain_name;
+	const char *member;
+	enum check_id file, names, chain, signature, form, id, dates;
+	struct span text; /* verified */
+};
+
+static int
+check_chain(struct tdx_run *run, const struct intel_chain *c, struct why *why)
+{
+	int r = intel_chain_pinned(c, &run->pins, why);
+
+	if (r == CVM_OK)
+		r = intel_chain_algorithms(c, why);
+	if (r == CVM_OK && run->root_crl == NULL)
+		return why_set(why, CVM_E_NOT_FOUND, ROOT_CRL_FILE, "",
+		    "a CRL of the root CA", "none");
+	/* The chain may end in another pinned root than the quote's. */
+	if (r == CVM_OK)
+		r = intel_chain_verify(run, c, &run->root_crl, 1, why);
+	return r;
+}
+
+static bool
+check_signature(struct tdx_run *run, struct item *item, const X509 *signer,
+    struct span body)
+{
+	struct signed_json json = { 0 };
+	uint8_t digest[SHA256_LEN];
+	struct why why = { 0 };
+	int r = signed_json_open(body, item->name, item->member, &json, &why);
+
+	if (r == CVM_OK)
+		r = hash(HASH_SHA256, json.text, digest);
+	if (r == CVM_OK) {
+		r = ecdsa_verify_raw(X509_get0_pubkey(signer),
+		    span(json.signature, sizeof(json.signature)),
+		    span(digest, sizeof(digest)));
+		if (r < 0)
+			(void)why_set(&why, r, item->name, "signature",
+			    "a valid signature",
+			    "a signature that does not verify");
+	}
+	item->text = json.text;
+	return verdict_from_why(run->v, item->signature, r, &why);
+}
+
+/* From the file to its verified text. */
+static bool
+check_item(struct tdx_run *run, struct item *item)
+{
+	_cleanup_(intel_chain_clear) struct intel_chain chain = { 0 };
+	const struct endorsements *e = run->a->endorsements;
+	struct span body = endorsements_find(e, item->name);
+	struct why why = { 0 };
+	int r;
+
+	if (body.len == 0)
+		r = why_set(&why, CVM_E_NOT_FOUND, item->name, "",
+		    "an answer of Intel's PCS",
+		    "no such file, or an empty one");
+	else
+		r = intel_chain_load(endorsements_find(e, item->chain_name),
+		    item->chain_name, 2, &chain, &why);
+	if (!verdict_from_why(run->v, item->file, r, &why))
+		return false;
+	r = intel_chain_names(&chain, signer_names, &why);
+	if (!verdict_from_why(run->v, item->names, r, &why))
+		return false;
+	r = check_chain(run, &chain, &why);
+	if (!verdict_from_why(run->v, item->chain, r, &why))
+		return false;
+	return check_signature(run, item, chain.cert[0], body);
+}
+
+static bool
+check_dates(struct tdx_run *run, enum check_id id,
+    const struct collateral_head *head)
+{
+	int64_t now = run->a->now;
+	char expected[96];
+
+	if (head->issue_date > run->newest_time)
+		run->newest_time = head->issue_date;
+	(void)snprintf(expected, sizeof(expected),
+	    "a time of %" PRId64 "..%" PRId64 " (seconds since 1970)",
+	    head->issue_date, head->next_update);
+	return verdict_check(run->v, id,
+	    head->issue_date <= now && now < head->next_update, expected,
+	    "%" PRId64 "%s", now,
+	    now < head->issue_date	 ? ", before issueDate" :
+		now >= head->next_update ? ", after nextUpdate" :
+					   "");
+}
+
+/* The file is named for the FMSPC, in either case of its digits. */
+static void
+tcb_info_name(const struct tdx_run *run, char name[static FILE_NAME_MAX])
+{
+	char hex[2 * sizeof(run->sgx.fmspc) + 1];
+
+	(void)hex_encode(span(run->sgx.fmspc, sizeof(run->sgx.fmspc)), hex,
+	    sizeof(hex));
+	(void)snprintf(name, FILE_NAME_MAX, "intel/tcbinfo-%s.json", hex);
+	if (endorsements_find(run->a->endorsements, name).len > 0)
+		return;
+	for (char *c = hex; *c != '\0'; c++)
+		if (*c >= 'a' && *c <= 'f')
+			*c = (char)(*c - 'a' + 'A');
+	(void)snprintf(name, FILE_NAME_MAX, "intel/tcbinfo-%s.json", hex);
+}
+
+static bool
+check_same_hex(struct tdx_run *run, enum check_id id, struct span cert,
+    struct span info)
+{
+	char expected[32], got[32];
+
+	return verdict_check(run->v, id, span_equal(cert, info),
+	    hex_encode(cert, expected, sizeof(expected)), "%s",
+	    hex_encode(info, got, sizeof(got)));
+}
+
+static bool
+check_tcb_info(struct tdx_run *run)
+{
+	char name[FILE_NAME_MAX];
+	struct item item = { .name = name,
+		.chain_name = TCB_INFO_CHAIN_FILE,
+		.member = "tcbInfo",
+		.file = CHECK_TDX_23,
+		.names = CHECK_TDX_24,
+		.chain = CHECK_TDX_25,
+		.signature = CHECK_TDX_26,
+		.form = CHECK_TDX_27,
+		.id = CHECK_TDX_28,
+		.dates = CHECK_TDX_29 };
+	const struct sgx_extension *x = &run->sgx;
+	const struct tcb_info *t;
+	struct why why = { 0 };
+	bool ok;
+	int r;
+
+	tcb_info_name(run, name);
+	if (!check_item(run, &item))
+		return false;
+	r = tcb_info_parse(item.text, name, &run->tcb_info, &why);
+	if (!verdict_from_why(run->v, item.form, r, &why))
+		return false;
+	t = run->tcb_info;
+	ok = check_dates(run, item.dates, &t->head);
+	if (!verdict_check(run->v, item.id,
+		strcmp(t->head.id, "TDX") == 0 && t->head.version == 3 &&
+		    t->tcb_type == 0,
+		"TDX, version 3, type 0", "%s, version %u, type %u", t->head.id,
+		t->head.version, t->tcb_type))
+		return false;
+	ok &= check_same_hex(run, CHECK_TDX_30,
+	    span(x->fmspc, sizeof(x->fmspc)), span(t->fmspc, sizeof(t->fmspc)));
+	return check_same_hex(run, CHECK_TDX_31,
+		   span(x->pceid, sizeof(x->pceid)),
+		   span(t->pceid, sizeof(t->pceid))) &&
+	    ok;
+}
+
+static bool
+check_qe_identity(struct tdx_run *run)
+{
+	struct item item = { .name = QE_IDENTITY_FILE,
+		.chain_name = QE_IDENTITY_CHAIN_FILE,
+		.member = "enclaveIdentity",
+		.file = CHECK_TDX_32,
+		.names = CHECK_TDX_33,
+		.chain = CHECK_TDX_34,
+		.signature = CHECK_TDX_35,
+		.form = CHECK_TDX_36,
+		.id = CHECK_TDX_37,
+		.dates = CHECK_TDX_38 };
+	const struct collateral_head *head;
+	struct why why = { 0 };
+	bool ok;
+	int r;
+
+	if (!check_item(run, &item))
+		return false;
+	r = qe_identity_parse(item.text, item.name, &run->qe_identity, &why);
+	if (!verdict_from_why(run->v, item.form, r, &why))
+		return false;
+	head = &run->qe_identity->head;
+	ok = check_dates(run, item.dates, head);
+	return verdict_check(run->v, item.id,
+		   strcmp(head->id, "TD_QE") == 0 && head->version == 2,
+		   "TD_QE, version 2", "%s, version %u", head->id,
+		   head->version) &&
+	    ok;
+}
+
+bool
+tdx_check_collateral(struct tdx_run *run)
+{
+	bool have_info = check_tcb_info(run);
+	bool have_identity = check_qe_identity(run);
+	uint32_t floor = run->policy->min_tcb_evaluation_data_number;
+	uint32_t info, identity, oldest;
+	char expected[48];
+	bool ok;
+
+	if (run->tcb_info == NULL || run->qe_identity == NULL)
+		return false;
+	info = run->tcb_info->head.evaluation_number;
+	identity = run->qe_identity->head.evaluation_number;
+	oldest = info < identity ? info : identity;
+	/* Of two updates, the older half could be replayed. */
+	(void)snprintf(expected, sizeof(expected), "%u, as in the TCB info",
+	    info);
+	ok = verdict_check(run->v, CHECK_TDX_39, info == identity, expected,
+	    "%u", identity);
+	(void)snprintf(expected, sizeof(expected), "at least %u", floor);
+	return verdict_check(run->v, CHECK_TDX_40, oldest >= floor, expected,
+		   "%u", oldest) &&
+	    ok && have_info && have_identity;
+}

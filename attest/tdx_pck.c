@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/param_build.h>
+#include <openssl/params.h>
+#include <string.h>
+
+#include "attest/openssl.h"
+#include "attest/tdx_parts.h"
+
+#define SGX_EXTENSION_OID "1.2.840.113741.1.13.1"
+
+static void
+pkey_ctx_freep(EVP_PKEY_CTX **ctx)
+{
+	EVP_PKEY_CTX_free(*ctx);
+	*ctx = NULL;
+}
+
+static int
+check_names(const struct tdx_run *run, struct why *why)
+{
+	const char *names[INTEL_CHAIN_MAX] = { "Intel SGX PCK Certificate",
+		intel_platform_ca, intel_root_ca };
+
+	/* One of the two intermediates issues all PCK certificates. */
+	if (intel_name_is(X509_get_subject_name(run->pck.cert[1]),
+		intel_processor_ca))
+		names[1] = intel_processor_ca;
+	return intel_chain_names(&run->pck, names, why);
+}
+
+static int
+check_algorithms(const struct tdx_run *run, struct why *why)
+{
+	return intel_chain_algorithms(&run->pck, why);
+}
+
+static int
+check_pin(const struct tdx_run *run, struct why *why)
+{
+	return intel_chain_pinned(&run->pck, &run->pins, why);
+}
+
+static int
+check_dates(const struct tdx_run *run, struct why *why)
+{
+	return intel_chain_dates(&run->pck, run->a->now, why);
+}
+
+static bool
+check_each(struct tdx_run *run)
+{
+	static const struct {
+		enum check_id id;
+		int (*check)(const struct tdx_run *run, struct why *why);
+	} checks[] = {
+		{ CHECK_TDX_09, check_names },
+		{ CHECK_TDX_10, check_algorithms },
+		{ CHECK_TDX_11, check_pin },
+		{ CHECK_TDX_12, check_dates },
+	};
+
+	for (size_t i = 0; i < NELEMS(checks); i++) {
+		struct why why = { 0 };
+		int r = checks[i].check(run, &why);
+
+		if (!verdict_from_why(run->v, checks[i].id, r, &why))
+			return false;
+	}
+	return true;
+}
+
+bool
+tdx_check_pck(struct tdx_run *run)
+{
+	struct why why = { 0 };
+	struct span der = { 0 };
+	int r;
+
+	r = intel_chain_load(run->quote.pck_chain, "PCK chain", 3, &run->pck,
+	    &why);
+	if (!verdict_from_why(run->v, CHECK_TDX_08, r, &why) ||
+	    !check_each(run))
+		return false;
+	r = intel_chain_verify(run, &run->pck, /* crls= */ NULL, 0, &why);
+	if (!verdict_from_why(run->v, CHECK_TDX_13, r, &why))
+		return false;
+	r = cert_extension(run->pck.cert[0], SGX_EXTENSION_OID, &der);
+	if (r < 0)
+		(void)why_set(&why, r, "PCK certificate", "SGX extension",
+		    "one extension " SGX_EXTENSION_OID, "none, or two");
+	else
+		r = sgx_extension_parse(der, &run->sgx, &why);
+	return verdict_from_why(run->v, CHECK_TDX_14, r, &why);
+}
+
+/* A point from x || y; OpenSSL refuses what is not on the curve. */
+static int
+point_key(struct span xy, EVP_PKEY **ret)
+{
+	quiet_openssl();
+	_cleanup_(pkey_ctx_freep) EVP_PKEY_CTX *ctx = NULL, *check = NULL;
+	_cleanup_(evp_pkey_freep) EVP_PKEY *key = NULL;
+	uint8_t point[1 + 64] = { 0x04 }; /* uncompressed, SEC 1 section 2.3 */
+	char group[] = "P-256";
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME,
+		    group, 0),
+		OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY,
+		    point, sizeof(point)),
+		OSSL_PARAM_construct_end(),
+	};
+
+	if (xy.len != sizeof(point) - 1)
+		return CVM_E_PARSE;
+	memcpy(&point[1], xy.data, xy.len);
+	ctx = EVP_PKEY_CTX_new_from_name(crypto_libctx(), "EC", NULL);
+	if (ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1)
+		return CVM_E_CRYPTO;
+	if (EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) != 1)
+		return CVM_E_DENIED;
+	check = EVP_PKEY_CTX_new_from_pkey(crypto_libctx(), key, NULL);
+	if (check == NULL)
+		return CVM_E_CRYPTO;
+	if (EVP_PKEY_public_check(check) != 1)
+		return CVM_E_DENIED;
+	*ret = TAKE_PTR(key);
+	return CVM_OK;
+}
+
+static bool
+check_signature(struct tdx_run *run, enum check_id id, EVP_PKEY *key,
+    struct span rs, struct span message)
+{
+	uint8_t digest[SHA256_LEN];
+	int r = hash(HASH_SHA256, message, digest);
+
+	if (r == CVM_OK)
+		r = ecdsa_verify_raw(key, rs, span(digest, sizeof(digest)));
+	return verdict_check(run->v, id, r == CVM_OK, "a valid signature", "%s",
+	    r == CVM_OK ? "valid" : "a signature that does not verify");
+}
+
+/* REPORTDATA of the QE is SHA-256(key || authentication data), then zeros. */
+static bool
+check_binding(struct tdx_run *run)
+{
+	const struct tdx_quote *q = &run->quote;
+	const struct span parts[] = { q->attestation_key, q->qe_auth_data };
+	uint8_t expected[64] = { 0 };
+	char hex[2 * sizeof(expected) + 1], got[2 * sizeof(expected) + 1];
+	int r = hash_parts(HASH_SHA256, parts, NELEMS(parts), expected);
+
+	return verdict_check(run->v, CHECK_TDX_16,
+	    r == CVM_OK &&
+		span_equal(q->qe.report_data, span(expected, sizeof(expected))),
+	    hex_encode(span(expected, sizeof(expected)), hex, sizeof(hex)),
+	    "%s", hex_encode(q->qe.report_data, got, sizeof(got)));
+}
+
+bool
+tdx_check_signatures(struct tdx_run *run)
+{
+	_cleanup_(evp_pkey_freep) EVP_PKEY *key = NULL;
+	const struct tdx_quote *q = &run->quote;
+	bool ok;
+
+	if (!check_signature(run, CHECK_TDX_15,
+		X509_get0_pubkey(run->pck.cert[0]), q->qe_signature,
+		q->qe.bytes) ||
+	    !check_binding(run))
+		return false;
+	ok = point_key(q->attestation_key, &key) == CVM_OK;
+	if (!verdict_check(run->v, CHECK_TDX_17, ok, "a point on the curve",
+		"%s", ok ? "one" : "another value"))
+		return false;
+	return check_signature(run, CHECK_TDX_18, key, q->signature,
+		   q->signed_bytes) &&
+	    verdict_check(run->v, CHECK_TDX_19, q->qe.reserved_zero,
+		"zero in every reserved byte", "%s",
+		q->qe.reserved_zero ? "zero" : "another value");
+}
