@@ -11,12 +11,17 @@
  * The SQLite file of one token (token/FORMAT.md): meta, seals, object records.
  * It stores and returns bytes and knows no key: authentication and encryption
  * are above. Full synchronous, busy time-out, created with store_mode; changes
- * by other processes are noticed by data_version. One connection; the caller
- * serialises. After a fork the child must store_reopen() before any other call
- * (SQLite connections do not survive fork) - the parent's descriptor is never
- * closed by the child in a way that drops the parent's locks.
- * Errors: CVM_E_IO, CVM_E_BUSY, CVM_E_NEWER, CVM_E_NOT_FOUND, CVM_E_EXISTS,
- * CVM_E_CORRUPT; why names the file and SQLite's reason.
+ * by other processes are noticed by data_version. One connection.
+ *
+ * Every call, and every transaction from begin to commit, happens between
+ * store_lock() and store_unlock(). The lock is one for the process and is
+ * taken across fork(2): SQLite keeps process-wide mutexes and a table of the
+ * file locks it holds, and a child that inherits them in mid-call can neither
+ * use nor repair them. After a fork the child must store_reopen() before any
+ * other call; the inherited connection is left alone, neither used nor closed.
+ * Errors: CVM_E_IO, CVM_E_READ_ONLY, CVM_E_BUSY, CVM_E_NEWER,
+ * CVM_E_NOT_FOUND, CVM_E_EXISTS, CVM_E_CORRUPT; why names the file and
+ * SQLite's reason.
  */
 #define STORE_FORMAT 1
 #define STORE_ID_LEN 16
@@ -24,19 +29,33 @@
 
 struct store;
 
+void store_lock(void);
+void store_unlock(void);
+
+/* Refuses what is not a regular file, is owned by neither root, this user
+ * nor its directory's owner, or is writable by everybody. */
 int store_open(const char *path, struct store **ret, struct why *reterr_why)
     _must_check_;
-/* Creates a new file (never over an existing one) with mode. */
+/* Creates a new file with mode under a temporary name beside path; nothing
+ * appears at path before store_publish(). store_freep() removes it again. */
 int store_create(const char *path, uint32_t mode, struct store **ret,
     struct why *reterr_why) _must_check_;
+/* Puts a created store at its path, at once and whole. CVM_E_EXISTS when a
+ * file is there, unless replace is set: then that one becomes PATH.old. */
+int store_publish(struct store *s, bool replace, struct why *reterr_why)
+    _must_check_;
 void store_freep(struct store **s);
 int store_reopen(struct store *s, struct why *reterr_why) _must_check_;
 
 /* Transactions: begin (immediate), commit, roll back. */
 int store_begin(struct store *s, struct why *reterr_why) _must_check_;
+/* A transaction that only reads: all its reads see one state. */
+int store_begin_read(struct store *s, struct why *reterr_why) _must_check_;
 int store_commit(struct store *s, struct why *reterr_why) _must_check_;
 void store_rollback(struct store *s);
-/* Changes whenever any process changed the file. */
+bool store_writable(const struct store *s);
+/* Changes whenever any process changed the file, and only grows: one commit
+ * of this connection adds exactly one. */
 int store_version(struct store *s, uint64_t *ret, struct why *reterr_why)
     _must_check_;
 
@@ -56,6 +75,7 @@ struct store_seals {
 	struct store_seal *v;
 	size_t n;
 };
+void store_seal_clear(struct store_seal *seal);
 void store_seals_clear(struct store_seals *l);
 int store_seals_list(struct store *s, struct store_seals *ret,
     struct why *reterr_why) _must_check_;
@@ -86,6 +106,11 @@ int store_object_delete(struct store *s,
  * (returned). hint_id / hint_label restrict; NULL: any. fn must not write. */
 int store_object_each(struct store *s, const struct span *hint_id,
     const struct span *hint_label,
+    int (*fn)(void *arg, const struct store_object *o), void *arg,
+    struct why *reterr_why) _must_check_;
+/* Ids and the ends of the boxes only: what the manifest covers. Each box is
+ * cut to its first 12 and last 16 bytes (nonce and tag), 28 in all. */
+int store_object_tags(struct store *s,
     int (*fn)(void *arg, const struct store_object *o), void *arg,
     struct why *reterr_why) _must_check_;
 

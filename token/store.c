@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/forkid.h"
+#include "token/store_sql.h"
+
+static pthread_mutex_t store_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t store_once = PTHREAD_ONCE_INIT;
+
+void
+store_lock(void)
+{
+	(void)pthread_mutex_lock(&store_mutex);
+}
+
+void
+store_unlock(void)
+{
+	(void)pthread_mutex_unlock(&store_mutex);
+}
+
+/* A fork waits until no thread of ours is inside SQLite or a transaction. */
+static void
+guard_forks(void)
+{
+	(void)pthread_atfork(store_lock, store_unlock, store_unlock);
+}
+
+static struct store *
+store_alloc(const char *path)
+{
+	struct store *s = calloc(1, sizeof(*s));
+
+	(void)pthread_once(&store_once, guard_forks);
+	forkid_setup();
+	if (s == NULL || (s->path = strdup(path)) == NULL) {
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void
+store_freep(struct store **sp)
+{
+	struct store *s = *sp;
+
+	if (s == NULL)
+		return;
+	sql_close(s);
+	if (s->temporary != NULL && s->fork_count == forkid())
+		(void)unlink(s->temporary);
+	free(s->temporary);
+	free(s->path);
+	free(s);
+	*sp = NULL;
+}
+
+static int
+refuse_errno(const struct store *s, const char *what, const char *expected,
+    struct why *reterr_why)
+{
+	int err = errno == ENOENT  ? CVM_E_NOT_FOUND :
+	    errno == EEXIST	   ? CVM_E_EXISTS :
+	    errno == ENOMEM	   ? CVM_E_NOMEM :
+				     CVM_E_IO;
+
+	return why_set(reterr_why, err, s->path, what, expected,
+	    strerror(errno));
+}
+
+/* The directory part of path, "." when it has none. */
+static char *
+dir_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (slash == NULL)
+		return strdup(".");
+	return slash == path ? strdup("/") :
+			       strndup(path, (size_t)(slash - path));
+}
+
+static const char *
+base_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash != NULL ? slash + 1 : path;
+}
+
+/*
+ * Path with its directory resolved: symbolic links are fine on the way (as
+ * /var may be one), but SQLite is told to follow none.
+ */
+static int
+resolve(const struct store *s, char **ret, struct why *reterr_why)
+{
+	_cleanup_(freep) char *dir = dir_of(s->path);
+	_cleanup_(freep) char *real = NULL;
+	char file[PATH_MAX];
+	int n;
+
+	if (dir == NULL)
+		return CVM_E_NOMEM;
+	real = realpath(dir, NULL);
+	if (real == NULL)
+		return refuse_errno(s, "directory", "a directory", reterr_why);
+	n = snprintf(file, sizeof(file), "%s/%s", real, base_of(s->path));
+	if (n < 0 || (size_t)n >= sizeof(file)) {
+		errno = ENAMETOOLONG;
+		return refuse_errno(s, "path", "a shorter path", reterr_why);
+	}
+	*ret = strdup(file);
+	return *ret != NULL ? CVM_OK : CVM_E_NOMEM;
+}
+
+/*
+ * Looks with lstat(2), and not through a descriptor: closing one would drop
+ * every POSIX lock that this process holds on the file.
+ */
+static int
+look(const struct store *s, const char *file, struct stat *ret,
+    struct why *reterr_why)
+{
+	_cleanup_(freep) char *dir = dir_of(file);
+	struct stat st, parent;
+
+	if (dir == NULL)
+		return CVM_E_NOMEM;
+	if (lstat(file, &st) != 0)
+		return refuse_errno(s, "file", "a token store", reterr_why);
+	if (!S_ISREG(st.st_mode))
+		return why_setf(reterr_why, CVM_E_IO, s->path, "file type",
+		    "a regular file", "mode 0%o", (unsigned)st.st_mode);
+	if (stat(dir, &parent) != 0)
+		return refuse_errno(s, "directory", "a directory", reterr_why);
+	if (st.st_uid != 0 && st.st_uid != geteuid() &&
+	    st.st_uid != parent.st_uid)
+		return why_setf(reterr_why, CVM_E_IO, s->path, "owner",
+		    "root, this user, or the directory's owner", "uid %u",
+		    (unsigned)st.st_uid);
+	if ((st.st_mode & S_IWOTH) != 0)
+		return why_setf(reterr_why, CVM_E_IO, s->path, "mode",
+		    "0600 or 0660", "0%o", (unsigned)st.st_mode & 07777);
+	*ret = st;
+	return CVM_OK;
+}
+
+static int
+store_connect(struct store *s, struct why *reterr_why)
+{
+	_cleanup_(freep) char *file = NULL;
+	struct stat before = { 0 }, after;
+	int err;
+
+	err = resolve(s, &file, reterr_why);
+	if (err == CVM_OK)
+		err = look(s, file, &before, reterr_why);
+	if (err == CVM_OK)
+		err = sql_open(s, file, reterr_why);
+	if (err != CVM_OK)
+		return err;
+	if (lstat(file, &after) != 0 || after.st_ino != before.st_ino ||
+	    after.st_dev != before.st_dev) {
+		sql_close(s);
+		return why_set(reterr_why, CVM_E_BUSY, s->path, "file",
+		    "the same file while it is opened", "another one");
+	}
+	s->dev = after.st_dev;
+	s->ino = after.st_ino;
+	return CVM_OK;
+}
+
+int
+store_open(const char *path, struct store **ret, struct why *reterr_why)
+{
+	_cleanup_(store_freep) struct store *s = store_alloc(path);
+	int err;
+
+	if (s == NULL)
+		return CVM_E_NOMEM;
+	err = store_connect(s, reterr_why);
+	if (err != CVM_OK)
+		return err;
+	*ret = TAKE_PTR(s);
+	return CVM_OK;
+}
+
+int
+store_reopen(struct store *s, struct why *reterr_why)
+{
+	sql_close(s);
+	return store_connect(s, reterr_why);
+}
+
+int
+store_create(const char *path, uint32_t mode, struct store **ret,
+    struct why *reterr_why)
+{
+	_cleanup_(store_freep) struct store *s = store_alloc(path);
+	_cleanup_(freep) char *file = NULL;
+	_cleanup_(closep) int fd = -1;
+	char name[PATH_MAX];
+	int n, err;
+
+	if (s == NULL)
+		return CVM_E_NOMEM;
+	err = resolve(s, &file, reterr_why);
+	if (err != CVM_OK)
+		return err;
+	n = snprintf(name, sizeof(name), "%s.XXXXXX", file);
+	if (n < 0 || (size_t)n >= sizeof(name)) {
+		errno = ENAMETOOLONG;
+		return refuse_errno(s, "path", "a shorter path", reterr_why);
+	}
+	fd = mkostemp(name, O_CLOEXEC);
+	if (fd < 0)
+		return refuse_errno(s, "directory", "room for a new store",
+		    reterr_why);
+	s->fork_count = forkid();
+	s->temporary = strdup(name);
+	if (s->temporary == NULL) {
+		(void)unlink(name);
+		return CVM_E_NOMEM;
+	}
+	if (fchmod(fd, mode & 0660) != 0)
+		return refuse_errno(s, "mode", "a change of mode", reterr_why);
+	closep(&fd); /* before SQLite holds locks on the file */
+	err = sql_make(s, s->temporary, reterr_why);
+	if (err != CVM_OK)
+		return err;
+	*ret = TAKE_PTR(s);
+	return CVM_OK;
+}
+
+/* Makes the names in the store's directory survive a power loss. */
+static int
+sync_dir(const struct store *s, const char *file, struct why *reterr_why)
+{
+	_cleanup_(freep) char *dir = dir_of(file);
+	_cleanup_(closep) int fd = -1;
+
+	if (dir == NULL)
+		return CVM_E_NOMEM;
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) != 0)
+		return refuse_errno(s, "directory", "a directory in sync",
+		    reterr_why);
+	return CVM_OK;
+}
+
+/*
+ * The old file is kept under PATH.old. Its place is never empty: a second
+ * name for the old file first, then the new file over the first name.
+ */
+static int
+move_over(const struct store *s, const char *file, struct why *reterr_why)
+{
+	char old[PATH_MAX];
+	int n;
+
+	n = snprintf(old, sizeof(old), "%s.old", file);
+	if (n < 0 || (size_t)n >= sizeof(old)) {
+		errno = ENAMETOOLONG;
+		return refuse_errno(s, "path", "a shorter path", reterr_why);
+	}
+	if (unlink(old) != 0 && errno != ENOENT)
+		return refuse_errno(s, "old file", "room for PATH.old",
+		    reterr_why);
+	if (link(file, old) != 0 && errno != ENOENT)
+		return refuse_errno(s, "old file", "a second name, PATH.old",
+		    reterr_why);
+	if (rename(s->temporary, file) != 0)
+		return refuse_errno(s, "file", "the new store in its place",
+		    reterr_why);
+	return CVM_OK;
+}
+
+int
+store_publish(struct store *s, bool replace, struct why *reterr_why)
+{
+	_cleanup_(freep) char *file = NULL;
+	int err;
+
+	err = resolve(s, &file, reterr_why);
+	if (err != CVM_OK)
+		return err;
+	sql_close(s); /* everything is committed and synced */
+	if (replace) {
+		err = move_over(s, file, reterr_why);
+		if (err != CVM_OK)
+			return err;
+	} else {
+		if (link(s->temporary, file) != 0)
+			return refuse_errno(s, "file", "no file yet",
+			    reterr_why);
+		(void)unlink(s->temporary);
+	}
+	freep(&s->temporary);
+	err = sync_dir(s, file, reterr_why);
+	if (err != CVM_OK)
+		return err;
+	return store_connect(s, reterr_why);
+}
+
+bool
+store_writable(const struct store *s)
+{
+	_cleanup_(freep) char *dir = dir_of(s->path);
+
+	return s->db != NULL && dir != NULL &&
+	    sqlite3_db_readonly(s->db, "main") == 0 &&
+	    faccessat(AT_FDCWD, s->path, R_OK | W_OK, AT_EACCESS) == 0 &&
+	    faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) == 0;
+}
+
+/* A write into a file that was replaced under its name would be lost. */
+static int
+check_place(const struct store *s, struct why *reterr_why)
+{
+	struct stat st;
+
+	if (s->temporary != NULL)
+		return CVM_OK;
+	if (lstat(s->path, &st) == 0 && st.st_ino == s->ino &&
+	    st.st_dev == s->dev)
+		return CVM_OK;
+	return why_set(reterr_why, CVM_E_BUSY, s->path, "file",
+	    "the store that was opened", "another one in its place");
+}
+
+int
+store_begin(struct store *s, struct why *reterr_why)
+{
+	int err;
+
+	err = sql_run(s, Q_BEGIN, "begin", reterr_why);
+	if (err != CVM_OK)
+		return err;
+	s->writes = true;
+	err = check_place(s, reterr_why);
+	if (err != CVM_OK)
+		store_rollback(s);
+	return err;
+}
+
+int
+store_begin_read(struct store *s, struct why *reterr_why)
+{
+	return sql_run(s, Q_BEGIN_READ, "begin", reterr_why);
+}
+
+int
+store_commit(struct store *s, struct why *reterr_why)
+{
+	int err;
+
+	err = sql_run(s, Q_COMMIT, "commit", reterr_why);
+	if (err != CVM_OK) {
+		store_rollback(s);
+		return err;
+	}
+	if (s->writes)
+		s->committed++;
+	s->writes = false;
+	return CVM_OK;
+}
+
+/* After some errors SQLite has rolled back by itself. */
+void
+store_rollback(struct store *s)
+{
+	if (s->db != NULL && s->fork_count == forkid() &&
+	    sqlite3_get_autocommit(s->db) == 0)
+		(void)sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+	s->writes = false;
+}
+
+int
+store_version(struct store *s, uint64_t *ret, struct why *reterr_why)
+{
+	_cleanup_(sql_done) sqlite3_stmt *stmt = NULL;
+	int err;
+
+	err = sql_query(s, Q_VERSION, &stmt, reterr_why);
+	if (err != CVM_OK)
+		return err;
+	err = sql_step(s, stmt, "version", reterr_why);
+	if (err != 1)
+		return err < 0 ? err : CVM_E_INTERNAL;
+	*ret = (s->opened << 40) + s->committed +
+	    (uint64_t)sqlite3_column_int64(stmt, 0);
+	return CVM_OK;
+}
