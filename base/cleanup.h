@@ -12,21 +12,21 @@
 #define _printf_(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* Hands the ownership of a pointer variable over and leaves NULL behind. */
-#define TAKE_PTR(p)                                                          \
-	__extension__({                                                      \
-		__typeof__(p) *take_p_ = &(p);                               \
-		__typeof__(p) take_v_ = *take_p_;                            \
-		*take_p_ = NULL;                                             \
-		take_v_;                                                     \
+#define TAKE_PTR(p)                                                            \
+	__extension__({                                                        \
+		__typeof__(p) *take_p_ = &(p);                                 \
+		__typeof__(p) take_v_ = *take_p_;                              \
+		*take_p_ = NULL;                                               \
+		take_v_;                                                       \
 	})
 
 /* Hands the ownership of a file descriptor over and leaves -1 behind. */
-#define TAKE_FD(fd)                                                          \
-	__extension__({                                                      \
-		int *take_p_ = &(fd);                                        \
-		int take_v_ = *take_p_;                                      \
-		*take_p_ = -1;                                               \
-		take_v_;                                                     \
+#define TAKE_FD(fd)                                                            \
+	__extension__({                                                        \
+		int *take_p_ = &(fd);                                          \
+		int take_v_ = *take_p_;                                        \
+		*take_p_ = -1;                                                 \
+		take_v_;                                                       \
 	})
 
 #define NELEMS(a) (sizeof(a) / sizeof((a)[0]))

@@ -51,9 +51,9 @@ errors_restore(int *mark)
 	(void)ERR_pop_to_mark();
 }
 
-#define QUIET_OPENSSL \
-	_cleanup_(errors_restore) __attribute__((unused)) int mark_ = \
-	    ERR_set_mark()
+#define QUIET_OPENSSL                                                          \
+	_cleanup_(errors_restore)                                              \
+	    __attribute__((unused)) int mark_ = ERR_set_mark()
 
 static void
 ctx_freep(OSSL_LIB_CTX **ctx)
@@ -98,7 +98,8 @@ lib_init(void)
 	_cleanup_(ctx_freep) OSSL_LIB_CTX *ctx = NULL;
 
 	(void)OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT |
-	    OPENSSL_INIT_NO_LOAD_CONFIG, /* settings= */ NULL);
+		OPENSSL_INIT_NO_LOAD_CONFIG,
+	    /* settings= */ NULL);
 	ctx = OSSL_LIB_CTX_new();
 	if (ctx == NULL || OSSL_PROVIDER_load(ctx, "default") == NULL)
 		return;
@@ -250,14 +251,16 @@ box_seal(const struct secret *key, struct span aad, struct span plain,
 	if (err != CVM_OK)
 		return err;
 	if (EVP_EncryptInit_ex2(ctx, lib.gcm, secret_span(key).data, nonce,
-	    /* params= */ NULL) != 1 ||
-	    (aad.len > 0 && EVP_EncryptUpdate(ctx, NULL, &n, aad.data,
-	    (int)aad.len) != 1) ||
-	    (plain.len > 0 && EVP_EncryptUpdate(ctx, text, &n, plain.data,
-	    (int)plain.len) != 1) ||
+		/* params= */ NULL) != 1 ||
+	    (aad.len > 0 &&
+		EVP_EncryptUpdate(ctx, NULL, &n, aad.data, (int)aad.len) !=
+		    1) ||
+	    (plain.len > 0 &&
+		EVP_EncryptUpdate(ctx, text, &n, plain.data, (int)plain.len) !=
+		    1) ||
 	    EVP_EncryptFinal_ex(ctx, tag, &n) != 1 ||
-	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, BOX_TAG_LEN,
-	    tag) != 1)
+	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, BOX_TAG_LEN, tag) !=
+		1)
 		return CVM_E_CRYPTO;
 	*ret = box;
 	box = (struct blob){ NULL, 0 };
@@ -288,13 +291,15 @@ box_open(const struct secret *key, struct span aad, struct span box,
 		return CVM_E_NOMEM;
 	memcpy(tag, box.data + BOX_NONCE_LEN + len, BOX_TAG_LEN);
 	if (EVP_DecryptInit_ex2(ctx, lib.gcm, secret_span(key).data, box.data,
-	    /* params= */ NULL) != 1 ||
-	    (aad.len > 0 && EVP_DecryptUpdate(ctx, NULL, &n, aad.data,
-	    (int)aad.len) != 1) ||
-	    (len > 0 && EVP_DecryptUpdate(ctx, secret_data(plain), &n,
-	    box.data + BOX_NONCE_LEN, (int)len) != 1) ||
-	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, BOX_TAG_LEN,
-	    tag) != 1)
+		/* params= */ NULL) != 1 ||
+	    (aad.len > 0 &&
+		EVP_DecryptUpdate(ctx, NULL, &n, aad.data, (int)aad.len) !=
+		    1) ||
+	    (len > 0 &&
+		EVP_DecryptUpdate(ctx, secret_data(plain), &n,
+		    box.data + BOX_NONCE_LEN, (int)len) != 1) ||
+	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, BOX_TAG_LEN, tag) !=
+		1)
 		return CVM_E_CRYPTO;
 	if (EVP_DecryptFinal_ex(ctx, &none, &n) != 1)
 		return CVM_E_CORRUPT;
@@ -316,8 +321,9 @@ random_bytes(uint8_t *out, size_t len)
 
 	if (len == 0)
 		return CVM_OK;
-	if (rand == NULL || EVP_RAND_generate(rand, out, len, /* strength= */
-	    256, /* prediction_resistance= */ 0, /* addin= */ NULL, 0) != 1)
+	if (rand == NULL ||
+	    EVP_RAND_generate(rand, out, len, /* strength= */
+		256, /* prediction_resistance= */ 0, /* addin= */ NULL, 0) != 1)
 		return CVM_E_CRYPTO;
 	return CVM_OK;
 }

@@ -34,7 +34,7 @@ enum cvm_err {
 	CVM_E_PIN_LOCKED = -25,
 	CVM_E_PIN_LEN = -26,
 	CVM_E_PIN_INVALID = -27,
-	CVM_E_BUSY = -28, /* another process holds what is needed */
+	CVM_E_BUSY = -28,      /* another process holds what is needed */
 	CVM_E_PIN_UNSET = -29, /* the user PIN was not initialised */
 	CVM_E_NOT_LOGGED_IN = -30,
 	/* PKCS#11 object and mechanism rules. */
@@ -75,12 +75,12 @@ enum cvm_err {
  * filling it cannot fail; long values are cut and end in "...".
  */
 struct why {
-	int err;			/* the enum cvm_err that was returned */
-	char where[WHY_WHERE_MAX];	/* file:line, device, or check id */
-	char field[WHY_FIELD_MAX];	/* JSON path, structure field, PCR */
-	char expected[WHY_VALUE_MAX];	/* what was allowed */
-	char got[WHY_VALUE_MAX];	/* what was received */
-	char hint[WHY_HINT_MAX];	/* what the operator can do, or empty */
+	int err;		      /* the enum cvm_err that was returned */
+	char where[WHY_WHERE_MAX];    /* file:line, device, or check id */
+	char field[WHY_FIELD_MAX];    /* JSON path, structure field, PCR */
+	char expected[WHY_VALUE_MAX]; /* what was allowed */
+	char got[WHY_VALUE_MAX];      /* what was received */
+	char hint[WHY_HINT_MAX];      /* what the operator can do, or empty */
 };
 
 /* Printable ASCII sentence for err; static storage, never NULL. */

@@ -10,8 +10,12 @@
  * file named by the configuration, never stderr. Verdict changes are logged
  * at warning or notice once; everything else is debug and off by default.
  */
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE,
-	LOG_LEVEL_DEBUG };
+enum log_level {
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_WARNING,
+	LOG_LEVEL_NOTICE,
+	LOG_LEVEL_DEBUG
+};
 enum log_target { LOG_TARGET_SYSLOG, LOG_TARGET_FILE, LOG_TARGET_NONE };
 
 /*

@@ -169,37 +169,22 @@ static const struct json_words level_words = JSON_WORDS(level_v);
 
 #define AT(member) offsetof(struct config_tpm, member)
 static const struct json_field tpm_fields[] = {
-	{ .name = "tcti", .read = read_tcti, .offset = AT(tcti), .min = 1,
-	    .max = 255, .schema_type = "string" },
-	{ .name = "ak", .read = json_read_word, .offset = AT(ak),
-	    .arg = &ak_words, .schema_type = "string" },
-	{ .name = "ak_handle", .read = read_ak_handle,
-	    .offset = AT(ak_handle), .min = 1, .max = 8,
-	    .schema_type = "string" },
-	{ .name = "timeout_ms", .read = json_read_u32,
-	    .offset = AT(timeout_ms), .min = 100, .max = 600000,
-	    .schema_type = "integer" },
+	{ ROW_STRING("tcti", read_tcti, AT(tcti), 1, 255) },
+	{ ROW_WORDS("ak", json_read_word, AT(ak), ak_words) },
+	{ ROW_STRING("ak_handle", read_ak_handle, AT(ak_handle), 1, 8) },
+	{ ROW_U32("timeout_ms", AT(timeout_ms), 100, 600000) },
 };
 static const struct json_table tpm_table = JSON_TABLE(tpm_fields, check_tpm);
 #undef AT
 
 #define AT(member) offsetof(struct config_evidence, member)
 static const struct json_field evidence_fields[] = {
-	{ .name = "tsm", .read = json_read_path, .offset = AT(tsm), .min = 2,
-	    .max = JSON_PATH_MAX, .schema_type = "string" },
-	{ .name = "event_log", .read = json_read_path,
-	    .offset = AT(event_log), .min = 2, .max = JSON_PATH_MAX,
-	    .schema_type = "string" },
-	{ .name = "ccel", .read = json_read_path, .offset = AT(ccel), .min = 2,
-	    .max = JSON_PATH_MAX, .schema_type = "string" },
-	{ .name = "collateral", .read = json_read_path,
-	    .offset = AT(collateral), .min = 2, .max = JSON_PATH_MAX,
-	    .schema_type = "string" },
-	{ .name = "timeout_ms", .read = json_read_u32,
-	    .offset = AT(timeout_ms), .min = 100, .max = 600000,
-	    .schema_type = "integer" },
-	{ .name = "retry_ms", .read = json_read_u32, .offset = AT(retry_ms),
-	    .min = 10, .max = 3600000, .schema_type = "integer" },
+	{ ROW_PATH("tsm", AT(tsm)) },
+	{ ROW_PATH("event_log", AT(event_log)) },
+	{ ROW_PATH("ccel", AT(ccel)) },
+	{ ROW_PATH("collateral", AT(collateral)) },
+	{ ROW_U32("timeout_ms", AT(timeout_ms), 100, 600000) },
+	{ ROW_U32("retry_ms", AT(retry_ms), 10, 3600000) },
 };
 static const struct json_table evidence_table = JSON_TABLE(evidence_fields,
     NULL);
@@ -207,32 +192,24 @@ static const struct json_table evidence_table = JSON_TABLE(evidence_fields,
 
 #define AT(member) offsetof(struct config, member)
 static const struct json_field log_fields[] = {
-	{ .name = "target", .read = json_read_word, .offset = AT(log_target),
-	    .arg = &target_words, .schema_type = "string" },
-	{ .name = "level", .read = json_read_word, .offset = AT(log_level),
-	    .arg = &level_words, .schema_type = "string" },
-	{ .name = "path", .read = json_read_path, .offset = AT(log_path),
-	    .min = 2, .max = JSON_PATH_MAX, .schema_type = "string" },
+	{ ROW_WORDS("target", json_read_word, AT(log_target), target_words) },
+	{ ROW_WORDS("level", json_read_word, AT(log_level), level_words) },
+	{ ROW_PATH("path", AT(log_path)) },
 };
 static const struct json_table log_table = JSON_TABLE(log_fields, check_log);
 
-static const struct json_field token_element = { .read = json_read_table,
-	.arg = &config_token_table, .schema_type = "object" };
+static const struct json_field token_element = { ROW_TABLE(NULL, 0,
+    config_token_table) };
 
 static const struct json_field config_fields[] = {
-	{ .name = "version", .required = true, .read = json_read_version,
-	    .min = 1, .max = 1, .schema_type = "integer" },
-	{ .name = "simulated", .read = json_read_bool,
-	    .offset = AT(simulated), .schema_type = "boolean" },
-	{ .name = "tpm", .read = json_read_table, .offset = AT(tpm),
-	    .arg = &tpm_table, .schema_type = "object" },
-	{ .name = "evidence", .read = json_read_table, .offset = AT(evidence),
-	    .arg = &evidence_table, .schema_type = "object" },
-	{ .name = "log", .read = json_read_table, .offset = 0,
-	    .arg = &log_table, .schema_type = "object" },
-	{ .name = "tokens", .required = true, .read = read_tokens, .offset = 0,
-	    .min = 0, .max = CONFIG_TOKENS_MAX, .arg = &token_element,
-	    .schema_type = "array" },
+	{ ROW_REQUIRED, ROW_INTEGER("version", json_read_version, 0, 1, 1) },
+	{ ROW_BOOL("simulated", AT(simulated)) },
+	{ ROW_TABLE("tpm", AT(tpm), tpm_table) },
+	{ ROW_TABLE("evidence", AT(evidence), evidence_table) },
+	{ ROW_TABLE("log", 0, log_table) },
+	{ ROW_REQUIRED,
+	    ROW_LIST("tokens", read_tokens, 0, 0, CONFIG_TOKENS_MAX,
+		token_element) },
 };
 const struct json_table config_table = JSON_TABLE(config_fields, NULL);
 #undef AT
@@ -321,7 +298,7 @@ config_freep(struct config **c)
 	*c = NULL;
 }
 
-/* "config=PATH" among the blank-separated words of p11-kit's x-init-reserved. */
+/* "config=PATH" among the words of p11-kit's x-init-reserved. */
 static int
 from_reserved(const char *reserved, char **ret)
 {

@@ -27,12 +27,12 @@ enum config_ak {
 	AK_GCE_RSA, /* template in NV 0x01c10001, certificate 0x01c10000 */
 	AK_AZURE,   /* persistent 0x81000003, certificate NV 0x01c101d0 */
 	AK_HANDLE,  /* persistent handle given by tpm.ak_handle */
-	AK_OWN,     /* P-256 restricted key made under the endorsement seed */
+	AK_OWN,	    /* P-256 restricted key made under the endorsement seed */
 };
 enum config_receipts { RECEIPTS_OFF, RECEIPTS_OPERATIONS, RECEIPTS_ALL };
 
 struct config_tpm {
-	char *tcti;	    /* tctildr string, "device:/dev/tpmrm0"; never a
+	char *tcti; /* tctildr string, "device:/dev/tpmrm0"; never a
 			       search: an explicit choice only */
 	enum config_ak ak;
 	uint32_t ak_handle; /* for AK_HANDLE */
@@ -40,24 +40,24 @@ struct config_tpm {
 };
 
 struct config_evidence {
-	char *tsm;	  /* configfs-tsm report directory */
-	char *event_log;  /* TCG log, binary */
-	char *ccel;	  /* CCEL data */
-	char *collateral; /* directory of endorsements */
-	uint32_t timeout_ms;   /* one collection, all retries included */
-	uint32_t retry_ms;     /* rate limit of attempts after a failure */
+	char *tsm;	     /* configfs-tsm report directory */
+	char *event_log;     /* TCG log, binary */
+	char *ccel;	     /* CCEL data */
+	char *collateral;    /* directory of endorsements */
+	uint32_t timeout_ms; /* one collection, all retries included */
+	uint32_t retry_ms;   /* rate limit of attempts after a failure */
 };
 
 struct config_mechs {
-	bool deny;	/* the list forbids instead of allowing */
-	char **names;	/* "CKM_..." , NULL-terminated; NULL: no list */
+	bool deny;    /* the list forbids instead of allowing */
+	char **names; /* "CKM_..." , NULL-terminated; NULL: no list */
 };
 
 struct config_token {
-	char *name;	/* [A-Za-z0-9._-]{1,64}, unique: names slot and files */
-	char *label;	/* for a token not yet initialised; CONFIG_LABEL_MAX */
-	char *store;	/* SQLite file */
-	char *policy;	/* policy file */
+	char *name;   /* [A-Za-z0-9._-]{1,64}, unique: names slot and files */
+	char *label;  /* for a token not yet initialised; CONFIG_LABEL_MAX */
+	char *store;  /* SQLite file */
+	char *policy; /* policy file */
 	enum config_login login;
 	enum config_on_denial on_denial;
 	bool init_token;	/* C_InitToken allowed; default false */
@@ -65,15 +65,15 @@ struct config_token {
 	bool rsa_x509;		/* CKM_RSA_X_509 offered */
 	uint32_t min_rsa_bits;	/* 1024..8192, default 2048 */
 	struct config_mechs mechanisms;
-	char *pin_file;		/* or NULL; unattended user PIN */
+	char *pin_file; /* or NULL; unattended user PIN */
 	enum config_receipts receipts;
-	char *receipt_log;	/* or NULL when receipts are off */
+	char *receipt_log;	  /* or NULL when receipts are off */
 	bool receipt_full_refuse; /* log unwritable: refuse (else continue) */
-	uint32_t store_mode;	/* 0600 or 0660 */
+	uint32_t store_mode;	  /* 0600 or 0660 */
 };
 
 struct config {
-	char *path; /* where it was read */
+	char *path;	/* where it was read */
 	bool simulated; /* evidence from elsewhere than real configfs/securityfs
 			   is accepted; said loudly everywhere */
 	struct config_tpm tpm;

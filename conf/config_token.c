@@ -20,7 +20,8 @@ static JSON_READER(read_name)
 	    s[strspn(s, allowed)] != '\0')
 		return json_refuse(doc, item,
 		    "a name of letters, digits, \".\", \"_\" and \"-\" that"
-		    " starts with none of \".-\"", why);
+		    " starts with none of \".-\"",
+		    why);
 	return json_read_text(doc, item, field, out, why);
 }
 
@@ -71,8 +72,8 @@ check_mechs(const struct json_doc *doc, const cJSON *item, void *out,
 	bool deny = json_member(item, "deny") != NULL;
 
 	if (allow == deny)
-		return json_refuse(doc, item,
-		    "either \"allow\" or \"deny\"", why);
+		return json_refuse(doc, item, "either \"allow\" or \"deny\"",
+		    why);
 	m->deny = deny;
 	return CVM_OK;
 }
@@ -89,17 +90,15 @@ check_token(const struct json_doc *doc, const cJSON *item, void *out,
 	return CVM_OK;
 }
 
-static const struct json_field mech_name = { .read = read_mech_name,
-	.min = 5, .max = 64, .schema_type = "string" };
+static const struct json_field mech_name = { ROW_STRING(NULL, read_mech_name, 0,
+    5, 64) };
 
 #define AT(member) offsetof(struct config_mechs, member)
 static const struct json_field mech_fields[] = {
-	{ .name = "allow", .read = read_mech_list, .offset = AT(names),
-	    .min = 1, .max = MECHS_MAX, .arg = &mech_name,
-	    .schema_type = "array" },
-	{ .name = "deny", .read = read_mech_list, .offset = AT(names),
-	    .min = 1, .max = MECHS_MAX, .arg = &mech_name,
-	    .schema_type = "array" },
+	{ ROW_LIST("allow", read_mech_list, AT(names), 1, MECHS_MAX,
+	    mech_name) },
+	{ ROW_LIST("deny", read_mech_list, AT(names), 1, MECHS_MAX,
+	    mech_name) },
 };
 static const struct json_table mech_table = JSON_TABLE(mech_fields,
     check_mechs);
@@ -134,50 +133,32 @@ static const struct json_words store_mode_words = JSON_WORDS(store_mode_v);
 
 #define AT(member) offsetof(struct config_token, member)
 static const struct json_field receipts_fields[] = {
-	{ .name = "log", .required = true, .read = json_read_word,
-	    .offset = AT(receipts), .arg = &receipts_words,
-	    .schema_type = "string" },
-	{ .name = "path", .read = json_read_path, .offset = AT(receipt_log),
-	    .min = 2, .max = JSON_PATH_MAX, .schema_type = "string" },
-	{ .name = "on_full", .read = json_read_flag,
-	    .offset = AT(receipt_full_refuse), .arg = &on_full_words,
-	    .schema_type = "string" },
+	{ ROW_REQUIRED,
+	    ROW_WORDS("log", json_read_word, AT(receipts), receipts_words) },
+	{ ROW_PATH("path", AT(receipt_log)) },
+	{ ROW_WORDS("on_full", json_read_flag, AT(receipt_full_refuse),
+	    on_full_words) },
 };
 static const struct json_table receipts_table = JSON_TABLE(receipts_fields,
     NULL);
 
 static const struct json_field token_fields[] = {
-	{ .name = "name", .required = true, .read = read_name,
-	    .offset = AT(name), .min = 1, .max = 64, .schema_type = "string" },
-	{ .name = "label", .read = read_label, .offset = AT(label), .min = 1,
-	    .max = CONFIG_LABEL_MAX, .schema_type = "string" },
-	{ .name = "store", .read = json_read_path, .offset = AT(store),
-	    .min = 2, .max = JSON_PATH_MAX, .schema_type = "string" },
-	{ .name = "store_mode", .read = json_read_word,
-	    .offset = AT(store_mode), .arg = &store_mode_words,
-	    .schema_type = "string" },
-	{ .name = "policy", .read = json_read_path, .offset = AT(policy),
-	    .min = 2, .max = JSON_PATH_MAX, .schema_type = "string" },
-	{ .name = "login", .read = json_read_word, .offset = AT(login),
-	    .arg = &login_words, .schema_type = "string" },
-	{ .name = "on_denial", .read = json_read_word, .offset = AT(on_denial),
-	    .arg = &on_denial_words, .schema_type = "string" },
-	{ .name = "init_token", .read = json_read_bool,
-	    .offset = AT(init_token), .schema_type = "boolean" },
-	{ .name = "rsa_pkcs1_decrypt", .read = json_read_bool,
-	    .offset = AT(rsa_pkcs1_decrypt), .schema_type = "boolean" },
-	{ .name = "rsa_x509", .read = json_read_bool, .offset = AT(rsa_x509),
-	    .schema_type = "boolean" },
-	{ .name = "min_rsa_bits", .read = json_read_u32,
-	    .offset = AT(min_rsa_bits), .min = 1024, .max = 8192,
-	    .schema_type = "integer" },
-	{ .name = "mechanisms", .read = json_read_table,
-	    .offset = AT(mechanisms), .arg = &mech_table,
-	    .schema_type = "object" },
-	{ .name = "pin_file", .read = json_read_path, .offset = AT(pin_file),
-	    .min = 2, .max = JSON_PATH_MAX, .schema_type = "string" },
-	{ .name = "receipts", .read = json_read_table, .offset = 0,
-	    .arg = &receipts_table, .schema_type = "object" },
+	{ ROW_REQUIRED, ROW_STRING("name", read_name, AT(name), 1, 64) },
+	{ ROW_STRING("label", read_label, AT(label), 1, CONFIG_LABEL_MAX) },
+	{ ROW_PATH("store", AT(store)) },
+	{ ROW_WORDS("store_mode", json_read_word, AT(store_mode),
+	    store_mode_words) },
+	{ ROW_PATH("policy", AT(policy)) },
+	{ ROW_WORDS("login", json_read_word, AT(login), login_words) },
+	{ ROW_WORDS("on_denial", json_read_word, AT(on_denial),
+	    on_denial_words) },
+	{ ROW_BOOL("init_token", AT(init_token)) },
+	{ ROW_BOOL("rsa_pkcs1_decrypt", AT(rsa_pkcs1_decrypt)) },
+	{ ROW_BOOL("rsa_x509", AT(rsa_x509)) },
+	{ ROW_U32("min_rsa_bits", AT(min_rsa_bits), 1024, 8192) },
+	{ ROW_TABLE("mechanisms", AT(mechanisms), mech_table) },
+	{ ROW_PATH("pin_file", AT(pin_file)) },
+	{ ROW_TABLE("receipts", 0, receipts_table) },
 };
 const struct json_table config_token_table = JSON_TABLE(token_fields,
     check_token);
@@ -216,7 +197,7 @@ void
 config_token_clear(struct config_token *t)
 {
 	for (char **name = t->mechanisms.names; name != NULL && *name != NULL;
-	    name++)
+	     name++)
 		free(*name);
 	free(t->mechanisms.names);
 	free(t->name);

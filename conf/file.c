@@ -13,7 +13,7 @@ static int
 refuse_errno(const char *path, int error, struct why *why)
 {
 	int err = error == ENOENT || error == ENOTDIR ? CVM_E_NOT_FOUND :
-	    CVM_E_IO;
+							CVM_E_IO;
 
 	return why_set(why, err, path, NULL, "a readable file",
 	    strerrordesc_np(error));

@@ -206,7 +206,8 @@ path_step(const cJSON *parent, const cJSON *item, char *buf, size_t len)
 	size_t i = 0;
 
 	if (!cJSON_IsObject(parent)) {
-		for (at = parent->child; at != NULL && at != item; at = at->next)
+		for (at = parent->child; at != NULL && at != item;
+		     at = at->next)
 			i++;
 		(void)snprintf(buf, len, "[%zu]", i);
 		return;
@@ -263,8 +264,8 @@ render(const cJSON *item, char *buf, size_t len)
 }
 
 int
-json_refuse(const struct json_doc *doc, const cJSON *item,
-    const char *expected, struct why *reterr_why)
+json_refuse(const struct json_doc *doc, const cJSON *item, const char *expected,
+    struct why *reterr_why)
 {
 	char where[WHY_WHERE_MAX], path[WHY_FIELD_MAX + 8];
 	char got[WHY_VALUE_MAX + 8];

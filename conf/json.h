@@ -35,8 +35,8 @@ const cJSON *json_root(const struct json_doc *doc);
 /* 1-based line of a value of doc; 0 when it is not of doc. */
 unsigned json_line(const struct json_doc *doc, const cJSON *item);
 /* "$.tokens[0].label" of a value of doc, into buf; returns buf. */
-const char *json_path(const struct json_doc *doc, const cJSON *item,
-    char *buf, size_t len);
+const char *json_path(const struct json_doc *doc, const cJSON *item, char *buf,
+    size_t len);
 
 /* Refuses item: fills why with file:line, path, expected, got (a rendering
  * of the value, cut) and returns CVM_E_CONFIG. */
@@ -53,9 +53,9 @@ struct json_field {
 	int (*read)(const struct json_doc *doc, const cJSON *item,
 	    const struct json_field *field, void *out, struct why *why);
 	size_t offset;
-	long long min, max;	  /* integers; lengths of strings and hex */
-	const void *arg;	  /* table of words, sub-table, ... */
-	const char *schema_type;  /* for the test that schema and reader agree */
+	long long min, max;	 /* integers; lengths of strings and hex */
+	const void *arg;	 /* table of words, sub-table, ... */
+	const char *schema_type; /* for the test that schema and reader agree */
 };
 
 int json_read_object(const struct json_doc *doc, const cJSON *item,

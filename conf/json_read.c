@@ -25,8 +25,7 @@ read_integer(const struct json_doc *doc, const cJSON *item,
     const struct json_field *field, long long *ret, struct why *why)
 {
 	/* The scan has refused fractions and what a double does not hold. */
-	if (!cJSON_IsNumber(item) ||
-	    item->valuedouble < (double)field->min ||
+	if (!cJSON_IsNumber(item) || item->valuedouble < (double)field->min ||
 	    item->valuedouble > (double)field->max)
 		return refuse_range(doc, item, field, "an integer in", why);
 	*ret = (long long)item->valuedouble;
@@ -160,7 +159,8 @@ JSON_READER(json_read_path)
 	if (!is_plain_path(item->valuestring))
 		return json_refuse(doc, item,
 		    "an absolute path without \"//\", \".\", \"..\" and final"
-		    " \"/\"", why);
+		    " \"/\"",
+		    why);
 	return store_string(item->valuestring, out, why);
 }
 
@@ -238,6 +238,7 @@ check_list(const struct json_doc *doc, const cJSON *item,
 
 JSON_READER(json_read_bits)
 {
+	const struct json_field *element = field->arg;
 	int err = check_list(doc, item, field, why);
 	unsigned bits = 0;
 	const cJSON *child;
@@ -247,7 +248,7 @@ JSON_READER(json_read_bits)
 	cJSON_ArrayForEach(child, item) {
 		uint32_t bit;
 
-		err = find_word(doc, child, field->arg, &bit, why);
+		err = find_word(doc, child, element->arg, &bit, why);
 		if (err != CVM_OK)
 			return err;
 		if ((bits & bit) != 0)
@@ -286,8 +287,9 @@ decode_hex(const struct json_doc *doc, const cJSON *item,
 	_cleanup_(blob_clear) struct blob b = { 0 };
 	char expected[96];
 
-	if (!cJSON_IsString(item) || hex_decode_blob(item->valuestring,
-	    (size_t)field->max, &b) != CVM_OK ||
+	if (!cJSON_IsString(item) ||
+	    hex_decode_blob(item->valuestring, (size_t)field->max, &b) !=
+		CVM_OK ||
 	    (b.len != (size_t)field->min && b.len != (size_t)field->max)) {
 		if (field->min == field->max)
 			(void)snprintf(expected, sizeof(expected),
@@ -365,8 +367,7 @@ string_list_clear(struct string_list *list)
 }
 
 static int
-refuse_duplicate(const struct json_doc *doc, const cJSON *item,
-    struct why *why)
+refuse_duplicate(const struct json_doc *doc, const cJSON *item, struct why *why)
 {
 	return json_refuse(doc, item, "each value once", why);
 }

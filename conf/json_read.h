@@ -57,7 +57,6 @@ JSON_READER(json_read_digits); /* decimal digits */
 /* One of the words of arg (struct json_words). */
 JSON_READER(json_read_word); /* value to an enum or uint32_t */
 JSON_READER(json_read_flag); /* value to a bool */
-JSON_READER(json_read_bits); /* a list of words; values ORed into unsigned */
 JSON_READER(json_read_name); /* the word itself to char * */
 
 /* "0x..." of at most max hexadecimal digits. */
@@ -72,9 +71,31 @@ JSON_READER(json_read_value_or_zero); /* only all-FF refused */
 /* min..max items without duplicates, read by arg (struct json_field). */
 JSON_READER(json_read_values);	/* to struct value_list */
 JSON_READER(json_read_strings); /* to struct string_list */
+JSON_READER(json_read_bits);	/* words; values ORed into an unsigned */
 
 /* The object that arg (struct json_table) describes. */
 JSON_READER(json_read_table);
+
+/*
+ * What stands between the braces of a row. at is the offset of the member;
+ * elements of lists have NULL for a name and 0 for an offset.
+ */
+#define ROW_REQUIRED .required = true
+#define ROW_(n, fn, at, type)                                                  \
+	.name = (n), .read = (fn), .offset = (at), .schema_type = (type)
+#define ROW_INTEGER(n, fn, at, low, high)                                      \
+	ROW_(n, fn, at, "integer"), .min = (low), .max = (high)
+#define ROW_U32(n, at, low, high) ROW_INTEGER(n, json_read_u32, at, low, high)
+#define ROW_BOOL(n, at) ROW_(n, json_read_bool, at, "boolean")
+#define ROW_STRING(n, fn, at, low, high)                                       \
+	ROW_(n, fn, at, "string"), .min = (low), .max = (high)
+#define ROW_PATH(n, at) ROW_STRING(n, json_read_path, at, 2, JSON_PATH_MAX)
+#define ROW_WORDS(n, fn, at, words) ROW_(n, fn, at, "string"), .arg = &(words)
+#define ROW_LIST(n, fn, at, low, high, element)                                \
+	ROW_(n, fn, at, "array"), .min = (low), .max = (high), .arg = &(element)
+#define ROW_OBJECT(n, fn, at) ROW_(n, fn, at, "object")
+#define ROW_TABLE(n, at, table)                                                \
+	ROW_OBJECT(n, json_read_table, at), .arg = &(table)
 
 /* The member of that name of an object, or NULL. */
 const cJSON *json_member(const cJSON *object, const char *name);

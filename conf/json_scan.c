@@ -79,7 +79,7 @@ static void
 skip_space(struct scan *s)
 {
 	for (int c = peek(s); c == ' ' || c == '\t' || c == '\n' || c == '\r';
-	    c = peek(s)) {
+	     c = peek(s)) {
 		read_skip(&s->r, 1);
 		if (c == '\n') {
 			s->line++;
@@ -200,7 +200,8 @@ scan_utf8(struct scan *s)
 	int c = peek(s);
 	size_t row = 0;
 
-	while (row < NELEMS(rows) && (c < rows[row].first || c > rows[row].last))
+	while (
+	    row < NELEMS(rows) && (c < rows[row].first || c > rows[row].last))
 		row++;
 	if (row == NELEMS(rows))
 		return refuse_next(s, "UTF-8");
@@ -360,5 +361,5 @@ json_scan(struct span text, const char *name, struct json_lines *lines,
 		return err;
 	skip_space(&s);
 	return peek(&s) < 0 ? CVM_OK :
-	    refuse_next(&s, "the end of the document");
+			      refuse_next(&s, "the end of the document");
 }

@@ -19,8 +19,7 @@ const struct json_words tristate_words = JSON_WORDS(tristate_v);
 
 #define VALUE(fn, bytes)                                                       \
 	{                                                                      \
-		.read = (fn), .min = (bytes), .max = (bytes),                  \
-		.schema_type = "string"                                        \
+		ROW_STRING(NULL, fn, 0, (bytes), (bytes))                      \
 	}
 const struct json_field value_6 = VALUE(json_read_value, 6);
 const struct json_field value_16 = VALUE(json_read_value, 16);
@@ -48,25 +47,22 @@ static const struct json_words bind_words = JSON_WORDS(bind_v);
 
 /* "tpm" before "event_log", whose digests are of the TPM's bank. */
 static const struct json_field policy_fields[] = {
-	{ .name = "version", .required = true, .read = json_read_version,
-	    .min = 1, .max = 1, .schema_type = "integer" },
-	{ .name = "name", .required = true, .read = json_read_label,
-	    .offset = POLICY_AT(name), .min = 1, .max = 64,
-	    .schema_type = "string" },
-	{ .name = "tee", .required = true, .read = json_read_word,
-	    .offset = POLICY_AT(tee), .arg = &tee_words,
-	    .schema_type = "string" },
-	{ .name = "bind", .read = json_read_word, .offset = POLICY_AT(bind),
-	    .arg = &bind_words, .schema_type = "string" },
-	POLICY_U32("session_max_age_s", session_max_age_s, 1, DAY_S),
-	POLICY_U32("tee_report_max_age_s", tee_report_max_age_s, 0, DAY_S),
-	POLICY_OBJECT("snp", policy_snp_table),
-	POLICY_OBJECT("tdx", policy_tdx_table),
-	POLICY_OBJECT("tpm", policy_tpm_table),
-	POLICY_OBJECT("event_log", policy_log_table),
+	{ ROW_REQUIRED, ROW_INTEGER("version", json_read_version, 0, 1, 1) },
+	{ ROW_REQUIRED,
+	    ROW_STRING("name", json_read_label, POLICY_AT(name), 1, 64) },
+	{ ROW_REQUIRED,
+	    ROW_WORDS("tee", json_read_word, POLICY_AT(tee), tee_words) },
+	{ ROW_WORDS("bind", json_read_word, POLICY_AT(bind), bind_words) },
+	{ ROW_U32("session_max_age_s", POLICY_AT(session_max_age_s), 1,
+	    DAY_S) },
+	{ ROW_U32("tee_report_max_age_s", POLICY_AT(tee_report_max_age_s), 0,
+	    DAY_S) },
+	{ ROW_TABLE("snp", 0, policy_snp_table) },
+	{ ROW_TABLE("tdx", 0, policy_tdx_table) },
+	{ ROW_TABLE("tpm", 0, policy_tpm_table) },
+	{ ROW_TABLE("event_log", 0, policy_log_table) },
 };
-const struct json_table policy_table = JSON_TABLE(policy_fields,
-    check_policy);
+const struct json_table policy_table = JSON_TABLE(policy_fields, check_policy);
 
 JSON_READER(policy_check_label)
 {

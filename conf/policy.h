@@ -50,16 +50,16 @@ struct snp_tcb {
 };
 
 struct policy_snp {
-	unsigned products;	      /* bits of enum snp_product; required */
-	struct value_list roots;      /* SHA-256 of the ARK's SPKI; empty: the
+	unsigned products;	       /* bits of enum snp_product; required */
+	struct value_list roots;       /* SHA-256 of the ARK's SPKI; empty: the
 					 pinned AMD roots */
 	struct value_list measurement; /* 48; required, not empty */
 	struct value_list host_data;   /* 32; empty: not looked at */
-	struct value_list family_id, image_id;	     /* 16; same */
-	struct value_list report_id;		     /* 32; same */
+	struct value_list family_id, image_id;		    /* 16; same */
+	struct value_list report_id;			    /* 32; same */
 	struct value_list id_key_digest, author_key_digest; /* 48; same */
-	struct value_list chip_id;		     /* 64; same */
-	struct string_list csp_id; /* VLEK: required when vlek is allowed */
+	struct value_list chip_id;			    /* 64; same */
+	struct string_list csp_id;   /* VLEK: required when vlek is allowed */
 	bool allow_vcek, allow_vlek; /* default true, false */
 	bool masked_chip_id;	     /* default false */
 	uint32_t vmpl;		     /* 0..3, exact; default 0 */
@@ -72,29 +72,29 @@ struct policy_snp {
 	struct snp_tcb min_tcb;	       /* REPORTED_TCB; required */
 	struct snp_tcb min_launch_tcb; /* LAUNCH_TCB */
 	uint32_t min_guest_svn;
-	uint32_t min_firmware[3];      /* major, minor, build */
-	bool provisional_firmware;     /* CURRENT above COMMITTED accepted */
-	uint64_t mitigations;	       /* bits required in both vectors (v5) */
-	bool require_crl;	       /* default true */
+	uint32_t min_firmware[3];  /* major, minor, build */
+	bool provisional_firmware; /* CURRENT above COMMITTED accepted */
+	uint64_t mitigations;	   /* bits required in both vectors (v5) */
+	bool require_crl;	   /* default true */
 };
 
 struct rtmr_set {
 	char label[POLICY_LABEL_MAX + 1];
-	unsigned mask;		 /* bit i: RTMR i is in the set */
+	unsigned mask; /* bit i: RTMR i is in the set */
 	uint8_t value[4][SHA384_LEN];
 };
 
 struct policy_tdx {
-	struct value_list roots;      /* SHA-256 of the SGX root's SPKI */
-	struct value_list mrtd;	      /* 48; required, not empty */
+	struct value_list roots; /* SHA-256 of the SGX root's SPKI */
+	struct value_list mrtd;	 /* 48; required, not empty */
 	struct rtmr_set rtmr_sets[POLICY_SETS_MAX]; /* n 0: not looked at */
 	size_t n_rtmr_sets;
-	struct value_list mrseam;     /* 48; empty: Intel-signed by TCB info */
+	struct value_list mrseam; /* 48; empty: Intel-signed by TCB info */
 	struct value_list mrconfigid, mrowner, mrownerconfig; /* 48 */
-	struct value_list mrservicetd; /* 48; empty: must be zero */
-	struct value_list fmspc;       /* 6; empty: not looked at */
+	struct value_list mrservicetd;		/* 48; empty: must be zero */
+	struct value_list fmspc;		/* 6; empty: not looked at */
 	struct value_list platform_instance_id; /* 16; same */
-	enum tristate debug;	      /* FORBID unless ANY is written */
+	enum tristate debug;	       /* FORBID unless ANY is written */
 	enum tristate sept_ve_disable; /* default REQUIRE */
 	enum tristate migratable;      /* default FORBID */
 	enum tristate pks, key_locker, perfmon; /* default ANY, ANY, FORBID */
@@ -103,8 +103,8 @@ struct policy_tdx {
 	struct string_list tcb_status; /* default {"UpToDate"} */
 	struct string_list advisories; /* accepted advisory ids; default none */
 	uint32_t min_tcb_evaluation_data_number;
-	uint8_t min_tee_tcb_svn[16];   /* component-wise */
-	bool trailing_bytes;	       /* non-zero bytes after the quote */
+	uint8_t min_tee_tcb_svn[16]; /* component-wise */
+	bool trailing_bytes;	     /* non-zero bytes after the quote */
 	bool dynamic_platform, cached_keys, smt; /* allowed? default true */
 };
 
@@ -124,15 +124,15 @@ struct policy_tpm {
 	struct value_list ak_roots; /* SHA-256 of SPKI; for AK_TRUST_GCE */
 	struct value_list ak_names; /* 34 (nameAlg SHA-256); for PINNED */
 	struct policy_instance instance;
-	enum hash_alg bank;	    /* sha256 or sha384 */
+	enum hash_alg bank;			  /* sha256 or sha384 */
 	struct pcr_set pcr_sets[POLICY_SETS_MAX]; /* required, not empty;
 						     all have the same mask */
 	size_t n_pcr_sets;
 	struct string_list firmware_versions; /* 16 hex digits */
 };
 
-struct policy_event_log { /* an absent field is not looked at */
-	bool present;		/* the policy has "event_log" */
+struct policy_event_log {	       /* an absent field is not looked at */
+	bool present;		       /* the policy has "event_log" */
 	struct string_list technology; /* NONE, AMD_SEV, AMD_SEV_ES,
 					  AMD_SEV_SNP, INTEL_TDX */
 	uint32_t min_gce_firmware;
@@ -140,8 +140,8 @@ struct policy_event_log { /* an absent field is not looked at */
 	struct value_list authorities; /* SHA-256 of certificates: all that
 					  were used must be in the list */
 	struct string_list kernel_cmdline, grub_cmd;
-	struct value_list efi_apps;    /* digests of the policy's bank */
-	bool exit_boot_services;       /* must be in the log */
+	struct value_list efi_apps;	/* digests of the policy's bank */
+	bool exit_boot_services;	/* must be in the log */
 	struct string_list unlogged_ok; /* PCR numbers that may lack events */
 };
 

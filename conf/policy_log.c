@@ -28,17 +28,17 @@ static JSON_READER(read_pcr_number)
 	(void)snprintf(number, sizeof(number), "%u", v);
 	*to = strdup(number);
 	return *to != NULL ? CVM_OK :
-	    why_set(why, CVM_E_NOMEM, NULL, NULL, NULL, NULL);
+			     why_set(why, CVM_E_NOMEM, NULL, NULL, NULL, NULL);
 }
 
-static const struct json_field technology = { .read = json_read_name,
-	.arg = &technology_words, .schema_type = "string" };
-static const struct json_field command = { .read = json_read_text, .min = 1,
-	.max = 4096, .schema_type = "string" };
-static const struct json_field bank_digest = { .read = json_read_value,
-	.min = SHA256_LEN, .max = SHA384_LEN, .schema_type = "string" };
-static const struct json_field pcr_number = { .read = read_pcr_number,
-	.min = 0, .max = POLICY_PCR_MAX - 1, .schema_type = "integer" };
+static const struct json_field technology = { ROW_WORDS(NULL, json_read_name, 0,
+    technology_words) };
+static const struct json_field command = { ROW_STRING(NULL, json_read_text, 0,
+    1, 4096) };
+static const struct json_field bank_digest = { ROW_STRING(NULL, json_read_value,
+    0, SHA256_LEN, SHA384_LEN) };
+static const struct json_field pcr_number = { ROW_INTEGER(NULL, read_pcr_number,
+    0, 0, POLICY_PCR_MAX - 1) };
 
 /* A digest of another bank could never match; the policy's rules come last,
  * so "tpm" is read by now. Without a TPM the log is the TDX one, SHA-384. */
@@ -53,27 +53,28 @@ static JSON_READER(read_efi_apps)
 		return err;
 	for (size_t i = 0; i < list->n; i++)
 		if (list->v[i].len != len)
-			return json_refuse(doc, cJSON_GetArrayItem(item, (int)i),
+			return json_refuse(doc,
+			    cJSON_GetArrayItem(item, (int)i),
 			    len == SHA256_LEN ? "64 hexadecimal digits" :
-			    "96 hexadecimal digits", why);
+						"96 hexadecimal digits",
+			    why);
 	return CVM_OK;
 }
 
 static const struct json_field log_fields[] = {
-	POLICY_STRINGS("technology", log.technology, technology),
-	POLICY_U32("min_gce_firmware", log.min_gce_firmware, 0, UINT32_MAX),
-	POLICY_TRISTATE("secure_boot", log.secure_boot),
-	POLICY_VALUES("authorities", log.authorities, value_32),
-	POLICY_STRINGS("kernel_cmdline", log.kernel_cmdline, command),
-	POLICY_STRINGS("grub_cmd", log.grub_cmd, command),
-	{ .name = "efi_apps", .read = read_efi_apps, .offset = 0, .min = 1,
-	    .max = POLICY_LIST_MAX, .arg = &bank_digest,
-	    .schema_type = "array" },
-	POLICY_BOOL("exit_boot_services", log.exit_boot_services),
-	{ .name = "unlogged_pcrs", .read = json_read_strings,
-	    .offset = POLICY_AT(log.unlogged_ok), .min = 1,
-	    .max = POLICY_PCR_MAX, .arg = &pcr_number,
-	    .schema_type = "array" },
+	{ ROW_STRINGS("technology", POLICY_AT(log.technology), technology) },
+	{ ROW_U32("min_gce_firmware", POLICY_AT(log.min_gce_firmware), 0,
+	    UINT32_MAX) },
+	{ ROW_TRISTATE("secure_boot", POLICY_AT(log.secure_boot)) },
+	{ ROW_VALUES("authorities", POLICY_AT(log.authorities), value_32) },
+	{ ROW_STRINGS("kernel_cmdline", POLICY_AT(log.kernel_cmdline),
+	    command) },
+	{ ROW_STRINGS("grub_cmd", POLICY_AT(log.grub_cmd), command) },
+	{ ROW_LIST("efi_apps", read_efi_apps, 0, 1, POLICY_LIST_MAX,
+	    bank_digest) },
+	{ ROW_BOOL("exit_boot_services", POLICY_AT(log.exit_boot_services)) },
+	{ ROW_LIST("unlogged_pcrs", json_read_strings,
+	    POLICY_AT(log.unlogged_ok), 1, POLICY_PCR_MAX, pcr_number) },
 };
 const struct json_table policy_log_table = JSON_TABLE(log_fields, NULL);
 

@@ -29,41 +29,11 @@ extern const struct json_field value_6, value_16, value_32, value_48, value_64;
 extern const struct json_field zero_or_16, zero_or_32, zero_or_48;
 
 #define POLICY_AT(member) offsetof(struct policy, member)
-#define POLICY_VALUES(n, member, element)                                      \
-	{                                                                      \
-		.name = (n), .read = json_read_values,                         \
-		.offset = POLICY_AT(member), .min = 1, .max = POLICY_LIST_MAX, \
-		.arg = &(element), .schema_type = "array"                      \
-	}
-#define POLICY_STRINGS(n, member, element)                                     \
-	{                                                                      \
-		.name = (n), .read = json_read_strings,                        \
-		.offset = POLICY_AT(member), .min = 1, .max = POLICY_LIST_MAX, \
-		.arg = &(element), .schema_type = "array"                      \
-	}
-#define POLICY_TRISTATE(n, member)                                             \
-	{                                                                      \
-		.name = (n), .read = json_read_word,                           \
-		.offset = POLICY_AT(member), .arg = &tristate_words,           \
-		.schema_type = "string"                                        \
-	}
-#define POLICY_BOOL(n, member)                                                 \
-	{                                                                      \
-		.name = (n), .read = json_read_bool,                           \
-		.offset = POLICY_AT(member), .schema_type = "boolean"          \
-	}
-#define POLICY_U32(n, member, low, high)                                       \
-	{                                                                      \
-		.name = (n), .read = json_read_u32,                            \
-		.offset = POLICY_AT(member), .min = (low), .max = (high),      \
-		.schema_type = "integer"                                       \
-	}
-/* An object whose rows count from struct policy too. */
-#define POLICY_OBJECT(n, table)                                                \
-	{                                                                      \
-		.name = (n), .read = json_read_table, .offset = 0,             \
-		.arg = &(table), .schema_type = "object"                       \
-	}
+#define ROW_VALUES(n, at, element)                                             \
+	ROW_LIST(n, json_read_values, at, 1, POLICY_LIST_MAX, element)
+#define ROW_STRINGS(n, at, element)                                            \
+	ROW_LIST(n, json_read_strings, at, 1, POLICY_LIST_MAX, element)
+#define ROW_TRISTATE(n, at) ROW_WORDS(n, json_read_word, at, tristate_words)
 
 /* A set's label, checked and not stored: policy_set_label() stores it. */
 JSON_READER(policy_check_label);

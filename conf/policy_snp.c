@@ -18,6 +18,8 @@ static const struct json_word crl_v[] = {
 	{ "require", true },
 };
 static const struct json_words products_words = JSON_WORDS(products_v);
+static const struct json_field product = { ROW_WORDS(NULL, json_read_word, 0,
+    products_words) };
 static const struct json_words crl_words = JSON_WORDS(crl_v);
 
 #define SIGN_VCEK 1
@@ -27,6 +29,8 @@ static const struct json_word signing_keys_v[] = {
 	{ "vlek", SIGN_VLEK },
 };
 static const struct json_words signing_keys_words = JSON_WORDS(signing_keys_v);
+static const struct json_field signing_key = { ROW_WORDS(NULL, json_read_word,
+    0, signing_keys_words) };
 
 static JSON_READER(read_signing_keys)
 {
@@ -70,14 +74,13 @@ static JSON_READER(read_min_firmware)
 	return CVM_OK;
 }
 
-static const struct json_field csp_id = { .read = json_read_text, .min = 1,
-	.max = 256, .schema_type = "string" };
+static const struct json_field csp_id = { ROW_STRING(NULL, json_read_text, 0, 1,
+    256) };
 
 #define TCB(n)                                                                 \
 	{                                                                      \
-		.name = #n, .read = json_read_u8,                              \
-		.offset = offsetof(struct snp_tcb, n), .min = 0, .max = 255,   \
-		.schema_type = "integer"                                       \
+		ROW_INTEGER(#n, json_read_u8, offsetof(struct snp_tcb, n), 0,  \
+		    255)                                                       \
 	}
 static const struct json_field tcb_fields[] = {
 	TCB(fmc),
@@ -89,71 +92,68 @@ static const struct json_field tcb_fields[] = {
 static const struct json_table tcb_table = JSON_TABLE(tcb_fields, NULL);
 
 static const struct json_field guest_fields[] = {
-	POLICY_TRISTATE("debug", snp.debug),
-	POLICY_TRISTATE("migrate_ma", snp.migrate_ma),
-	POLICY_TRISTATE("smt", snp.smt),
-	POLICY_TRISTATE("single_socket", snp.single_socket),
-	POLICY_TRISTATE("cxl", snp.cxl),
-	POLICY_TRISTATE("aes256_xts", snp.aes256_xts),
-	POLICY_TRISTATE("rapl_dis", snp.rapl_dis),
-	POLICY_TRISTATE("ciphertext_hiding", snp.ciphertext_hiding),
-	POLICY_TRISTATE("page_swap_disable", snp.page_swap_disable),
-	{ .name = "min_abi", .read = read_min_abi, .offset = 0,
-	    .schema_type = "string" },
+	{ ROW_TRISTATE("debug", POLICY_AT(snp.debug)) },
+	{ ROW_TRISTATE("migrate_ma", POLICY_AT(snp.migrate_ma)) },
+	{ ROW_TRISTATE("smt", POLICY_AT(snp.smt)) },
+	{ ROW_TRISTATE("single_socket", POLICY_AT(snp.single_socket)) },
+	{ ROW_TRISTATE("cxl", POLICY_AT(snp.cxl)) },
+	{ ROW_TRISTATE("aes256_xts", POLICY_AT(snp.aes256_xts)) },
+	{ ROW_TRISTATE("rapl_dis", POLICY_AT(snp.rapl_dis)) },
+	{ ROW_TRISTATE("ciphertext_hiding", POLICY_AT(snp.ciphertext_hiding)) },
+	{ ROW_TRISTATE("page_swap_disable", POLICY_AT(snp.page_swap_disable)) },
+	{ ROW_STRING("min_abi", read_min_abi, 0, 0, 0) },
 };
 static const struct json_table guest_table = JSON_TABLE(guest_fields, NULL);
 
 static const struct json_field platform_fields[] = {
-	POLICY_TRISTATE("smt", snp.p_smt),
-	POLICY_TRISTATE("tsme", snp.p_tsme),
-	POLICY_TRISTATE("ecc", snp.p_ecc),
-	POLICY_TRISTATE("rapl_dis", snp.p_rapl_dis),
-	POLICY_TRISTATE("ciphertext_hiding", snp.p_ciphertext_hiding),
-	POLICY_TRISTATE("alias_check", snp.p_alias_check),
-	POLICY_TRISTATE("tio", snp.p_tio),
+	{ ROW_TRISTATE("smt", POLICY_AT(snp.p_smt)) },
+	{ ROW_TRISTATE("tsme", POLICY_AT(snp.p_tsme)) },
+	{ ROW_TRISTATE("ecc", POLICY_AT(snp.p_ecc)) },
+	{ ROW_TRISTATE("rapl_dis", POLICY_AT(snp.p_rapl_dis)) },
+	{ ROW_TRISTATE("ciphertext_hiding",
+	    POLICY_AT(snp.p_ciphertext_hiding)) },
+	{ ROW_TRISTATE("alias_check", POLICY_AT(snp.p_alias_check)) },
+	{ ROW_TRISTATE("tio", POLICY_AT(snp.p_tio)) },
 };
 static const struct json_table platform_table = JSON_TABLE(platform_fields,
     NULL);
 
 static const struct json_field snp_fields[] = {
-	{ .name = "products", .required = true, .read = json_read_bits,
-	    .offset = POLICY_AT(snp.products), .min = 1, .max = 3,
-	    .arg = &products_words, .schema_type = "array" },
-	POLICY_VALUES("roots", snp.roots, value_32),
-	{ .name = "measurement", .required = true, .read = json_read_values,
-	    .offset = POLICY_AT(snp.measurement), .min = 1,
-	    .max = POLICY_LIST_MAX, .arg = &value_48, .schema_type = "array" },
-	POLICY_VALUES("host_data", snp.host_data, zero_or_32),
-	POLICY_VALUES("family_id", snp.family_id, zero_or_16),
-	POLICY_VALUES("image_id", snp.image_id, zero_or_16),
-	POLICY_VALUES("report_id", snp.report_id, value_32),
-	POLICY_VALUES("id_key_digest", snp.id_key_digest, value_48),
-	POLICY_VALUES("author_key_digest", snp.author_key_digest, value_48),
-	POLICY_VALUES("chip_id", snp.chip_id, value_64),
-	{ .name = "signing_keys", .read = read_signing_keys, .offset = 0,
-	    .min = 1, .max = 2, .arg = &signing_keys_words,
-	    .schema_type = "array" },
-	POLICY_STRINGS("csp_id", snp.csp_id, csp_id),
-	POLICY_BOOL("masked_chip_id", snp.masked_chip_id),
-	POLICY_U32("vmpl", snp.vmpl, 0, 3),
-	POLICY_OBJECT("guest_policy", guest_table),
-	POLICY_OBJECT("platform_info", platform_table),
-	{ .name = "min_tcb", .required = true, .read = json_read_table,
-	    .offset = POLICY_AT(snp.min_tcb), .arg = &tcb_table,
-	    .schema_type = "object" },
-	{ .name = "min_launch_tcb", .read = json_read_table,
-	    .offset = POLICY_AT(snp.min_launch_tcb), .arg = &tcb_table,
-	    .schema_type = "object" },
-	POLICY_U32("min_guest_svn", snp.min_guest_svn, 0, UINT32_MAX),
-	{ .name = "min_firmware", .read = read_min_firmware,
-	    .offset = POLICY_AT(snp.min_firmware), .schema_type = "string" },
-	POLICY_BOOL("provisional_firmware", snp.provisional_firmware),
-	{ .name = "mitigations", .read = json_read_hex_u64,
-	    .offset = POLICY_AT(snp.mitigations), .min = 1, .max = 16,
-	    .schema_type = "string" },
-	{ .name = "crl", .read = json_read_flag,
-	    .offset = POLICY_AT(snp.require_crl), .arg = &crl_words,
-	    .schema_type = "string" },
+	{ ROW_REQUIRED,
+	    ROW_LIST("products", json_read_bits, POLICY_AT(snp.products), 1, 3,
+		product) },
+	{ ROW_VALUES("roots", POLICY_AT(snp.roots), value_32) },
+	{ ROW_REQUIRED,
+	    ROW_LIST("measurement", json_read_values,
+		POLICY_AT(snp.measurement), 1, POLICY_LIST_MAX, value_48) },
+	{ ROW_VALUES("host_data", POLICY_AT(snp.host_data), zero_or_32) },
+	{ ROW_VALUES("family_id", POLICY_AT(snp.family_id), zero_or_16) },
+	{ ROW_VALUES("image_id", POLICY_AT(snp.image_id), zero_or_16) },
+	{ ROW_VALUES("report_id", POLICY_AT(snp.report_id), value_32) },
+	{ ROW_VALUES("id_key_digest", POLICY_AT(snp.id_key_digest), value_48) },
+	{ ROW_VALUES("author_key_digest", POLICY_AT(snp.author_key_digest),
+	    value_48) },
+	{ ROW_VALUES("chip_id", POLICY_AT(snp.chip_id), value_64) },
+	{ ROW_LIST("signing_keys", read_signing_keys, 0, 1, 2, signing_key) },
+	{ ROW_STRINGS("csp_id", POLICY_AT(snp.csp_id), csp_id) },
+	{ ROW_BOOL("masked_chip_id", POLICY_AT(snp.masked_chip_id)) },
+	{ ROW_U32("vmpl", POLICY_AT(snp.vmpl), 0, 3) },
+	{ ROW_TABLE("guest_policy", 0, guest_table) },
+	{ ROW_TABLE("platform_info", 0, platform_table) },
+	{ ROW_REQUIRED,
+	    ROW_TABLE("min_tcb", POLICY_AT(snp.min_tcb), tcb_table) },
+	{ ROW_TABLE("min_launch_tcb", POLICY_AT(snp.min_launch_tcb),
+	    tcb_table) },
+	{ ROW_U32("min_guest_svn", POLICY_AT(snp.min_guest_svn), 0,
+	    UINT32_MAX) },
+	{ ROW_STRING("min_firmware", read_min_firmware,
+	    POLICY_AT(snp.min_firmware), 0, 0) },
+	{ ROW_BOOL("provisional_firmware",
+	    POLICY_AT(snp.provisional_firmware)) },
+	{ ROW_STRING("mitigations", json_read_hex_u64,
+	    POLICY_AT(snp.mitigations), 1, 16) },
+	{ ROW_WORDS("crl", json_read_flag, POLICY_AT(snp.require_crl),
+	    crl_words) },
 };
 const struct json_table policy_snp_table = JSON_TABLE(snp_fields, check_snp);
 

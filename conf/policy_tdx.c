@@ -8,8 +8,8 @@
 
 #define SVN_LEN 16
 
-static int check_rtmrs(const struct json_doc *doc, const cJSON *item,
-    void *out, struct why *why);
+static int check_rtmrs(const struct json_doc *doc, const cJSON *item, void *out,
+    struct why *why);
 
 /* Intel's words; SGX DCAP, "TCB Status". "Revoked" can not be accepted. */
 static const struct json_word tcb_status_v[] = {
@@ -41,7 +41,7 @@ static JSON_READER(read_advisory)
 	if (strncmp(s, prefix, strlen(prefix)) != 0 ||
 	    s[strlen(prefix)] == '\0' ||
 	    s[strlen(prefix) + strspn(s + strlen(prefix), "0123456789")] !=
-	    '\0')
+		'\0')
 		return json_refuse(doc, item, "a name like \"INTEL-SA-00614\"",
 		    why);
 	return json_read_text(doc, item, field, out, why);
@@ -83,13 +83,12 @@ static JSON_READER(read_rtmr3)
 
 #define RTMR(i, fn)                                                            \
 	{                                                                      \
-		.name = "rtmr" #i, .read = (fn),                               \
-		.offset = offsetof(struct rtmr_set, value[i]),                 \
-		.min = SHA384_LEN, .max = SHA384_LEN, .schema_type = "string"  \
+		ROW_STRING("rtmr" #i, fn, offsetof(struct rtmr_set, value[i]), \
+		    SHA384_LEN, SHA384_LEN)                                    \
 	}
 static const struct json_field rtmr_fields[] = {
-	{ .name = "label", .required = true, .read = policy_check_label,
-	    .min = 1, .max = POLICY_LABEL_MAX, .schema_type = "string" },
+	{ ROW_REQUIRED,
+	    ROW_STRING("label", policy_check_label, 0, 1, POLICY_LABEL_MAX) },
 	RTMR(0, read_rtmr),
 	RTMR(1, read_rtmr),
 	RTMR(2, read_rtmr),
@@ -141,60 +140,58 @@ static JSON_READER(read_rtmr_sets)
 	return CVM_OK;
 }
 
-static const struct json_field rtmr_element = { .read = json_read_table,
-	.arg = &rtmr_table, .schema_type = "object" };
-static const struct json_field tcb_status = { .read = read_tcb_status,
-	.arg = &tcb_status_words, .schema_type = "string" };
-static const struct json_field advisory = { .read = read_advisory, .min = 10,
-	.max = 32, .schema_type = "string" };
+static const struct json_field rtmr_element = { ROW_TABLE(NULL, 0,
+    rtmr_table) };
+static const struct json_field tcb_status = { ROW_WORDS(NULL, read_tcb_status,
+    0, tcb_status_words) };
+static const struct json_field advisory = { ROW_STRING(NULL, read_advisory, 0,
+    10, 32) };
 
 static const struct json_field attribute_fields[] = {
-	POLICY_TRISTATE("debug", tdx.debug),
-	POLICY_TRISTATE("sept_ve_disable", tdx.sept_ve_disable),
-	POLICY_TRISTATE("migratable", tdx.migratable),
-	POLICY_TRISTATE("pks", tdx.pks),
-	POLICY_TRISTATE("key_locker", tdx.key_locker),
-	POLICY_TRISTATE("perfmon", tdx.perfmon),
+	{ ROW_TRISTATE("debug", POLICY_AT(tdx.debug)) },
+	{ ROW_TRISTATE("sept_ve_disable", POLICY_AT(tdx.sept_ve_disable)) },
+	{ ROW_TRISTATE("migratable", POLICY_AT(tdx.migratable)) },
+	{ ROW_TRISTATE("pks", POLICY_AT(tdx.pks)) },
+	{ ROW_TRISTATE("key_locker", POLICY_AT(tdx.key_locker)) },
+	{ ROW_TRISTATE("perfmon", POLICY_AT(tdx.perfmon)) },
 };
 static const struct json_table attribute_table = JSON_TABLE(attribute_fields,
     NULL);
 
 static const struct json_field platform_fields[] = {
-	POLICY_BOOL("dynamic", tdx.dynamic_platform),
-	POLICY_BOOL("cached_keys", tdx.cached_keys),
-	POLICY_BOOL("smt", tdx.smt),
+	{ ROW_BOOL("dynamic", POLICY_AT(tdx.dynamic_platform)) },
+	{ ROW_BOOL("cached_keys", POLICY_AT(tdx.cached_keys)) },
+	{ ROW_BOOL("smt", POLICY_AT(tdx.smt)) },
 };
 static const struct json_table platform_table = JSON_TABLE(platform_fields,
     NULL);
 
 static const struct json_field tdx_fields[] = {
-	POLICY_VALUES("roots", tdx.roots, value_32),
-	{ .name = "mrtd", .required = true, .read = json_read_values,
-	    .offset = POLICY_AT(tdx.mrtd), .min = 1, .max = POLICY_LIST_MAX,
-	    .arg = &value_48, .schema_type = "array" },
-	{ .name = "rtmr_sets", .read = read_rtmr_sets, .offset = 0, .min = 1,
-	    .max = POLICY_SETS_MAX, .arg = &rtmr_element,
-	    .schema_type = "array" },
-	POLICY_VALUES("mrseam", tdx.mrseam, value_48),
-	POLICY_VALUES("mrconfigid", tdx.mrconfigid, zero_or_48),
-	POLICY_VALUES("mrowner", tdx.mrowner, zero_or_48),
-	POLICY_VALUES("mrownerconfig", tdx.mrownerconfig, zero_or_48),
-	POLICY_VALUES("mrservicetd", tdx.mrservicetd, zero_or_48),
-	POLICY_VALUES("fmspc", tdx.fmspc, value_6),
-	POLICY_VALUES("platform_instance_id", tdx.platform_instance_id,
-	    value_16),
-	POLICY_OBJECT("td_attributes", attribute_table),
-	{ .name = "xfam", .read = read_xfam, .offset = 0, .min = 1, .max = 16,
-	    .schema_type = "string" },
-	POLICY_STRINGS("tcb_status", tdx.tcb_status, tcb_status),
-	POLICY_STRINGS("advisories", tdx.advisories, advisory),
-	POLICY_U32("min_tcb_evaluation_data_number",
-	    tdx.min_tcb_evaluation_data_number, 0, UINT32_MAX),
-	{ .name = "min_tee_tcb_svn", .read = json_read_hex,
-	    .offset = POLICY_AT(tdx.min_tee_tcb_svn), .min = SVN_LEN,
-	    .max = SVN_LEN, .schema_type = "string" },
-	POLICY_BOOL("trailing_bytes", tdx.trailing_bytes),
-	POLICY_OBJECT("platform", platform_table),
+	{ ROW_VALUES("roots", POLICY_AT(tdx.roots), value_32) },
+	{ ROW_REQUIRED,
+	    ROW_LIST("mrtd", json_read_values, POLICY_AT(tdx.mrtd), 1,
+		POLICY_LIST_MAX, value_48) },
+	{ ROW_LIST("rtmr_sets", read_rtmr_sets, 0, 1, POLICY_SETS_MAX,
+	    rtmr_element) },
+	{ ROW_VALUES("mrseam", POLICY_AT(tdx.mrseam), value_48) },
+	{ ROW_VALUES("mrconfigid", POLICY_AT(tdx.mrconfigid), zero_or_48) },
+	{ ROW_VALUES("mrowner", POLICY_AT(tdx.mrowner), zero_or_48) },
+	{ ROW_VALUES("mrownerconfig", POLICY_AT(tdx.mrownerconfig),
+	    zero_or_48) },
+	{ ROW_VALUES("mrservicetd", POLICY_AT(tdx.mrservicetd), zero_or_48) },
+	{ ROW_VALUES("fmspc", POLICY_AT(tdx.fmspc), value_6) },
+	{ ROW_VALUES("platform_instance_id",
+	    POLICY_AT(tdx.platform_instance_id), value_16) },
+	{ ROW_TABLE("td_attributes", 0, attribute_table) },
+	{ ROW_STRING("xfam", read_xfam, 0, 1, 16) },
+	{ ROW_STRINGS("tcb_status", POLICY_AT(tdx.tcb_status), tcb_status) },
+	{ ROW_STRINGS("advisories", POLICY_AT(tdx.advisories), advisory) },
+	{ ROW_U32("min_tcb_evaluation_data_number",
+	    POLICY_AT(tdx.min_tcb_evaluation_data_number), 0, UINT32_MAX) },
+	{ ROW_STRING("min_tee_tcb_svn", json_read_hex,
+	    POLICY_AT(tdx.min_tee_tcb_svn), SVN_LEN, SVN_LEN) },
+	{ ROW_BOOL("trailing_bytes", POLICY_AT(tdx.trailing_bytes)) },
+	{ ROW_TABLE("platform", 0, platform_table) },
 };
 const struct json_table policy_tdx_table = JSON_TABLE(tdx_fields, NULL);
 

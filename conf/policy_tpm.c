@@ -111,15 +111,13 @@ static JSON_READER(check_pcrs)
 }
 
 static const struct json_field pcr_set_fields[] = {
-	{ .name = "label", .required = true, .read = policy_check_label,
-	    .min = 1, .max = POLICY_LABEL_MAX, .schema_type = "string" },
-	{ .name = "pcrs", .required = true, .read = check_pcrs,
-	    .schema_type = "object" },
+	{ ROW_REQUIRED,
+	    ROW_STRING("label", policy_check_label, 0, 1, POLICY_LABEL_MAX) },
+	{ ROW_REQUIRED, ROW_OBJECT("pcrs", check_pcrs, 0) },
 };
-static const struct json_table pcr_set_table = JSON_TABLE(pcr_set_fields,
-    NULL);
-static const struct json_field pcr_set_element = { .read = json_read_table,
-	.arg = &pcr_set_table, .schema_type = "object" };
+static const struct json_table pcr_set_table = JSON_TABLE(pcr_set_fields, NULL);
+static const struct json_field pcr_set_element = { ROW_TABLE(NULL, 0,
+    pcr_set_table) };
 
 static JSON_READER(read_pcr_sets)
 {
@@ -152,15 +150,13 @@ static JSON_READER(read_pcr_sets)
 
 #define INSTANCE(n)                                                            \
 	{                                                                      \
-		.name = #n, .read = json_read_text,                            \
-		.offset = POLICY_AT(tpm.instance.n), .min = 1, .max = 64,      \
-		.schema_type = "string"                                        \
+		ROW_STRING(#n, json_read_text, POLICY_AT(tpm.instance.n), 1,   \
+		    64)                                                        \
 	}
 #define INSTANCE_NUMBER(n)                                                     \
 	{                                                                      \
-		.name = #n, .read = json_read_digits,                          \
-		.offset = POLICY_AT(tpm.instance.n), .min = 1, .max = 20,      \
-		.schema_type = "string"                                        \
+		ROW_STRING(#n, json_read_digits, POLICY_AT(tpm.instance.n), 1, \
+		    20)                                                        \
 	}
 static const struct json_field instance_fields[] = {
 	INSTANCE(zone),
@@ -168,20 +164,20 @@ static const struct json_field instance_fields[] = {
 	INSTANCE_NUMBER(project_number),
 	INSTANCE_NUMBER(instance_id),
 	INSTANCE(instance_name),
-	POLICY_BOOL("production", tpm.instance.production),
+	{ ROW_BOOL("production", POLICY_AT(tpm.instance.production)) },
 };
 static const struct json_table instance_table = JSON_TABLE(instance_fields,
     NULL);
 
-static const struct json_field ak_name = { .read = read_ak_name,
-	.min = NAME_LEN, .max = NAME_LEN, .schema_type = "string" };
+static const struct json_field ak_name = { ROW_STRING(NULL, read_ak_name, 0,
+    NAME_LEN, NAME_LEN) };
 static const struct json_field ak_fields[] = {
-	{ .name = "trust", .required = true, .read = json_read_word,
-	    .offset = POLICY_AT(tpm.ak_trust), .arg = &trust_words,
-	    .schema_type = "string" },
-	POLICY_VALUES("roots", tpm.ak_roots, value_32),
-	POLICY_VALUES("names", tpm.ak_names, ak_name),
-	POLICY_OBJECT("instance", instance_table),
+	{ ROW_REQUIRED,
+	    ROW_WORDS("trust", json_read_word, POLICY_AT(tpm.ak_trust),
+		trust_words) },
+	{ ROW_VALUES("roots", POLICY_AT(tpm.ak_roots), value_32) },
+	{ ROW_VALUES("names", POLICY_AT(tpm.ak_names), ak_name) },
+	{ ROW_TABLE("instance", 0, instance_table) },
 };
 static const struct json_table ak_table = JSON_TABLE(ak_fields, check_ak);
 
@@ -218,21 +214,18 @@ check_ak(const struct json_doc *doc, const cJSON *item, void *out,
 	return err;
 }
 
-static const struct json_field firmware_version = { .read = read_firmware,
-	.min = 16, .max = 16, .schema_type = "string" };
+static const struct json_field firmware_version = { ROW_STRING(NULL,
+    read_firmware, 0, 16, 16) };
 
 /* "bank" before "pcr_sets", whose values are as long as the bank's digests. */
 static const struct json_field tpm_fields[] = {
-	{ .name = "ak", .required = true, .read = json_read_table,
-	    .offset = 0, .arg = &ak_table, .schema_type = "object" },
-	{ .name = "bank", .read = json_read_word,
-	    .offset = POLICY_AT(tpm.bank), .arg = &bank_words,
-	    .schema_type = "string" },
-	{ .name = "pcr_sets", .required = true, .read = read_pcr_sets,
-	    .offset = 0, .min = 1, .max = POLICY_SETS_MAX,
-	    .arg = &pcr_set_element, .schema_type = "array" },
-	POLICY_STRINGS("firmware_versions", tpm.firmware_versions,
-	    firmware_version),
+	{ ROW_REQUIRED, ROW_TABLE("ak", 0, ak_table) },
+	{ ROW_WORDS("bank", json_read_word, POLICY_AT(tpm.bank), bank_words) },
+	{ ROW_REQUIRED,
+	    ROW_LIST("pcr_sets", read_pcr_sets, 0, 1, POLICY_SETS_MAX,
+		pcr_set_element) },
+	{ ROW_STRINGS("firmware_versions", POLICY_AT(tpm.firmware_versions),
+	    firmware_version) },
 };
 const struct json_table policy_tpm_table = JSON_TABLE(tpm_fields, NULL);
 

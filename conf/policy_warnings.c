@@ -204,15 +204,15 @@ apps_unproven(const struct policy *p)
 static bool
 secure_boot_unproven(const struct policy *p)
 {
-	return unproven(p, p->log.secure_boot != ANY ||
-	    p->log.authorities.n > 0, 7);
+	return unproven(p,
+	    p->log.secure_boot != ANY || p->log.authorities.n > 0, 7);
 }
 
 static bool
 firmware_unproven(const struct policy *p)
 {
-	return unproven(p, p->log.technology.n > 0 ||
-	    p->log.min_gce_firmware > 0, 0);
+	return unproven(p,
+	    p->log.technology.n > 0 || p->log.min_gce_firmware > 0, 0);
 }
 
 static bool
@@ -225,64 +225,91 @@ static const struct {
 	bool (*applies)(const struct policy *p);
 	const char *sentence;
 } warnings[] = {
-	{ stops_at_loader, "The PCRs stop at the boot loader: without 8 and 9"
+	{ stops_at_loader,
+	    "The PCRs stop at the boot loader: without 8 and 9"
 	    " (GRUB), 10 (IMA) or 11 (unified kernel image), kernel command"
 	    " line, initrd and root file system are not covered, unless PCR 4"
 	    " measures a unified kernel image." },
-	{ half_of_grub, "Of PCRs 8 (GRUB's commands and the kernel command"
+	{ half_of_grub,
+	    "Of PCRs 8 (GRUB's commands and the kernel command"
 	    " line) and 9 (kernel and initrd) only one is selected." },
-	{ no_firmware_pcr, "PCR 0 is not selected: the firmware of the"
+	{ no_firmware_pcr,
+	    "PCR 0 is not selected: the firmware of the"
 	    " machine is not covered." },
-	{ no_loader_pcr, "PCR 4 is not selected: the boot loader is not"
+	{ no_loader_pcr,
+	    "PCR 4 is not selected: the boot loader is not"
 	    " covered." },
-	{ snp_alone, "There is no \"tpm\": the launch measurement covers the"
+	{ snp_alone,
+	    "There is no \"tpm\": the launch measurement covers the"
 	    " firmware, and the software after it only where the firmware"
 	    " checks it." },
-	{ mrtd_alone, "There are neither \"rtmr_sets\" nor \"tpm\": MRTD covers"
+	{ mrtd_alone,
+	    "There are neither \"rtmr_sets\" nor \"tpm\": MRTD covers"
 	    " the firmware and nothing that it starts." },
-	{ no_report, "\"tee\" has no report: that the machine is confidential"
+	{ no_report,
+	    "\"tee\" has no report: that the machine is confidential"
 	    " is the word of the provider's vTPM." },
-	{ provider_tpm, "The vTPM is trusted by its certificate or name, not"
+	{ provider_tpm,
+	    "The vTPM is trusted by its certificate or name, not"
 	    " bound by a TEE report: its provider can forge its quotes." },
-	{ ak_not_bound, "No \"instance_id\" is named: quotes of another"
+	{ ak_not_bound,
+	    "No \"instance_id\" is named: quotes of another"
 	    " instance of the provider are accepted." },
-	{ not_production, "\"production\" is false: quotes of the provider's"
+	{ not_production,
+	    "\"production\" is false: quotes of the provider's"
 	    " test machines are accepted." },
-	{ debuggable, "Debugging is not forbidden: the host can read and"
+	{ debuggable,
+	    "Debugging is not forbidden: the host can read and"
 	    " write the memory of such a guest." },
-	{ movable, "Migration is not forbidden: another agent can hold the"
+	{ movable,
+	    "Migration is not forbidden: another agent can hold the"
 	    " memory of such a guest." },
-	{ no_min_tcb, "\"min_tcb\" asks nothing: firmware with known holes is"
+	{ no_min_tcb,
+	    "\"min_tcb\" asks nothing: firmware with known holes is"
 	    " accepted." },
-	{ provisional, "Provisional firmware is accepted: the host can go"
+	{ provisional,
+	    "Provisional firmware is accepted: the host can go"
 	    " back to the older, committed one." },
 	{ no_crl, "\"crl\" is \"skip\": revoked AMD keys are accepted." },
-	{ any_chip, "A masked chip id is accepted: the report does not tell"
+	{ any_chip,
+	    "A masked chip id is accepted: the report does not tell"
 	    " machines apart." },
-	{ low_privilege, "\"vmpl\" is not 0: software at a higher privilege"
+	{ low_privilege,
+	    "\"vmpl\" is not 0: software at a higher privilege"
 	    " level of the guest is trusted too." },
-	{ own_roots, "\"roots\" replace the vendor's: who holds their keys can"
+	{ own_roots,
+	    "\"roots\" replace the vendor's: who holds their keys can"
 	    " make any report." },
-	{ weak_tcb_status, "\"tcb_status\" accepts platforms that Intel calls"
+	{ weak_tcb_status,
+	    "\"tcb_status\" accepts platforms that Intel calls"
 	    " out of date or badly configured." },
-	{ ve_enabled, "SEPT_VE_DISABLE is not required: the host can inject"
+	{ ve_enabled,
+	    "SEPT_VE_DISABLE is not required: the host can inject"
 	    " #VE on the guest's private pages." },
-	{ trailing, "Bytes after the quote are accepted; no signature covers"
+	{ trailing,
+	    "Bytes after the quote are accepted; no signature covers"
 	    " them." },
-	{ perfmon, "PERFMON is not forbidden: performance counters can leak"
+	{ perfmon,
+	    "PERFMON is not forbidden: performance counters can leak"
 	    " what the guest computes." },
-	{ old_admissions, "\"session_max_age_s\" is more than an hour: what"
+	{ old_admissions,
+	    "\"session_max_age_s\" is more than an hour: what"
 	    " changes meanwhile goes unseen." },
 	{ old_reports, "\"tee_report_max_age_s\" is more than an hour." },
-	{ cmdline_unproven, "\"kernel_cmdline\" and \"grub_cmd\" are compared"
+	{ cmdline_unproven,
+	    "\"kernel_cmdline\" and \"grub_cmd\" are compared"
 	    " with a log that no quote proves: select PCR 8." },
-	{ apps_unproven, "\"efi_apps\" is compared with a log that no quote"
+	{ apps_unproven,
+	    "\"efi_apps\" is compared with a log that no quote"
 	    " proves: select PCR 4." },
-	{ secure_boot_unproven, "\"secure_boot\" and \"authorities\" are"
+	{ secure_boot_unproven,
+	    "\"secure_boot\" and \"authorities\" are"
 	    " compared with a log that no quote proves: select PCR 7." },
-	{ firmware_unproven, "\"technology\" and \"min_gce_firmware\" are"
+	{ firmware_unproven,
+	    "\"technology\" and \"min_gce_firmware\" are"
 	    " compared with a log that no quote proves: select PCR 0." },
-	{ no_secure_boot, "\"secure_boot\" is \"forbid\": machines that check"
+	{ no_secure_boot,
+	    "\"secure_boot\" is \"forbid\": machines that check"
 	    " what they boot are refused." },
 };
 
