@@ -265,7 +265,7 @@ facts_misread(void **state)
 		{ "ccel/dupe-separator.ccel.bin", HASH_SHA384, -1, -1, false,
 		    true, false, 1 },
 		{ "ccel/ovmf-direct.ccel.bin", HASH_SHA384, -1, -1, false, true,
-		    false, 0 },
+		    true, 0 },
 	};
 	struct log_facts *f = calloc(1, sizeof(*f));
 
