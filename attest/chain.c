@@ -167,12 +167,14 @@ crl_is_complete(X509_CRL *crl)
 }
 
 static int
-crl_acceptable(X509_CRL *crl, X509 *issuer, int64_t now, struct why *why)
+crl_acceptable(const struct chain *c, X509_CRL *crl, X509 *issuer,
+    struct why *why)
 {
 	static const char *const dates[] = { "thisUpdate", "nextUpdate" };
 	uint32_t usage = X509_get_key_usage(issuer);
 	char name[CERT_NAME_MAX], where[CERT_NAME_MAX + 16];
 	const X509_ALGOR *alg = NULL;
+	int64_t at = c->now, until;
 	int r;
 
 	(void)snprintf(where, sizeof(where), "CRL of %s",
@@ -194,8 +196,13 @@ crl_acceptable(X509_CRL *crl, X509 *issuer, int64_t now, struct why *why)
 	if (X509_CRL_verify(crl, X509_get0_pubkey(issuer)) != 1)
 		return why_set(why, CVM_E_DENIED, where, "signature",
 		    "by the issuer in the chain", "does not verify");
+	if (c->stale_crl_ok &&
+	    asn1_time_seconds(X509_CRL_get0_nextUpdate(crl), &until) ==
+		CVM_OK &&
+	    at > until)
+		at = until;
 	return dates_include(X509_CRL_get0_lastUpdate(crl),
-	    X509_CRL_get0_nextUpdate(crl), now, where, dates, why);
+	    X509_CRL_get0_nextUpdate(crl), at, where, dates, why);
 }
 
 /* Which certificate of the chain issued this CRL; chain_len() if none. */
@@ -241,7 +248,7 @@ crls_verified(const struct chain *c, struct why *why)
 		if (by >= n)
 			return why_set(why, CVM_E_DENIED, "CRL", "issuer",
 			    "a CA of this chain", "another issuer");
-		r = crl_acceptable(c->crls[k], chain_at(c, by), c->now, why);
+		r = crl_acceptable(c, c->crls[k], chain_at(c, by), why);
 		if (r == CVM_OK)
 			r = not_revoked(c, c->crls[k], by, why);
 		if (r != CVM_OK)
@@ -306,7 +313,7 @@ chain_validity(const struct chain *c, struct chain_validity *ret)
 		if (asn1_time_seconds(X509_CRL_get0_lastUpdate(crl), &from) ||
 		    asn1_time_seconds(X509_CRL_get0_nextUpdate(crl), &until))
 			return CVM_E_PARSE;
-		narrow(&v, from, until);
+		narrow(&v, from, c->stale_crl_ok ? INT64_MAX : until);
 		if (from > v.newest_crl)
 			v.newest_crl = from;
 	}

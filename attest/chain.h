@@ -66,7 +66,8 @@ struct chain {
 	bool require_crl;
 	bool crl_leaf; /* the leaf's issuer needs a CRL too */
 	bool want_strict;
-	bool ca_leaf; /* the leaf must be a CA (else it must not be one) */
+	bool stale_crl_ok; /* a CRL past its nextUpdate still counts */
+	bool ca_leaf;	   /* the leaf must be a CA (else it must not be one) */
 };
 int chain_verify(const struct chain *c, struct why *reterr_why) _must_check_;
 
