@@ -66,7 +66,7 @@ write_chain(struct writer *w, const struct chain *c)
 
 	write_u8(w,
 	    (uint8_t)(c->require_crl | c->crl_leaf << 1 | c->want_strict << 2 |
-		c->ca_leaf << 3));
+		c->ca_leaf << 3 | c->stale_crl_ok << 4));
 	write_be64(w, c->n_intermediates);
 	write_be64(w, c->n_crls);
 	write_be64(w, c->pins != NULL ? c->pins->n : 0);
