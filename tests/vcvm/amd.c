@@ -19,28 +19,28 @@ struct tcb {
 	uint8_t fmc, boot_loader, tee, snp, microcode;
 };
 static const struct tcb tcbs[] = {
-    [TCB_CURRENT] = {1, 4, 0, 24, 219},
-    [TCB_OLD] = {0, 3, 0, 10, 115},
+	[TCB_CURRENT] = { 1, 4, 0, 24, 219 },
+	[TCB_OLD] = { 0, 3, 0, 10, 115 },
 };
 
 static const struct product {
-	const char *line;     /* in certificate names */
-	const char *name;     /* productName */
+	const char *line; /* in certificate names */
+	const char *name; /* productName */
 	uint8_t family, model, stepping;
 } products[] = {
-    [PRODUCT_MILAN] = {"milan", "Milan-B0", 0x19, 0x01, 0x01},
-    [PRODUCT_GENOA] = {"genoa", "Genoa-B1", 0x19, 0x11, 0x01},
-    [PRODUCT_TURIN] = {"turin", "Turin-C1", 0x1A, 0x02, 0x01},
+	[PRODUCT_MILAN] = { "milan", "Milan-B0", 0x19, 0x01, 0x01 },
+	[PRODUCT_GENOA] = { "genoa", "Genoa-B1", 0x19, 0x11, 0x01 },
+	[PRODUCT_TURIN] = { "turin", "Turin-C1", 0x1A, 0x02, 0x01 },
 };
 
-static const uint8_t guid_vcek[16] = {0x63, 0xda, 0x75, 0x8d, 0xe6, 0x64, 0x45,
-    0x64, 0xad, 0xc5, 0xf4, 0xb9, 0x3b, 0xe8, 0xac, 0xcd};
-static const uint8_t guid_vlek[16] = {0xa8, 0x07, 0x4b, 0xc2, 0xa2, 0x5a, 0x48,
-    0x3e, 0xaa, 0xe6, 0x39, 0xc0, 0x45, 0xa0, 0xb8, 0xa1};
-static const uint8_t guid_ask[16] = {0x4a, 0xb7, 0xb3, 0x79, 0xbb, 0xac, 0x4f,
-    0xe4, 0xa0, 0x2f, 0x05, 0xae, 0xf3, 0x27, 0xc7, 0x82};
-static const uint8_t guid_ark[16] = {0xc0, 0xb4, 0x06, 0xa4, 0xa8, 0x03, 0x49,
-    0x52, 0x97, 0x43, 0x3f, 0xb6, 0x01, 0x4c, 0xd0, 0xae};
+static const uint8_t guid_vcek[16] = { 0x63, 0xda, 0x75, 0x8d, 0xe6, 0x64, 0x45,
+	0x64, 0xad, 0xc5, 0xf4, 0xb9, 0x3b, 0xe8, 0xac, 0xcd };
+static const uint8_t guid_vlek[16] = { 0xa8, 0x07, 0x4b, 0xc2, 0xa2, 0x5a, 0x48,
+	0x3e, 0xaa, 0xe6, 0x39, 0xc0, 0x45, 0xa0, 0xb8, 0xa1 };
+static const uint8_t guid_ask[16] = { 0x4a, 0xb7, 0xb3, 0x79, 0xbb, 0xac, 0x4f,
+	0xe4, 0xa0, 0x2f, 0x05, 0xae, 0xf3, 0x27, 0xc7, 0x82 };
+static const uint8_t guid_ark[16] = { 0xc0, 0xb4, 0x06, 0xa4, 0xa8, 0x03, 0x49,
+	0x52, 0x97, 0x43, 0x3f, 0xb6, 0x01, 0x4c, 0xd0, 0xae };
 
 static const struct product *
 product_of(const struct machine *m)
@@ -80,8 +80,8 @@ tcb_bytes(const struct machine *m, const struct tcb *t, uint8_t ret[8])
 static const struct pki_entity *
 authority(struct machine *m, bool foreign, const char *kind)
 {
-	_cleanup_(freep) char *name =
-	    xasprintf("%s-%s", kind, product_of(m)->line);
+	_cleanup_(
+	    freep) char *name = xasprintf("%s-%s", kind, product_of(m)->line);
 
 	return pki_get(m->pki, foreign, name);
 }
@@ -129,8 +129,7 @@ vek_extensions(struct machine *m, const struct tcb *t, struct vek_exts *e)
 	if (vlek)
 		der_put(add_ext(e, AMD_OID "5"), 0x16, csp, strlen(csp));
 	else /* raw bytes, not an OCTET STRING, in real certificates */
-		buf_put(add_ext(e, AMD_OID "4"), m->id.chip_id,
-		    chip_id_len(m));
+		buf_put(add_ext(e, AMD_OID "4"), m->id.chip_id, chip_id_len(m));
 }
 
 struct vek_arg {
@@ -145,15 +144,15 @@ make_vek(void *p, bool foreign, struct pki_entity *ret)
 	struct machine *m = arg->m;
 	bool vlek = m->setting[S_ENDORSER] == ENDORSER_VLEK;
 	const struct pki_entity *ca = authority(m, foreign, ca_kind(m));
-	struct vek_exts exts = {0};
+	struct vek_exts exts = { 0 };
 	time_t now = time(NULL);
 	struct x509_spec spec = {
-	    .dn = dn_with(amd_dn, vlek ? "SEV-VLEK" : "SEV-VCEK"),
-	    .serial = 0,
-	    .not_before = now - 30 * DAY,
-	    .not_after = now + (vlek ? 335 : 7 * 365 - 30) * DAY,
-	    .pss = true,
-	    .ext = exts.ext,
+		.dn = dn_with(amd_dn, vlek ? "SEV-VLEK" : "SEV-VCEK"),
+		.serial = 0,
+		.not_before = now - 30 * DAY,
+		.not_after = now + (vlek ? 335 : 7 * 365 - 30) * DAY,
+		.pss = true,
+		.ext = exts.ext,
 	};
 
 	vek_extensions(m, arg->tcb, &exts);
@@ -167,7 +166,7 @@ make_vek(void *p, bool foreign, struct pki_entity *ret)
 static const struct pki_entity *
 vek(struct machine *m, bool foreign, long tcb)
 {
-	struct vek_arg arg = {m, &tcbs[tcb]};
+	struct vek_arg arg = { m, &tcbs[tcb] };
 	uint8_t bytes[8];
 	_cleanup_(freep) char *hex = NULL;
 	_cleanup_(freep) char *name = NULL;
@@ -228,8 +227,9 @@ put_tcbs(struct machine *m, uint8_t *r)
 static void
 put_chip(struct machine *m, uint8_t *r)
 {
-	const uint8_t *ids[] = {[CHIP_OWN] = m->id.chip_id,
-	    [CHIP_OTHER] = m->id.other_chip_id, [CHIP_MASKED] = NULL};
+	const uint8_t *ids[] = { [CHIP_OWN] = m->id.chip_id,
+		[CHIP_OTHER] = m->id.other_chip_id,
+		[CHIP_MASKED] = NULL };
 	const uint8_t *id = ids[knobs_get(m->knobs, K_CHIP)];
 
 	if (id != NULL)
@@ -240,8 +240,8 @@ put_chip(struct machine *m, uint8_t *r)
 static void
 put_versioned(struct machine *m, uint8_t *r)
 {
-	static const uint8_t versions[] = {[REPORT_V3] = 3, [REPORT_V2] = 2,
-	    [REPORT_V5] = 5};
+	static const uint8_t
+	    versions[] = { [REPORT_V3] = 3, [REPORT_V2] = 2, [REPORT_V5] = 5 };
 	const struct product *product = product_of(m);
 	uint8_t version = versions[m->setting[S_REPORT_VERSION]];
 
@@ -305,14 +305,15 @@ static void
 put_certificates(struct machine *m, bool foreign,
     const struct pki_entity *signer, struct buf *ret)
 {
-	static const size_t sizes[] = {[AUX_FULL] = 3, [AUX_LEAF] = 1,
-	    [AUX_EMPTY] = 0};
+	static const size_t
+	    sizes[] = { [AUX_FULL] = 3, [AUX_LEAF] = 1, [AUX_EMPTY] = 0 };
 	bool vlek = m->setting[S_ENDORSER] == ENDORSER_VLEK;
 	size_t n = sizes[knobs_get(m->knobs, K_AUX)];
-	X509 *certs[] = {signer->cert, authority(m, foreign, ca_kind(m))->cert,
-	    authority(m, foreign, "ark")->cert};
-	struct table_entry entries[] = {{vlek ? guid_vlek : guid_vcek, {0}},
-	    {guid_ask, {0}}, {guid_ark, {0}}};
+	X509 *certs[] = { signer->cert, authority(m, foreign, ca_kind(m))->cert,
+		authority(m, foreign, "ark")->cert };
+	struct table_entry entries[] = { { vlek ? guid_vlek : guid_vcek,
+					     { 0 } },
+		{ guid_ask, { 0 } }, { guid_ark, { 0 } } };
 
 	for (size_t i = 0; i < n; i++)
 		x509_put_der(&entries[i].der, certs[i]);
@@ -323,10 +324,10 @@ void
 amd_report(struct machine *m, const uint8_t report_data[64], unsigned vmpl,
     struct buf *ret_report, struct buf *ret_certs)
 {
-	uint8_t r[REPORT_SIZE] = {0};
+	uint8_t r[REPORT_SIZE] = { 0 };
 	bool foreign = knobs_get(m->knobs, K_ROOT) == ROOT_FOREIGN;
-	const struct pki_entity *signer =
-	    vek(m, foreign, knobs_get(m->knobs, K_TCB));
+	const struct pki_entity *signer = vek(m, foreign,
+	    knobs_get(m->knobs, K_TCB));
 	long lied_vmpl = knobs_get(m->knobs, K_VMPL);
 
 	put_versioned(m, r);
@@ -356,10 +357,10 @@ write_crl(struct machine *m, const char *dir, const char *name,
     const char *revocable)
 {
 	const struct pki_entity *ark = authority(m, false, "ark");
-	X509 *revoked[] = {authority(m, false, revocable)->cert};
-	struct crl_spec spec = {.pss = true, .revoked = revoked};
+	X509 *revoked[] = { authority(m, false, revocable)->cert };
+	struct crl_spec spec = { .pss = true, .revoked = revoked };
 	_cleanup_(crl_freep) X509_CRL *crl = NULL;
-	_cleanup_(buf_free) struct buf der = {0};
+	_cleanup_(buf_free) struct buf der = { 0 };
 
 	collateral_window(m, &spec.this_update, &spec.next_update);
 	if (knobs_get(m->knobs, K_REVOKED) == REVOKED_CA)
@@ -375,7 +376,7 @@ write_vek(struct machine *m, const char *dir, long tcb)
 	_cleanup_(freep) char *chip = hex_of(m->id.chip_id, chip_id_len(m));
 	_cleanup_(freep) char *version = NULL;
 	_cleanup_(freep) char *name = NULL;
-	_cleanup_(buf_free) struct buf der = {0};
+	_cleanup_(buf_free) struct buf der = { 0 };
 	uint8_t bytes[8];
 
 	tcb_bytes(m, &tcbs[tcb], bytes);
@@ -388,13 +389,13 @@ write_vek(struct machine *m, const char *dir, long tcb)
 void
 amd_collateral(struct machine *m, const char *dir)
 {
-	_cleanup_(freep) char *line =
-	    xasprintf("%s/amd/%s", dir, product_of(m)->line);
+	_cleanup_(freep) char *line = xasprintf("%s/amd/%s", dir,
+	    product_of(m)->line);
 	_cleanup_(freep) char *veks = xasprintf("%s/amd/vek", dir);
-	static const char *const cas[] = {"ark", "ask", "asvk"};
+	static const char *const cas[] = { "ark", "ask", "asvk" };
 
 	for (size_t i = 0; i < ARRAY_LEN(cas); i++) {
-		_cleanup_(buf_free) struct buf pem = {0};
+		_cleanup_(buf_free) struct buf pem = { 0 };
 		_cleanup_(freep) char *name = xasprintf("%s.pem", cas[i]);
 
 		x509_put_pem(&pem, authority(m, false, cas[i])->cert);

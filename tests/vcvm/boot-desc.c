@@ -14,26 +14,26 @@ static const struct text_field {
 	size_t offset;
 	const char *fallback;
 } text_fields[] = {
-    {"shim", offsetof(struct boot_desc, shim), "shim 15.8"},
-    {"grub", offsetof(struct boot_desc, grub), "grub 2.06-13"},
-    {"sbat_level", offsetof(struct boot_desc, sbat_level),
-	"sbat,1,2023012900\nshim,2\ngrub,3\n"},
-    {"grub_cfg", offsetof(struct boot_desc, grub_cfg),
-	"linux and initrd of the virtual CVM\n"},
-    {"kernel_path", offsetof(struct boot_desc, kernel_path),
-	"/boot/vmlinuz-6.12.0-cloud-amd64"},
-    {"kernel", offsetof(struct boot_desc, kernel), "kernel 6.12.0"},
-    {"initrd_path", offsetof(struct boot_desc, initrd_path),
-	"/boot/initrd.img-6.12.0-cloud-amd64"},
-    {"initrd", offsetof(struct boot_desc, initrd), "initrd 6.12.0"},
-    {"cmdline", offsetof(struct boot_desc, cmdline),
-	"root=/dev/mapper/root ro console=ttyS0,115200 "
-	"roothash=4f8b7e2d9c1a06355b7e8d90c2f1a4e36b58d7092c1f4e8a7b6d5c3e2f10"
-	"9a8b"},
+	{ "shim", offsetof(struct boot_desc, shim), "shim 15.8" },
+	{ "grub", offsetof(struct boot_desc, grub), "grub 2.06-13" },
+	{ "sbat_level", offsetof(struct boot_desc, sbat_level),
+	    "sbat,1,2023012900\nshim,2\ngrub,3\n" },
+	{ "grub_cfg", offsetof(struct boot_desc, grub_cfg),
+	    "linux and initrd of the virtual CVM\n" },
+	{ "kernel_path", offsetof(struct boot_desc, kernel_path),
+	    "/boot/vmlinuz-6.12.0-cloud-amd64" },
+	{ "kernel", offsetof(struct boot_desc, kernel), "kernel 6.12.0" },
+	{ "initrd_path", offsetof(struct boot_desc, initrd_path),
+	    "/boot/initrd.img-6.12.0-cloud-amd64" },
+	{ "initrd", offsetof(struct boot_desc, initrd), "initrd 6.12.0" },
+	{ "cmdline", offsetof(struct boot_desc, cmdline),
+	    "root=/dev/mapper/root ro console=ttyS0,115200 "
+	    "roothash=4f8b7e2d9c1a06355b7e8d90c2f1a4e3"
+	    "6b58d7092c1f4e8a7b6d5c3e2f109a8b" },
 };
 
-static const char *const technologies[] = {"none", "sev", "sev-es", "tdx",
-    "sev-snp"};
+static const char *const technologies[] = { "none", "sev", "sev-es", "tdx",
+	"sev-snp" };
 
 static char **
 text_at(struct boot_desc *desc, const struct text_field *field)
@@ -73,13 +73,12 @@ set_commands(struct boot_desc *desc, const cJSON *list)
 {
 	const cJSON *item;
 
-	cJSON_ArrayForEach(item, list)
-	{
+	cJSON_ArrayForEach(item, list) {
 		if (!cJSON_IsString(item) ||
 		    desc->n_grub_commands == BOOT_COMMANDS_MAX)
 			return -1;
-		desc->grub_commands[desc->n_grub_commands++] =
-		    xstrdup(item->valuestring);
+		desc->grub_commands[desc->n_grub_commands++] = xstrdup(
+		    item->valuestring);
 	}
 	return 0;
 }
@@ -114,24 +113,30 @@ set_field(struct boot_desc *desc, const cJSON *item)
 }
 
 static int
+set_fields(const char *path, const cJSON *json, struct boot_desc *desc)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, json) {
+		if (set_field(desc, item) == 0)
+			continue;
+		vlog("%s: field %s is unknown or has a wrong value", path,
+		    item->string);
+		return -1;
+	}
+	return 0;
+}
+
+static int
 desc_parse(const char *path, const char *text, struct boot_desc *desc)
 {
 	cJSON *json = cJSON_Parse(text);
-	const cJSON *item;
-	int r = 0;
+	int r = -1;
 
-	if (!cJSON_IsObject(json)) {
+	if (cJSON_IsObject(json))
+		r = set_fields(path, json, desc);
+	else
 		vlog("%s: not a JSON object", path);
-		r = -1;
-	}
-	if (r == 0) cJSON_ArrayForEach(item, json)
-	{
-		if (set_field(desc, item) < 0) {
-			vlog("%s: field %s is unknown or has a wrong value",
-			    path, item->string);
-			r = -1;
-		}
-	}
 	cJSON_Delete(json);
 	return r;
 }
@@ -139,13 +144,14 @@ desc_parse(const char *path, const char *text, struct boot_desc *desc)
 int
 boot_desc_read(const char *path, struct boot_desc *ret)
 {
-	_cleanup_(buf_free) struct buf text = {0};
-	struct boot_desc desc = {.firmware_version = 2, .technology = -1,
-	    .secure_boot = true};
+	_cleanup_(buf_free) struct buf text = { 0 };
+	struct boot_desc desc = { .firmware_version = 2,
+		.technology = -1,
+		.secure_boot = true };
 
 	for (size_t i = 0; i < ARRAY_LEN(text_fields); i++)
-		*text_at(&desc, &text_fields[i]) =
-		    xstrdup(text_fields[i].fallback);
+		*text_at(&desc, &text_fields[i]) = xstrdup(
+		    text_fields[i].fallback);
 	if (path != NULL && file_read(path, &text) < 0) {
 		vlog("%s: %s", path, strerror(errno));
 		boot_desc_free(&desc);

@@ -31,18 +31,18 @@ enum {
 #define CCEL_SIZE 65536 /* GCE reserves 256 KiB; the rest is 0xFF */
 
 /* EFI GUIDs in their memory layout. */
-static const uint8_t guid_global[16] = {0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93,
-    0xd2, 0x11, 0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c};
-static const uint8_t guid_security[16] = {0xcb, 0xb2, 0x19, 0xd7, 0x3a, 0x3d,
-    0x96, 0x45, 0xa3, 0xbc, 0xda, 0xd0, 0x0e, 0x67, 0x65, 0x6f};
-static const uint8_t guid_shim[16] = {0x50, 0xab, 0x5d, 0x60, 0x46, 0xe0, 0x00,
-    0x43, 0xab, 0xb6, 0x3d, 0xd8, 0x10, 0xdd, 0x8b, 0x23};
-static const uint8_t guid_x509[16] = {0xa1, 0x59, 0xc0, 0xa5, 0xe4, 0x94, 0xa7,
-    0x4a, 0x87, 0xb5, 0xab, 0x15, 0x5c, 0x2b, 0xf0, 0x72};
-static const uint8_t guid_sha256[16] = {0x26, 0x16, 0xc4, 0xc1, 0x4c, 0x50,
-    0x92, 0x40, 0xac, 0xa9, 0x41, 0xf9, 0x36, 0x93, 0x43, 0x28};
-static const uint8_t guid_owner[16] = {0xbd, 0x9a, 0xfa, 0x77, 0x59, 0x03, 0x32,
-    0x4d, 0xbd, 0x60, 0x28, 0xf4, 0xe7, 0x8f, 0x78, 0x4b};
+static const uint8_t guid_global[16] = { 0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93,
+	0xd2, 0x11, 0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c };
+static const uint8_t guid_security[16] = { 0xcb, 0xb2, 0x19, 0xd7, 0x3a, 0x3d,
+	0x96, 0x45, 0xa3, 0xbc, 0xda, 0xd0, 0x0e, 0x67, 0x65, 0x6f };
+static const uint8_t guid_shim[16] = { 0x50, 0xab, 0x5d, 0x60, 0x46, 0xe0, 0x00,
+	0x43, 0xab, 0xb6, 0x3d, 0xd8, 0x10, 0xdd, 0x8b, 0x23 };
+static const uint8_t guid_x509[16] = { 0xa1, 0x59, 0xc0, 0xa5, 0xe4, 0x94, 0xa7,
+	0x4a, 0x87, 0xb5, 0xab, 0x15, 0x5c, 0x2b, 0xf0, 0x72 };
+static const uint8_t guid_sha256[16] = { 0x26, 0x16, 0xc4, 0xc1, 0x4c, 0x50,
+	0x92, 0x40, 0xac, 0xa9, 0x41, 0xf9, 0x36, 0x93, 0x43, 0x28 };
+static const uint8_t guid_owner[16] = { 0xbd, 0x9a, 0xfa, 0x77, 0x59, 0x03,
+	0x32, 0x4d, 0xbd, 0x60, 0x28, 0xf4, 0xe7, 0x8f, 0x78, 0x4b };
 
 /* Takes data; measured NULL measures the data itself. */
 static void
@@ -55,15 +55,17 @@ event(struct boot_log *log, unsigned where, unsigned pcr, uint32_t type,
 	if (log->events == NULL)
 		die("out of memory");
 	e = &log->events[log->n++];
-	*e = (struct boot_event){.where = where, .pcr = pcr, .type = type,
-	    .extended = type != EV_NO_ACTION};
+	*e = (struct boot_event){ .where = where,
+		.pcr = pcr,
+		.type = type,
+		.extended = type != EV_NO_ACTION };
 	if (measured == NULL)
 		measured = data;
 	digest("SHA1", measured->p, measured->len, e->sha1);
 	digest("SHA256", measured->p, measured->len, e->sha256);
 	digest("SHA384", measured->p, measured->len, e->sha384);
 	e->data = *data;
-	*data = (struct buf){0};
+	*data = (struct buf){ 0 };
 }
 
 /* An event whose data is the text (with its NUL where the type wants it). */
@@ -71,7 +73,7 @@ static void
 event_text(struct boot_log *log, unsigned where, unsigned pcr, uint32_t type,
     const char *text, const char *measured)
 {
-	struct buf data = {0}, m = {0};
+	struct buf data = { 0 }, m = { 0 };
 
 	buf_text(&data, text);
 	if (type == EV_IPL)
@@ -101,7 +103,7 @@ event_file(struct boot_log *log, const char *path, const char *content)
 static void
 separator(struct boot_log *log, unsigned where, unsigned pcr)
 {
-	struct buf data = {0};
+	struct buf data = { 0 };
 
 	buf_fill(&data, 0, 4);
 	event(log, where, pcr, EV_SEPARATOR, &data, NULL);
@@ -112,7 +114,7 @@ static void
 event_variable(struct boot_log *log, unsigned pcr, uint32_t type,
     const uint8_t guid[16], const char *name, const struct buf *value)
 {
-	struct buf data = {0};
+	struct buf data = { 0 };
 
 	buf_put(&data, guid, 16);
 	buf_le64(&data, strlen(name));
@@ -139,7 +141,7 @@ static void
 event_key(struct boot_log *log, const uint8_t guid[16], const char *name,
     const struct buf *cert)
 {
-	_cleanup_(buf_free) struct buf value = {0};
+	_cleanup_(buf_free) struct buf value = { 0 };
 
 	put_signature_list(&value, guid_x509, cert->p, cert->len);
 	event_variable(log, 7, EV_EFI_VARIABLE_DRIVER_CONFIG, guid, name,
@@ -150,8 +152,8 @@ static void
 secure_boot_events(struct boot_log *log, const struct boot_desc *desc,
     const struct boot_keys *keys)
 {
-	_cleanup_(buf_free) struct buf on = {0}, dbx = {0};
-	static const char *const forbidden[] = {"boothole 1", "boothole 2"};
+	_cleanup_(buf_free) struct buf on = { 0 }, dbx = { 0 };
+	static const char *const forbidden[] = { "boothole 1", "boothole 2" };
 
 	buf_u8(&on, desc->secure_boot);
 	event_variable(log, 7, EV_EFI_VARIABLE_DRIVER_CONFIG, guid_global,
@@ -174,11 +176,11 @@ static void
 firmware_events(struct boot_log *log, const struct boot_desc *desc,
     enum technology technology)
 {
-	_cleanup_(freep) char *version = xasprintf(
-	    "GCE Virtual Firmware v%d", desc->firmware_version);
-	_cleanup_(freep) char *image =
-	    xasprintf("firmware volume v%d", desc->firmware_version);
-	struct buf data = {0}, measured = {0};
+	_cleanup_(freep) char *version = xasprintf("GCE Virtual Firmware v%d",
+	    desc->firmware_version);
+	_cleanup_(freep) char *image = xasprintf("firmware volume v%d",
+	    desc->firmware_version);
+	struct buf data = { 0 }, measured = { 0 };
 
 	buf_utf16(&data, version);
 	buf_le16(&data, 0);
@@ -218,7 +220,8 @@ put_device_path(struct buf *b, const char *path)
 static void
 boot_variable_events(struct boot_log *log)
 {
-	_cleanup_(buf_free) struct buf order = {0}, option = {0}, path = {0};
+	_cleanup_(buf_free) struct buf order = { 0 }, option = { 0 },
+				       path = { 0 };
 
 	for (int i = 0; i < 3; i++)
 		event_text(log, IN_BOTH, 1, EV_PLATFORM_CONFIG_FLAGS,
@@ -240,7 +243,7 @@ boot_variable_events(struct boot_log *log)
 static void
 gpt_event(struct boot_log *log)
 {
-	struct buf data = {0};
+	struct buf data = { 0 };
 	uint8_t guid[16];
 
 	digest("MD5", "vcvm disk", 9, guid);
@@ -272,7 +275,7 @@ static void
 authority_event(struct boot_log *log, const uint8_t guid[16], const char *name,
     const struct buf *cert)
 {
-	_cleanup_(buf_free) struct buf value = {0};
+	_cleanup_(buf_free) struct buf value = { 0 };
 
 	buf_put(&value, guid_owner, 16);
 	buf_put(&value, cert->p, cert->len);
@@ -283,8 +286,8 @@ authority_event(struct boot_log *log, const uint8_t guid[16], const char *name,
 static void
 application_event(struct boot_log *log, const char *path, const char *image)
 {
-	_cleanup_(buf_free) struct buf dp = {0}, measured = {0};
-	struct buf data = {0};
+	_cleanup_(buf_free) struct buf dp = { 0 }, measured = { 0 };
+	struct buf data = { 0 };
 
 	put_device_path(&dp, path);
 	buf_le64(&data, 0xBCB78018);
@@ -301,7 +304,7 @@ static void
 loader_events(struct boot_log *log, const struct boot_desc *desc,
     const struct boot_keys *keys)
 {
-	_cleanup_(buf_free) struct buf sbat = {0};
+	_cleanup_(buf_free) struct buf sbat = { 0 };
 
 	if (desc->secure_boot)
 		authority_event(log, guid_security, "db", &keys->db);
@@ -320,11 +323,11 @@ loader_events(struct boot_log *log, const struct boot_desc *desc,
 static void
 grub_events(struct boot_log *log, const struct boot_desc *desc)
 {
-	_cleanup_(freep) char *linux_line =
-	    xasprintf("%s %s", desc->kernel_path, desc->cmdline);
+	_cleanup_(freep) char *linux_line = xasprintf("%s %s",
+	    desc->kernel_path, desc->cmdline);
 	_cleanup_(freep) char *linux_cmd = xasprintf("linux %s", linux_line);
-	_cleanup_(freep) char *initrd_cmd =
-	    xasprintf("initrd %s", desc->initrd_path);
+	_cleanup_(
+	    freep) char *initrd_cmd = xasprintf("initrd %s", desc->initrd_path);
 
 	event_file(log, "/boot/grub/grub.cfg", desc->grub_cfg);
 	event_grub(log, "grub_cmd: ", "set default=0");
@@ -361,7 +364,8 @@ put_spec_id(struct buf *b, unsigned index, const uint16_t (*algs)[2], size_t n)
 static void
 build_tcg(struct boot_log *log)
 {
-	static const uint16_t algs[][2] = {{4, 20}, {0xB, 32}, {0xC, 48}};
+	static const uint16_t algs[][2] = { { 4, 20 }, { 0xB, 32 },
+		{ 0xC, 48 } };
 	struct buf *b = &log->tcg;
 
 	put_spec_id(b, 0, algs, ARRAY_LEN(algs));
@@ -396,7 +400,7 @@ mr_index(unsigned pcr)
 static void
 build_ccel(struct boot_log *log)
 {
-	static const uint16_t algs[][2] = {{0xC, 48}};
+	static const uint16_t algs[][2] = { { 0xC, 48 } };
 	struct buf *b = &log->ccel;
 
 	put_spec_id(b, 1, algs, ARRAY_LEN(algs));
@@ -456,7 +460,7 @@ boot_log_build(const struct boot_desc *desc, enum technology technology,
 	static const char invoked[] = "Exit Boot Services Invocation";
 	static const char exited[] = "Exit Boot Services Returned with Success";
 
-	*log = (struct boot_log){0};
+	*log = (struct boot_log){ 0 };
 	firmware_events(log, desc, technology);
 	secure_boot_events(log, desc, keys);
 	boot_variable_events(log);
@@ -483,5 +487,5 @@ boot_log_free(struct boot_log *log)
 	buf_free(&log->tcg);
 	buf_free(&log->ccel);
 	buf_free(&log->ccel_table);
-	*log = (struct boot_log){0};
+	*log = (struct boot_log){ 0 };
 }

@@ -55,7 +55,7 @@ struct boot_event {
 struct boot_log {
 	struct boot_event *events;
 	size_t n;
-	struct buf tcg;        /* binary_bios_measurements */
+	struct buf tcg;	       /* binary_bios_measurements */
 	struct buf ccel;       /* data/CCEL */
 	struct buf ccel_table; /* CCEL */
 	uint8_t rtmr[RTMRS][48];

@@ -15,7 +15,7 @@ void
 buf_free(struct buf *b)
 {
 	free(b->p);
-	*b = (struct buf){0};
+	*b = (struct buf){ 0 };
 }
 
 static uint8_t *
@@ -298,6 +298,8 @@ file_write(const char *path, const void *p, size_t len, unsigned mode)
 		return -1;
 	return rename(tmp, path);
 }
+
+static void vlogv(const char *fmt, va_list ap) _printf_(1, 0);
 
 static void
 vlogv(const char *fmt, va_list ap)

@@ -67,6 +67,9 @@ redo(struct call *c, unsigned what)
 
 	if (what & REDO_COLLATERAL)
 		machine_write_collateral(c->m);
+	/* Now, so that no report has to wait for RSA keys. */
+	if (what & REDO_FOREIGN)
+		machine_prepare_foreign(c->m);
 	if (what & REDO_AK)
 		r = machine_write_aks(c->m);
 	return r < 0 ? fail_errno(c, "writing AK certificates", r) : 0;
@@ -79,7 +82,7 @@ cmd_set(struct call *c)
 	unsigned what = 0;
 
 	if (knobs_set(c->m->knobs, c->word[0], c->n > 1 ? c->word[1] : "",
-	    &what, &message) < 0)
+		&what, &message) < 0)
 		return fail(c, message);
 	return redo(c, what);
 }
@@ -111,11 +114,11 @@ static const struct {
 	const char *name;
 	size_t offset;
 } counter_rows[] = {
-    {"tpm.commands", offsetof(struct counters, tpm_commands)},
-    {"tpm.opens", offsetof(struct counters, tpm_opens)},
-    {"tsm.mkdirs", offsetof(struct counters, tsm_mkdirs)},
-    {"tsm.reports", offsetof(struct counters, tsm_reports)},
-    {"tsm.errors", offsetof(struct counters, tsm_errors)},
+	{ "tpm.commands", offsetof(struct counters, tpm_commands) },
+	{ "tpm.opens", offsetof(struct counters, tpm_opens) },
+	{ "tsm.mkdirs", offsetof(struct counters, tsm_mkdirs) },
+	{ "tsm.reports", offsetof(struct counters, tsm_reports) },
+	{ "tsm.errors", offsetof(struct counters, tsm_errors) },
 };
 
 static atomic_ulong *
@@ -140,8 +143,7 @@ cmd_counters(struct call *c)
 	}
 	for (size_t cc = 0; cc < TPM_CC_MAX; cc++) {
 		atomic_ulong *v = &count->tpm_command[cc];
-		unsigned long n = zero ? atomic_exchange(v, 0) :
-					 atomic_load(v);
+		unsigned long n = zero ? atomic_exchange(v, 0) : atomic_load(v);
 
 		if (n > 0)
 			buf_printf(&c->out, "tpm.command.%#zx %lu\n", cc, n);
@@ -153,7 +155,7 @@ static int
 cmd_boot(struct call *c)
 {
 	_cleanup_(freep) char *kept = machine_path(c->m, "state/boot.json");
-	_cleanup_(buf_free) struct buf text = {0};
+	_cleanup_(buf_free) struct buf text = { 0 };
 	struct boot_desc desc;
 	int r;
 
@@ -268,30 +270,30 @@ static const struct command {
 	int (*run)(struct call *c);
 	const char *args, *help;
 } commands[] = {
-    {"ping", 0, cmd_ping, "", "print the process id"},
-    {"facts", 0, cmd_facts, "",
-	"what a policy needs, as JSON; also writes pki/machine.json"},
-    {"set", 1, cmd_set, "KEY VALUE", "misbehave; 'keys' lists how"},
-    {"get", 0, cmd_get, "[KEY]", "print knobs"},
-    {"reset", 0, cmd_reset, "", "behave again"},
-    {"keys", 0, cmd_keys, "", "explain the knobs"},
-    {"counters", 0, cmd_counters, "[reset]",
-	"TPM commands by code, opens, reports, entries made"},
-    {"boot", 1, cmd_boot, "FILE", "reboot with this boot description"},
-    {"tpm", 1, cmd_tpm, "kill|start|reboot|error RC [N]",
-	"power cut, power on, orderly reboot; answer N commands with RC"},
-    {"pcr", 3, cmd_pcr, "extend INDEX TEXT", "extend one PCR"},
-    {"chmod", 2, cmd_chmod, "PATH MODE", "of an entry below root/"},
-    {"chown", 3, cmd_chown, "PATH USER GROUP", "of an entry below root/"},
-    {"stop", 0, cmd_stop, "", "turn the machine off"},
+	{ "ping", 0, cmd_ping, "", "print the process id" },
+	{ "facts", 0, cmd_facts, "",
+	    "what a policy needs, as JSON; also writes pki/machine.json" },
+	{ "set", 1, cmd_set, "KEY VALUE", "misbehave; 'keys' lists how" },
+	{ "get", 0, cmd_get, "[KEY]", "print knobs" },
+	{ "reset", 0, cmd_reset, "", "behave again" },
+	{ "keys", 0, cmd_keys, "", "explain the knobs" },
+	{ "counters", 0, cmd_counters, "[reset]",
+	    "TPM commands by code, opens, reports, entries made" },
+	{ "boot", 1, cmd_boot, "FILE", "reboot with this boot description" },
+	{ "tpm", 1, cmd_tpm, "kill|start|reboot|error RC [N]",
+	    "power cut, power on, orderly reboot; answer N commands with RC" },
+	{ "pcr", 3, cmd_pcr, "extend INDEX TEXT", "extend one PCR" },
+	{ "chmod", 2, cmd_chmod, "PATH MODE", "of an entry below root/" },
+	{ "chown", 3, cmd_chown, "PATH USER GROUP", "of an entry below root/" },
+	{ "stop", 0, cmd_stop, "", "turn the machine off" },
 };
 
 void
 ctl_help(struct buf *out)
 {
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		buf_printf(out, "  ctl DIR %s %s\n      %s\n",
-		    commands[i].name, commands[i].args, commands[i].help);
+		buf_printf(out, "  ctl DIR %s %s\n      %s\n", commands[i].name,
+		    commands[i].args, commands[i].help);
 }
 
 static int
@@ -319,8 +321,7 @@ run_request(struct call *c, const char *text)
 	const char *name = NULL;
 	int r = 0;
 
-	cJSON_ArrayForEach(item, json)
-	{
+	cJSON_ArrayForEach(item, json) {
 		if (!cJSON_IsString(item) || c->n == WORDS_MAX)
 			r = fail(c, "request: at most 8 words wanted");
 		else if (name == NULL)
@@ -353,8 +354,8 @@ send_all(int fd, const void *p, size_t len)
 static void
 serve_one(struct machine *m, struct tree *tree, int fd)
 {
-	struct call c = {.m = m, .tree = tree};
-	_cleanup_(buf_free) struct buf in = {0};
+	struct call c = { .m = m, .tree = tree };
+	_cleanup_(buf_free) struct buf in = { 0 };
 	char chunk[4096];
 	ssize_t n;
 	int r;
@@ -401,7 +402,7 @@ serve(void *arg)
 int
 ctl_socket(const char *dir, bool listening)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int at = open(dir, O_DIRECTORY | O_CLOEXEC);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	const struct sockaddr *sa = (const struct sockaddr *)(void *)&addr;
@@ -449,7 +450,7 @@ ctl_client(const char *dir, int argc, char **argv)
 {
 	int fd = ctl_socket(dir, false);
 	cJSON *json = cJSON_CreateArray();
-	_cleanup_(buf_free) struct buf in = {0};
+	_cleanup_(buf_free) struct buf in = { 0 };
 	char chunk[4096], *text, *body;
 	bool ok;
 	ssize_t n;

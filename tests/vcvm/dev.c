@@ -76,7 +76,7 @@ dev_release(void *file)
 static void
 sleep_ms(long ms)
 {
-	struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
 
 	nanosleep(&t, NULL);
 }
@@ -162,7 +162,7 @@ dev_write(fuse_req_t req, void *file, const void *p, size_t size, off_t off)
 	struct dev_file *f = file;
 	uint8_t cmd[TPM_BUFSIZE];
 	bool nonblocking = f->nonblocking;
-	struct buf rsp = {0};
+	struct buf rsp = { 0 };
 	int r = accept_command(f, p, size);
 
 	(void)off;
@@ -235,11 +235,11 @@ dev_poll(fuse_req_t req, void *file, struct fuse_pollhandle *ph)
 }
 
 static const struct file_ops dev_ops = {
-    .open = dev_open,
-    .read = dev_read,
-    .write = dev_write,
-    .poll = dev_poll,
-    .release = dev_release,
+	.open = dev_open,
+	.read = dev_read,
+	.write = dev_write,
+	.poll = dev_poll,
+	.release = dev_release,
 };
 
 void

@@ -37,7 +37,7 @@ add_pcrs(struct machine *m, cJSON *facts)
 static void
 add_aks(struct machine *m, cJSON *facts)
 {
-	static const char *const names[AKS] = {"ak_rsa", "ak_ecc"};
+	static const char *const names[AKS] = { "ak_rsa", "ak_ecc" };
 	cJSON *aks = cJSON_AddObjectToObject(facts, "aks");
 
 	for (size_t i = 0; i < AKS; i++) {
@@ -65,19 +65,20 @@ add_boot(struct machine *m, cJSON *facts)
 static void
 add_roots(struct machine *m, cJSON *json)
 {
-	_cleanup_(freep) char *ark =
-	    xasprintf("ark-%s", machine_setting(m, S_PRODUCT));
+	_cleanup_(freep) char *ark = xasprintf("ark-%s",
+	    machine_setting(m, S_PRODUCT));
 	const struct {
 		const char *label, *name;
 		bool wanted;
 	} roots[] = {
-	    {"ark", ark, m->setting[S_PLATFORM] == PLATFORM_SNP},
-	    {"sgx_root", "sgx-root", m->setting[S_PLATFORM] == PLATFORM_TDX},
-	    {"ak_root", "ak-root", true},
+		{ "ark", ark, m->setting[S_PLATFORM] == PLATFORM_SNP },
+		{ "sgx_root", "sgx-root",
+		    m->setting[S_PLATFORM] == PLATFORM_TDX },
+		{ "ak_root", "ak-root", true },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(roots); i++) {
-		_cleanup_(buf_free) struct buf der = {0}, spki = {0};
+		_cleanup_(buf_free) struct buf der = { 0 }, spki = { 0 };
 		const struct pki_entity *e;
 		uint8_t hash[32];
 		cJSON *root;
@@ -124,7 +125,7 @@ write_json(struct machine *m, const char *name, cJSON *json)
 {
 	_cleanup_(freep) char *dir = machine_path(m, "pki");
 	char *text = cJSON_Print(json);
-	_cleanup_(buf_free) struct buf b = {0};
+	_cleanup_(buf_free) struct buf b = { 0 };
 
 	buf_text(&b, text);
 	buf_text(&b, "\n");

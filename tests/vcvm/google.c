@@ -24,7 +24,7 @@ static void
 put_tagged_bool(struct buf *b, uint8_t n, bool v)
 {
 	uint8_t byte = v ? 0xFF : 0;
-	_cleanup_(buf_free) struct buf inner = {0};
+	_cleanup_(buf_free) struct buf inner = { 0 };
 
 	der_put(&inner, 0x01, &byte, 1);
 	der_wrap(b, (uint8_t)(0xA0 | n), &inner);
@@ -33,7 +33,8 @@ put_tagged_bool(struct buf *b, uint8_t n, bool v)
 static void
 put_instance(const struct machine *m, bool other, struct buf *ret)
 {
-	struct buf seq = {0}, security = {0}, wrapped = {0}, version = {0};
+	struct buf seq = { 0 }, security = { 0 }, wrapped = { 0 },
+		   version = { 0 };
 
 	der_int(&version, 0);
 	der_wrap(&security, 0xA0, &version);
@@ -75,24 +76,24 @@ google_ak_cert(struct machine *m, const struct buf *spki, bool other,
     struct buf *ret_der)
 {
 	const struct pki_entity *ca = pki_get(m->pki, false, "ak-intermediate");
-	struct x509_ext ext = {.oid = INSTANCE_OID};
-	const struct rdn dn[] = {{"L", m->id.zone},
-	    {"O", "Google Compute Engine"}, {"OU", m->id.project_id},
-	    {"CN", m->id.instance_id}, {NULL, NULL}};
+	struct x509_ext ext = { .oid = INSTANCE_OID };
+	const struct rdn dn[] = { { "L", m->id.zone },
+		{ "O", "Google Compute Engine" }, { "OU", m->id.project_id },
+		{ "CN", m->id.instance_id }, { NULL, NULL } };
 	_cleanup_(key_freep) EVP_PKEY *key = subject_key(spki, other);
 	_cleanup_(x509_freep) X509 *cert = NULL;
 	time_t now = time(NULL);
 	struct x509_spec spec = {
-	    .dn = dn,
-	    .serial = -1,
-	    .not_before = now - 2 * DAY,
-	    .not_after = now + 30 * 365 * DAY,
-	    .basic_constraints = "critical,CA:FALSE",
-	    .key_usage = "critical,digitalSignature",
-	    .ski = true,
-	    .aki = true,
-	    .ext = &ext,
-	    .n_ext = 1,
+		.dn = dn,
+		.serial = -1,
+		.not_before = now - 2 * DAY,
+		.not_after = now + 30 * 365 * DAY,
+		.basic_constraints = "critical,CA:FALSE",
+		.key_usage = "critical,digitalSignature",
+		.ski = true,
+		.aki = true,
+		.ext = &ext,
+		.n_ext = 1,
 	};
 
 	put_instance(m, other, &ext.der);
@@ -104,12 +105,12 @@ google_ak_cert(struct machine *m, const struct buf *spki, bool other,
 void
 google_collateral(struct machine *m, const char *dir)
 {
-	static const char *const files[][2] = {
-	    {"ak-root", "google/ak-root.pem"},
-	    {"ak-intermediate", "google/ak-intermediates.pem"}};
+	static const char *const files[][2] = { { "ak-root",
+						    "google/ak-root.pem" },
+		{ "ak-intermediate", "google/ak-intermediates.pem" } };
 
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-		_cleanup_(buf_free) struct buf pem = {0};
+		_cleanup_(buf_free) struct buf pem = { 0 };
 
 		x509_put_pem(&pem, pki_get(m->pki, false, files[i][0])->cert);
 		put_file(dir, files[i][1], &pem);

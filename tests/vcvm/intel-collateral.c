@@ -12,8 +12,8 @@
 #include "machine.h"
 
 #define EVALUATION 19
-#define ZERO48 \
-	"000000000000000000000000000000000000000000000000" \
+#define ZERO48                                                                 \
+	"000000000000000000000000000000000000000000000000"                     \
 	"000000000000000000000000000000000000000000000000"
 
 /* Older than the machine can be told to be: nothing matches below it. */
@@ -21,12 +21,14 @@ static const struct level {
 	struct intel_tcb tcb;
 	const char *date, *status, *advisories;
 } levels[] = {
-    {{{3, 3, 2, 2, 4, 1, 0, 5}, 13, {5, 0, 3}}, "2024-11-13T00:00:00Z",
-	"UpToDate", NULL},
-    {{{2, 2, 2, 2, 3, 1, 0, 5}, 13, {5, 0, 2}}, "2024-03-13T00:00:00Z",
-	"OutOfDate", "[\"INTEL-SA-01036\",\"INTEL-SA-01079\"]"},
-    {{{2, 2, 2, 2, 3, 1, 0, 5}, 5, {5, 0, 2}}, "2018-01-04T00:00:00Z",
-	"OutOfDate", "[\"INTEL-SA-00106\",\"INTEL-SA-01036\"]"},
+	{ { { 3, 3, 2, 2, 4, 1, 0, 5 }, 13, { 5, 0, 3 } },
+	    "2024-11-13T00:00:00Z", "UpToDate", NULL },
+	{ { { 2, 2, 2, 2, 3, 1, 0, 5 }, 13, { 5, 0, 2 } },
+	    "2024-03-13T00:00:00Z", "OutOfDate",
+	    "[\"INTEL-SA-01036\",\"INTEL-SA-01079\"]" },
+	{ { { 2, 2, 2, 2, 3, 1, 0, 5 }, 5, { 5, 0, 2 } },
+	    "2018-01-04T00:00:00Z", "OutOfDate",
+	    "[\"INTEL-SA-00106\",\"INTEL-SA-01036\"]" },
 };
 
 static void
@@ -94,9 +96,10 @@ put_isvsvn(struct buf *b, unsigned svn, const char *date, const char *status,
 static void
 put_module(struct buf *b)
 {
-	buf_text(b, "\"mrsigner\":\"" ZERO48 "\","
-		    "\"attributes\":\"0000000000000000\","
-		    "\"attributesMask\":\"FFFFFFFFFFFFFFFF\"");
+	buf_text(b,
+	    "\"mrsigner\":\"" ZERO48 "\","
+	    "\"attributes\":\"0000000000000000\","
+	    "\"attributesMask\":\"FFFFFFFFFFFFFFFF\"");
 }
 
 static void
@@ -167,9 +170,8 @@ static void
 write_signed(struct machine *m, const char *dir, const char *file,
     const char *name, const struct buf *text)
 {
-	const struct pki_entity *signer =
-	    pki_get(m->pki, false, "tcb-signing");
-	_cleanup_(buf_free) struct buf b = {0};
+	const struct pki_entity *signer = pki_get(m->pki, false, "tcb-signing");
+	_cleanup_(buf_free) struct buf b = { 0 };
 	_cleanup_(freep) char *hex = NULL;
 	uint8_t rs[64];
 
@@ -185,7 +187,7 @@ static void
 write_chain(struct machine *m, const char *dir, const char *file,
     const char *leaf)
 {
-	_cleanup_(buf_free) struct buf pem = {0};
+	_cleanup_(buf_free) struct buf pem = { 0 };
 
 	x509_put_pem(&pem, pki_get(m->pki, false, leaf)->cert);
 	x509_put_pem(&pem, pki_get(m->pki, false, "sgx-root")->cert);
@@ -197,9 +199,9 @@ write_crl(struct machine *m, const char *dir, const char *file,
     const char *issuer, X509 *const *revoked, size_t n)
 {
 	const struct pki_entity *ca = pki_get(m->pki, false, issuer);
-	struct crl_spec spec = {.revoked = revoked, .n_revoked = n};
+	struct crl_spec spec = { .revoked = revoked, .n_revoked = n };
 	_cleanup_(crl_freep) X509_CRL *crl = NULL;
-	_cleanup_(buf_free) struct buf der = {0};
+	_cleanup_(buf_free) struct buf der = { 0 };
 
 	collateral_window(m, &spec.this_update, &spec.next_update);
 	crl = crl_issue(&spec, ca->cert, ca->key);
@@ -212,10 +214,11 @@ write_crls(struct machine *m, const char *dir)
 {
 	long revoked = knobs_get(m->knobs, K_REVOKED);
 	bool processor = m->setting[S_PCK_CA] == PCK_PROCESSOR;
-	X509 *leaves[] = {intel_pck(m, false, TCB_CURRENT)->cert,
-	    intel_pck(m, false, TCB_OLD)->cert};
-	X509 *cas[] = {pki_get(m->pki, false,
-	    processor ? "pck-processor" : "pck-platform")->cert};
+	X509 *leaves[] = { intel_pck(m, false, TCB_CURRENT)->cert,
+		intel_pck(m, false, TCB_OLD)->cert };
+	X509 *cas[] = { pki_get(m->pki, false,
+	    processor ? "pck-processor" : "pck-platform")
+			    ->cert };
 	size_t n = revoked == REVOKED_LEAF ? ARRAY_LEN(leaves) : 0;
 
 	write_crl(m, dir, "pck-crl-platform.der", "pck-platform", leaves,
@@ -234,7 +237,7 @@ intel_collateral(struct machine *m, const char *base)
 	_cleanup_(freep) char *dir = xasprintf("%s/intel", base);
 	_cleanup_(freep) char *fmspc = hex_of(m->id.fmspc, 6);
 	_cleanup_(freep) char *name = xasprintf("tcbinfo-%s.json", fmspc);
-	_cleanup_(buf_free) struct buf info = {0}, qe = {0};
+	_cleanup_(buf_free) struct buf info = { 0 }, qe = { 0 };
 
 	put_tcb_info(m, &info);
 	write_signed(m, dir, name, "tcbInfo", &info);

@@ -15,15 +15,15 @@
 #define BODY_15 648
 #define PADDED 8000
 
-const uint8_t td_qe_mrsigner[32] = {0xdc, 0x9e, 0x2a, 0x7c, 0x6f, 0x94, 0x8f,
-    0x17, 0x47, 0x4e, 0x34, 0xa7, 0xfc, 0x43, 0xed, 0x03, 0x0f, 0x7c, 0x15,
-    0x63, 0xf1, 0xba, 0xbd, 0xdf, 0x63, 0x40, 0xc8, 0x2e, 0x0e, 0x54, 0xa8,
-    0xc5};
+const uint8_t td_qe_mrsigner[32] = { 0xdc, 0x9e, 0x2a, 0x7c, 0x6f, 0x94, 0x8f,
+	0x17, 0x47, 0x4e, 0x34, 0xa7, 0xfc, 0x43, 0xed, 0x03, 0x0f, 0x7c, 0x15,
+	0x63, 0xf1, 0xba, 0xbd, 0xdf, 0x63, 0x40, 0xc8, 0x2e, 0x0e, 0x54, 0xa8,
+	0xc5 };
 
 /* tdx[0..2]: module SVN, module major version, SEAM loader and microcode. */
 const struct intel_tcb intel_tcbs[2] = {
-    [TCB_CURRENT] = {{3, 3, 2, 2, 4, 1, 0, 5}, 13, {6, 1, 3}},
-    [TCB_OLD] = {{2, 2, 2, 2, 3, 1, 0, 5}, 13, {4, 1, 2}},
+	[TCB_CURRENT] = { { 3, 3, 2, 2, 4, 1, 0, 5 }, 13, { 6, 1, 3 } },
+	[TCB_OLD] = { { 2, 2, 2, 2, 3, 1, 0, 5 }, 13, { 4, 1, 2 } },
 };
 
 #define SGX_OID "1.2.840.113741.1.13.1"
@@ -33,7 +33,7 @@ static void
 put_pair(struct buf *b, const char *suffix, const struct buf *value)
 {
 	_cleanup_(freep) char *oid = xasprintf("%s%s", SGX_OID, suffix);
-	_cleanup_(buf_free) struct buf pair = {0};
+	_cleanup_(buf_free) struct buf pair = { 0 };
 
 	der_oid(&pair, oid);
 	buf_put(&pair, value->p, value->len);
@@ -44,7 +44,7 @@ static void
 put_typed(struct buf *b, const char *suffix, uint8_t tag, const void *p,
     size_t len)
 {
-	_cleanup_(buf_free) struct buf value = {0};
+	_cleanup_(buf_free) struct buf value = { 0 };
 
 	der_put(&value, tag, p, len);
 	put_pair(b, suffix, &value);
@@ -53,11 +53,12 @@ put_typed(struct buf *b, const char *suffix, uint8_t tag, const void *p,
 static void
 put_tcb(struct buf *b, const struct intel_tcb *tcb)
 {
-	_cleanup_(buf_free) struct buf list = {0}, wrapped = {0}, pcesvn = {0};
+	_cleanup_(buf_free) struct buf list = { 0 }, wrapped = { 0 },
+				       pcesvn = { 0 };
 
 	for (int i = 0; i < 16; i++) {
 		_cleanup_(freep) char *suffix = xasprintf(".2.%d", i + 1);
-		_cleanup_(buf_free) struct buf svn = {0};
+		_cleanup_(buf_free) struct buf svn = { 0 };
 
 		der_int(&svn, tcb->sgx[i]);
 		put_pair(&list, suffix, &svn);
@@ -73,7 +74,7 @@ static void
 put_configuration(struct buf *b)
 {
 	static const uint8_t on = 0xFF;
-	_cleanup_(buf_free) struct buf list = {0}, wrapped = {0};
+	_cleanup_(buf_free) struct buf list = { 0 }, wrapped = { 0 };
 
 	put_typed(&list, ".7.1", 0x01, &on, 1); /* dynamic platform */
 	put_typed(&list, ".7.2", 0x01, &on, 1); /* cached keys */
@@ -86,8 +87,8 @@ static void
 put_sgx_extension(const struct machine *m, const struct intel_tcb *tcb,
     struct buf *ret)
 {
-	static const uint8_t pceid[2] = {0}, type = 1; /* scalable */
-	_cleanup_(buf_free) struct buf list = {0};
+	static const uint8_t pceid[2] = { 0 }, type = 1; /* scalable */
+	_cleanup_(buf_free) struct buf list = { 0 };
 
 	put_typed(&list, ".1", 0x04, m->id.ppid, 16);
 	put_tcb(&list, tcb);
@@ -117,23 +118,23 @@ static void
 make_pck(void *p, bool foreign, struct pki_entity *ret)
 {
 	const struct pck_arg *arg = p;
-	const struct pki_entity *ca =
-	    pki_get(arg->m->pki, foreign, pck_ca(arg->m));
-	struct x509_ext ext = {.oid = SGX_OID};
+	const struct pki_entity *ca = pki_get(arg->m->pki, foreign,
+	    pck_ca(arg->m));
+	struct x509_ext ext = { .oid = SGX_OID };
 	time_t now = time(NULL);
 	struct x509_spec spec = {
-	    .dn = dn_with(intel_dn, "Intel SGX PCK Certificate"),
-	    .serial = -1,
-	    .not_before = now - 30 * DAY,
-	    .not_after = now + 7 * 365 * DAY,
-	    .basic_constraints = "critical,CA:FALSE",
-	    .key_usage = "critical,digitalSignature,nonRepudiation",
-	    .crl_dp = "URI:https://api.trustedservices.intel.com/sgx/"
-		      "certification/v4/pckcrl?ca=platform&encoding=der",
-	    .ski = true,
-	    .aki = true,
-	    .ext = &ext,
-	    .n_ext = 1,
+		.dn = dn_with(intel_dn, "Intel SGX PCK Certificate"),
+		.serial = -1,
+		.not_before = now - 30 * DAY,
+		.not_after = now + 7 * 365 * DAY,
+		.basic_constraints = "critical,CA:FALSE",
+		.key_usage = "critical,digitalSignature,nonRepudiation",
+		.crl_dp = "URI:https://api.trustedservices.intel.com/sgx/"
+			  "certification/v4/pckcrl?ca=platform&encoding=der",
+		.ski = true,
+		.aki = true,
+		.ext = &ext,
+		.n_ext = 1,
 	};
 
 	put_sgx_extension(arg->m, arg->tcb, &ext.der);
@@ -145,7 +146,7 @@ make_pck(void *p, bool foreign, struct pki_entity *ret)
 const struct pki_entity *
 intel_pck(struct machine *m, bool foreign, long tcb)
 {
-	struct pck_arg arg = {m, &intel_tcbs[tcb]};
+	struct pck_arg arg = { m, &intel_tcbs[tcb] };
 	_cleanup_(freep) char *name = xasprintf("pck-leaf-%s-%s",
 	    machine_setting(m, S_PCK_CA), tcb == TCB_OLD ? "old" : "current");
 
@@ -187,9 +188,8 @@ static void
 put_body(struct machine *m, const uint8_t report_data[64], size_t len,
     struct buf *ret)
 {
-	const struct intel_tcb *tcb =
-	    &intel_tcbs[knobs_get(m->knobs, K_TCB)];
-	uint8_t b[BODY_15] = {0};
+	const struct intel_tcb *tcb = &intel_tcbs[knobs_get(m->knobs, K_TCB)];
+	uint8_t b[BODY_15] = { 0 };
 
 	memcpy(b, tcb->tdx, 16);
 	mrseam(b + 16);
@@ -216,13 +216,13 @@ static void
 put_header_and_body(struct machine *m, const uint8_t report_data[64],
     struct buf *q)
 {
-	static const uint8_t vendor[16] = {0x93, 0x9a, 0x72, 0x33, 0xf7, 0x9c,
-	    0x4c, 0xa9, 0x94, 0x0a, 0x0d, 0xb3, 0x95, 0x7f, 0x06, 0x07};
+	static const uint8_t vendor[16] = { 0x93, 0x9a, 0x72, 0x33, 0xf7, 0x9c,
+		0x4c, 0xa9, 0x94, 0x0a, 0x0d, 0xb3, 0x95, 0x7f, 0x06, 0x07 };
 	bool td15 = is_v5(m) && m->setting[S_QUOTE_BODY] == BODY_TD15;
 	size_t len = td15 ? BODY_15 : BODY_10;
 
 	buf_le16(q, is_v5(m) ? 5 : 4);
-	buf_le16(q, 2);    /* ECDSA-256-with-P-256 */
+	buf_le16(q, 2);	   /* ECDSA-256-with-P-256 */
 	buf_le32(q, 0x81); /* TDX */
 	buf_le32(q, 0);
 	buf_put(q, vendor, sizeof(vendor));
@@ -240,11 +240,11 @@ static void
 put_qe_report(const struct intel_tcb *tcb, const uint8_t key[64],
     const uint8_t auth[32], struct buf *ret)
 {
-	uint8_t b[384] = {0}, both[96];
+	uint8_t b[384] = { 0 }, both[96];
 
 	memcpy(b, tcb->sgx, 16); /* CPUSVN */
-	b[48] = 0x15;            /* ATTRIBUTES: INIT, MODE64BIT, PROVISIONKEY */
-	b[56] = 0xE7;            /* XFRM */
+	b[48] = 0x15;		 /* ATTRIBUTES: INIT, MODE64BIT, PROVISIONKEY */
+	b[56] = 0xE7;		 /* XFRM */
 	digest("SHA256", "TD QE", 5, b + 64);
 	memcpy(b + 128, td_qe_mrsigner, 32);
 	set_le16(b + 256, 2); /* ISVPRODID: TD QE */
@@ -270,7 +270,7 @@ put_certification(struct machine *m, const uint8_t key[64], struct buf *ret)
 	bool foreign = knobs_get(m->knobs, K_ROOT) == ROOT_FOREIGN;
 	long tcb = knobs_get(m->knobs, K_TCB);
 	const struct pki_entity *pck = intel_pck(m, foreign, tcb);
-	_cleanup_(buf_free) struct buf inner = {0}, chain = {0};
+	_cleanup_(buf_free) struct buf inner = { 0 }, chain = { 0 };
 	uint8_t auth[32], rs[64];
 
 	for (uint8_t i = 0; i < sizeof(auth); i++)
@@ -304,10 +304,10 @@ static void
 make_attestation_key(void *arg, bool foreign, struct pki_entity *ret)
 {
 	struct x509_spec spec = {
-	    .dn = dn_with(intel_dn, "TD QE attestation key"),
-	    .serial = -1,
-	    .not_before = time(NULL) - DAY,
-	    .not_after = time(NULL) + 3650 * DAY,
+		.dn = dn_with(intel_dn, "TD QE attestation key"),
+		.serial = -1,
+		.not_before = time(NULL) - DAY,
+		.not_after = time(NULL) + 3650 * DAY,
 	};
 
 	/* Only the key is used; the certificate makes it an entity. */
@@ -318,12 +318,11 @@ make_attestation_key(void *arg, bool foreign, struct pki_entity *ret)
 }
 
 void
-intel_quote(struct machine *m, const uint8_t report_data[64],
-    struct buf *q)
+intel_quote(struct machine *m, const uint8_t report_data[64], struct buf *q)
 {
 	const struct pki_entity *ak = pki_own(m->pki, false,
 	    "td-qe-attestation-key", make_attestation_key, m);
-	_cleanup_(buf_free) struct buf sig = {0};
+	_cleanup_(buf_free) struct buf sig = { 0 };
 	uint8_t rs[64], point[64];
 
 	put_header_and_body(m, report_data, q);

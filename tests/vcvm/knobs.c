@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum kind {
-	NUMBER,  /* any number from 0 */
+	NUMBER,	 /* any number from 0 */
 	COUNTED, /* how often it still applies; -1: for ever */
 	CHOICE,
 	BYTES, /* hex, shorter values are padded with zeros */
@@ -22,62 +22,65 @@ static const struct row {
 	const char *choices[4]; /* the first is the default */
 	const char *help;
 } rows[KNOBS] = {
-    [K_TSM_DELAY_MS] = {"tsm.delay_ms", NUMBER, 0, {0},
-	"time that a report takes"},
-    [K_TSM_MIN_INTERVAL_MS] = {"tsm.min_interval_ms", NUMBER, 0, {0},
-	"the host throttles: least time between two reports"},
-    [K_TSM_EBUSY] = {"tsm.ebusy", COUNTED, 0, {0},
-	"reports that fail with EBUSY"},
-    [K_TSM_EAGAIN] = {"tsm.eagain", COUNTED, 0, {0},
-	"reports that fail with EAGAIN (EWOULDBLOCK)"},
-    [K_TSM_EIO] = {"tsm.eio", COUNTED, 0, {0}, "reports that fail with EIO"},
-    [K_TSM_EMPTY] = {"tsm.empty", COUNTED, 0, {0},
-	"reports of length 0, without an error"},
-    [K_TSM_GENERATION] = {"tsm.generation", COUNTED, 0, {0},
-	"reports after which another writer seems to have come in between"},
-    [K_TSM_STALE] = {"tsm.stale", COUNTED, 0, {0},
-	"reports that are the one before, once more"},
-    [K_TSM_WRONG_NONCE] = {"tsm.wrong_nonce", COUNTED, 0, {0},
-	"genuine reports over other REPORT_DATA"},
-    [K_TSM_GARBAGE] = {"tsm.garbage", COUNTED, 0, {0},
-	"reports of random bytes"},
-    [K_TSM_TRUNCATED] = {"tsm.truncated", COUNTED, 0, {0},
-	"reports cut in the middle"},
-    [K_TSM_PROVIDER] = {"tsm.provider", CHOICE, 0, {"own", "other"},
-	"attribute provider names the other vendor"},
-    [K_AUX] = {"aux", CHOICE, 0, {"full", "leaf", "empty"},
-	"certificates in auxblob: all, the V*EK only, none"},
-    [K_DEBUG] = {"debug", CHOICE, 0, {"off", "on"},
-	"guest policy or TD attributes allow debugging"},
-    [K_MIGRATABLE] = {"migratable", CHOICE, 0, {"off", "on"},
-	"guest policy or TD attributes allow migration"},
-    [K_TCB] = {"tcb", CHOICE, 0, {"current", "old"},
-	"firmware of the host, and its certificate"},
-    [K_ROOT] = {"root", CHOICE, 0, {"own", "foreign"},
-	"whose hierarchy signs reports"},
-    [K_CHIP] = {"chip", CHOICE, 0, {"own", "other", "masked"},
-	"CHIP_ID in SNP reports"},
-    [K_REVOKED] = {"revoked", CHOICE, REDO_COLLATERAL, {"none", "ca", "leaf"},
-	"CRLs list the intermediate (ASK, ASVK, PCK CA), or the PCK "
-	"certificate"},
-    [K_COLLATERAL] = {"collateral", CHOICE, REDO_COLLATERAL,
-	{"current", "expired", "future"}, "validity of CRLs and JSON"},
-    [K_MEASUREMENT] = {"measurement", BYTES, 0, {0},
-	"SNP MEASUREMENT or MRTD, hex"},
-    [K_HOST_DATA] = {"host_data", BYTES, 0, {0},
-	"SNP HOST_DATA or MRCONFIGID, hex"},
-    [K_VMPL] = {"vmpl", NUMBER, 0, {0},
-	"VMPL in SNP reports, whatever was asked for; 0: as asked"},
-    [K_PROVISIONAL] = {"provisional", CHOICE, 0, {"off", "on"},
-	"CURRENT_TCB above COMMITTED_TCB"},
-    [K_SIGNATURE] = {"signature", CHOICE, 0, {"good", "bad"},
-	"one bit of the signature is wrong"},
-    [K_TDX_PADDING] = {"tdx.padding", CHOICE, 0, {"zero", "none", "junk"},
-	"what follows the quote, up to 8000 bytes"},
-    [K_TPM_DELAY_MS] = {"tpm.delay_ms", NUMBER, 0, {0},
-	"time that a TPM command takes longer"},
-    [K_TPM_AK] = {"tpm.ak", CHOICE, REDO_AK, {"own", "other", "none"},
-	"whose AK certificates the NV indexes hold"},
+	[K_TSM_DELAY_MS] = { "tsm.delay_ms", NUMBER, 0, { 0 },
+	    "time that a report takes" },
+	[K_TSM_MIN_INTERVAL_MS] = { "tsm.min_interval_ms", NUMBER, 0, { 0 },
+	    "the host throttles: least time between two reports" },
+	[K_TSM_EBUSY] = { "tsm.ebusy", COUNTED, 0, { 0 },
+	    "reports that fail with EBUSY" },
+	[K_TSM_EAGAIN] = { "tsm.eagain", COUNTED, 0, { 0 },
+	    "reports that fail with EAGAIN (EWOULDBLOCK)" },
+	[K_TSM_EIO] = { "tsm.eio", COUNTED, 0, { 0 },
+	    "reports that fail with EIO" },
+	[K_TSM_EMPTY] = { "tsm.empty", COUNTED, 0, { 0 },
+	    "reports of length 0, without error" },
+	[K_TSM_GENERATION] = { "tsm.generation", COUNTED, 0, { 0 },
+	    "reports after which another writer seems to have come in between" },
+	[K_TSM_STALE] = { "tsm.stale", COUNTED, 0, { 0 },
+	    "reports that are the one before, once more" },
+	[K_TSM_WRONG_NONCE] = { "tsm.wrong_nonce", COUNTED, 0, { 0 },
+	    "genuine reports over other REPORT_DATA" },
+	[K_TSM_GARBAGE] = { "tsm.garbage", COUNTED, 0, { 0 },
+	    "reports of random bytes" },
+	[K_TSM_TRUNCATED] = { "tsm.truncated", COUNTED, 0, { 0 },
+	    "reports cut in the middle" },
+	[K_TSM_PROVIDER] = { "tsm.provider", CHOICE, 0, { "own", "other" },
+	    "attribute provider names the other vendor" },
+	[K_AUX] = { "aux", CHOICE, 0, { "full", "leaf", "empty" },
+	    "certificates in auxblob: all, the V*EK only, none" },
+	[K_DEBUG] = { "debug", CHOICE, 0, { "off", "on" },
+	    "guest policy or TD attributes allow debugging" },
+	[K_MIGRATABLE] = { "migratable", CHOICE, 0, { "off", "on" },
+	    "guest policy or TD attributes allow migration" },
+	[K_TCB] = { "tcb", CHOICE, 0, { "current", "old" },
+	    "firmware of the host, and its certificate" },
+	[K_ROOT] = { "root", CHOICE, REDO_FOREIGN, { "own", "foreign" },
+	    "whose hierarchy signs reports" },
+	[K_CHIP] = { "chip", CHOICE, 0, { "own", "other", "masked" },
+	    "CHIP_ID in SNP reports" },
+	[K_REVOKED] = { "revoked", CHOICE, REDO_COLLATERAL,
+	    { "none", "ca", "leaf" },
+	    "CRLs list the intermediate (ASK, ASVK, PCK CA), or the PCK "
+	    "certificate" },
+	[K_COLLATERAL] = { "collateral", CHOICE, REDO_COLLATERAL,
+	    { "current", "expired", "future" }, "validity of CRLs and JSON" },
+	[K_MEASUREMENT] = { "measurement", BYTES, 0, { 0 },
+	    "SNP MEASUREMENT or MRTD, hex" },
+	[K_HOST_DATA] = { "host_data", BYTES, 0, { 0 },
+	    "SNP HOST_DATA or MRCONFIGID, hex" },
+	[K_VMPL] = { "vmpl", NUMBER, 0, { 0 },
+	    "VMPL in SNP reports, whatever was asked for; 0: as asked" },
+	[K_PROVISIONAL] = { "provisional", CHOICE, 0, { "off", "on" },
+	    "CURRENT_TCB above COMMITTED_TCB" },
+	[K_SIGNATURE] = { "signature", CHOICE, 0, { "good", "bad" },
+	    "one bit of the signature is wrong" },
+	[K_TDX_PADDING] = { "tdx.padding", CHOICE, 0,
+	    { "zero", "none", "junk" },
+	    "what follows the quote, up to 8000 bytes" },
+	[K_TPM_DELAY_MS] = { "tpm.delay_ms", NUMBER, 0, { 0 },
+	    "time that a TPM command takes longer" },
+	[K_TPM_AK] = { "tpm.ak", CHOICE, REDO_AK, { "own", "other", "none" },
+	    "whose AK certificates the NV indexes hold" },
 };
 
 struct knobs {
@@ -150,7 +153,7 @@ parse_bytes(const char *text, uint8_t ret[64], long *ret_set)
 static char *
 allowed(const struct row *row)
 {
-	struct buf b = {0};
+	struct buf b = { 0 };
 
 	if (row->kind == NUMBER)
 		buf_text(&b, "a number from 0");
@@ -169,7 +172,7 @@ knobs_set(struct knobs *knobs, const char *name, const char *value,
 {
 	enum knob k;
 	const struct row *row = find(name, &k);
-	uint8_t bytes[64] = {0};
+	uint8_t bytes[64] = { 0 };
 	long v = 0;
 	int r;
 

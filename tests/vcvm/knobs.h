@@ -44,6 +44,7 @@ enum knob {
 /* What must be made again after a change. */
 #define REDO_COLLATERAL 1u
 #define REDO_AK 2u
+#define REDO_FOREIGN 4u
 
 enum { TCB_CURRENT, TCB_OLD };
 enum { ROOT_OWN, ROOT_FOREIGN };
@@ -70,8 +71,7 @@ long knobs_get(struct knobs *knobs, enum knob knob);
 /* For counted knobs: true when it applies now, and counts that. */
 bool knobs_take(struct knobs *knobs, enum knob knob);
 /* For knobs with a byte value: false when it was not set. */
-bool knobs_bytes(struct knobs *knobs, enum knob knob, uint8_t *ret,
-    size_t len);
+bool knobs_bytes(struct knobs *knobs, enum knob knob, uint8_t *ret, size_t len);
 
 /* The next n TPM commands are answered with this response code. */
 void knobs_tpm_error(struct knobs *knobs, uint32_t rc, long n);

@@ -16,8 +16,9 @@ log_open(struct node *node, int flags, void **ret)
 {
 	struct machine *m = tree_machine(node->tree);
 	struct buf *copy = xcalloc(1, sizeof(*copy));
-	const struct buf *from[] = {[LOG_TCG] = &m->log.tcg,
-	    [LOG_CCEL] = &m->log.ccel, [LOG_CCEL_TABLE] = &m->log.ccel_table};
+	const struct buf *from[] = { [LOG_TCG] = &m->log.tcg,
+		[LOG_CCEL] = &m->log.ccel,
+		[LOG_CCEL_TABLE] = &m->log.ccel_table };
 
 	if ((flags & O_ACCMODE) != O_RDONLY) {
 		free(copy);
@@ -50,9 +51,9 @@ log_release(void *file)
 }
 
 static const struct file_ops log_ops = {
-    .open = log_open,
-    .read = log_read,
-    .release = log_release,
+	.open = log_open,
+	.read = log_read,
+	.release = log_release,
 };
 
 static void

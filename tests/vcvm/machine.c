@@ -12,19 +12,22 @@
 
 /* The first choice is the default. */
 const struct setting_row setting_rows[SETTINGS] = {
-    [S_PLATFORM] = {"platform", {"snp", "tdx", "sev", "none"},
-	"confidential computing technology"},
-    [S_REPORT_VERSION] = {"report-version", {"3", "2", "5"},
-	"version of SNP reports"},
-    [S_ENDORSER] = {"endorser", {"vcek", "vlek"}, "key that signs SNP reports"},
-    [S_PRODUCT] = {"product", {"milan", "genoa", "turin"}, "AMD product line"},
-    [S_QUOTE_VERSION] = {"quote-version", {"4", "5"}, "version of TDX quotes"},
-    [S_QUOTE_BODY] = {"quote-body", {"1.5", "1.0"},
-	"TD report in quotes of version 5"},
-    [S_PCK_CA] = {"pck-ca", {"platform", "processor"},
-	"issuer of the PCK certificate"},
-    [S_VMPL] = {"vmpl", {"0", "1", "2", "3"},
-	"privilege level of the guest; above 0 there is an SVSM"},
+	[S_PLATFORM] = { "platform", { "snp", "tdx", "sev", "none" },
+	    "confidential computing technology" },
+	[S_REPORT_VERSION] = { "report-version", { "3", "2", "5" },
+	    "version of SNP reports" },
+	[S_ENDORSER] = { "endorser", { "vcek", "vlek" },
+	    "key that signs SNP reports" },
+	[S_PRODUCT] = { "product", { "milan", "genoa", "turin" },
+	    "AMD product line" },
+	[S_QUOTE_VERSION] = { "quote-version", { "4", "5" },
+	    "version of TDX quotes" },
+	[S_QUOTE_BODY] = { "quote-body", { "1.5", "1.0" },
+	    "TD report in quotes of version 5" },
+	[S_PCK_CA] = { "pck-ca", { "platform", "processor" },
+	    "issuer of the PCK certificate" },
+	[S_VMPL] = { "vmpl", { "0", "1", "2", "3" },
+	    "privilege level of the guest; above 0 there is an SVSM" },
 };
 
 static const struct hex_field {
@@ -32,17 +35,19 @@ static const struct hex_field {
 	size_t offset, len;
 	const char *fixed; /* NULL: random */
 } hex_fields[] = {
-#define FIELD(f, fixed) \
-	{#f, offsetof(struct identity, f), sizeof(((struct identity *)0)->f), \
-	    fixed}
-    FIELD(chip_id, NULL),
-    FIELD(other_chip_id, NULL),
-    FIELD(host_data, NULL),
-    FIELD(family_id, "f73a6949e8f3473b9553e40e056fa3a2"),
-    FIELD(image_id, "00000000000000000000000000000000"),
-    FIELD(ppid, NULL),
-    FIELD(platform_instance, NULL),
-    FIELD(fmspc, "00806f050000"),
+#define FIELD(f, fixed)                                                        \
+	{                                                                      \
+#f, offsetof(struct identity, f),                              \
+		    sizeof(((struct identity *)0)->f), fixed                   \
+	}
+	FIELD(chip_id, NULL),
+	FIELD(other_chip_id, NULL),
+	FIELD(host_data, NULL),
+	FIELD(family_id, "f73a6949e8f3473b9553e40e056fa3a2"),
+	FIELD(image_id, "00000000000000000000000000000000"),
+	FIELD(ppid, NULL),
+	FIELD(platform_instance, NULL),
+	FIELD(fmspc, "00806f050000"),
 #undef FIELD
 };
 
@@ -50,11 +55,11 @@ static const struct text_field {
 	const char *name;
 	size_t offset;
 } text_fields[] = {
-    {"zone", offsetof(struct identity, zone)},
-    {"project_id", offsetof(struct identity, project_id)},
-    {"project_number", offsetof(struct identity, project_number)},
-    {"instance_id", offsetof(struct identity, instance_id)},
-    {"instance_name", offsetof(struct identity, instance_name)},
+	{ "zone", offsetof(struct identity, zone) },
+	{ "project_id", offsetof(struct identity, project_id) },
+	{ "project_number", offsetof(struct identity, project_number) },
+	{ "instance_id", offsetof(struct identity, instance_id) },
+	{ "instance_name", offsetof(struct identity, instance_name) },
 };
 
 static uint8_t *
@@ -157,12 +162,12 @@ load_state(struct machine *m, const char *path, const char *text)
 		const struct hex_field *f = &hex_fields[i];
 
 		if (hex_to(member(json, f->name, path), hex_at(&m->id, f),
-		    f->len) < 0)
+			f->len) < 0)
 			die("%s: %s", path, f->name);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(text_fields); i++)
-		*text_at(&m->id, &text_fields[i]) =
-		    xstrdup(member(json, text_fields[i].name, path));
+		*text_at(&m->id, &text_fields[i]) = xstrdup(
+		    member(json, text_fields[i].name, path));
 	cJSON_Delete(json);
 }
 
@@ -176,8 +181,8 @@ save_state(struct machine *m, const char *path)
 		cJSON_AddStringToObject(json, setting_rows[s].name,
 		    machine_setting(m, s));
 	for (size_t i = 0; i < ARRAY_LEN(hex_fields); i++)
-		fact_hex(json, hex_fields[i].name, hex_at(&m->id,
-		    &hex_fields[i]), hex_fields[i].len);
+		fact_hex(json, hex_fields[i].name,
+		    hex_at(&m->id, &hex_fields[i]), hex_fields[i].len);
 	for (size_t i = 0; i < ARRAY_LEN(text_fields); i++)
 		cJSON_AddStringToObject(json, text_fields[i].name,
 		    *text_at(&m->id, &text_fields[i]));
@@ -191,7 +196,7 @@ save_state(struct machine *m, const char *path)
 static void
 make_dirs(const struct machine *m)
 {
-	static const char *const dirs[] = {"", "state", "root", "collateral"};
+	static const char *const dirs[] = { "root", "collateral" };
 
 	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
 		_cleanup_(freep) char *path = machine_path(m, dirs[i]);
@@ -218,7 +223,7 @@ machine_open(const char *dir, const char *const *given, const char *shared)
 	_cleanup_(freep) char *state = NULL;
 	_cleanup_(freep) char *swtpm = NULL;
 	_cleanup_(freep) char *pki = NULL;
-	_cleanup_(buf_free) struct buf text = {0};
+	_cleanup_(buf_free) struct buf text = { 0 };
 
 	m->dir = xstrdup(dir);
 	state = machine_path(m, "state/machine.json");
@@ -243,8 +248,11 @@ enum technology
 machine_technology(const struct machine *m)
 {
 	static const enum technology technologies[] = {
-	    [PLATFORM_SNP] = TECH_SEV_SNP, [PLATFORM_TDX] = TECH_TDX,
-	    [PLATFORM_SEV] = TECH_SEV, [PLATFORM_NONE] = TECH_NONE};
+		[PLATFORM_SNP] = TECH_SEV_SNP,
+		[PLATFORM_TDX] = TECH_TDX,
+		[PLATFORM_SEV] = TECH_SEV,
+		[PLATFORM_NONE] = TECH_NONE
+	};
 
 	return technologies[m->setting[S_PLATFORM]];
 }
@@ -252,7 +260,7 @@ machine_technology(const struct machine *m)
 void
 machine_log_boot(struct machine *m)
 {
-	struct boot_keys keys = {0};
+	struct boot_keys keys = { 0 };
 	enum technology technology = machine_technology(m);
 
 	x509_put_der(&keys.pk, pki_get(m->pki, false, "uefi-pk")->cert);
@@ -275,8 +283,9 @@ machine_log_boot(struct machine *m)
 void
 collateral_window(struct machine *m, time_t *ret_from, time_t *ret_to)
 {
-	static const long shifts[] = {[COLLATERAL_CURRENT] = -1,
-	    [COLLATERAL_EXPIRED] = -60, [COLLATERAL_FUTURE] = 2};
+	static const long shifts[] = { [COLLATERAL_CURRENT] = -1,
+		[COLLATERAL_EXPIRED] = -60,
+		[COLLATERAL_FUTURE] = 2 };
 	long from = shifts[knobs_get(m->knobs, K_COLLATERAL)];
 
 	*ret_from = time(NULL) + from * DAY;
@@ -314,4 +323,20 @@ machine_write_collateral(struct machine *m)
 	if (m->setting[S_PLATFORM] == PLATFORM_TDX)
 		intel_collateral(m, dir);
 	google_collateral(m, dir);
+}
+
+void
+machine_prepare_foreign(struct machine *m)
+{
+	static const uint8_t nothing[64] = { 0 };
+	struct buf report = { 0 }, certs = { 0 };
+
+	if (knobs_get(m->knobs, K_ROOT) != ROOT_FOREIGN)
+		return;
+	if (m->setting[S_PLATFORM] == PLATFORM_SNP)
+		amd_report(m, nothing, 0, &report, &certs);
+	if (m->setting[S_PLATFORM] == PLATFORM_TDX)
+		intel_quote(m, nothing, &report);
+	buf_free(&report);
+	buf_free(&certs);
 }

@@ -88,6 +88,8 @@ enum technology machine_technology(const struct machine *m);
 void machine_log_boot(struct machine *m);
 /* Writes pki/roots.json and collateral/. */
 void machine_write_collateral(struct machine *m);
+/* Makes the other vendor's hierarchy, if it is wanted. */
+void machine_prepare_foreign(struct machine *m);
 void put_file(const char *dir, const char *name, const struct buf *b);
 
 /* In power.c: boot and power cut. 0 or negative errno. */
@@ -103,8 +105,8 @@ cJSON *machine_facts(struct machine *m);
 void machine_write_facts(struct machine *m);
 
 /* In amd.c. vmpl is what the reader asked for. */
-void amd_report(struct machine *m, const uint8_t report_data[64],
-    unsigned vmpl, struct buf *ret_report, struct buf *ret_certs);
+void amd_report(struct machine *m, const uint8_t report_data[64], unsigned vmpl,
+    struct buf *ret_report, struct buf *ret_certs);
 void amd_collateral(struct machine *m, const char *dir);
 void amd_facts(struct machine *m, cJSON *facts);
 

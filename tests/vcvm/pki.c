@@ -20,7 +20,7 @@
 struct pki {
 	char *dir;
 	char *shared;
-	pthread_mutex_t lock;     /* slots, and the vendors' files */
+	pthread_mutex_t lock;	  /* slots, and the vendors' files */
 	pthread_mutex_t own_lock; /* taken first: the machine's own files */
 	struct slot {
 		char *name;
@@ -29,15 +29,16 @@ struct pki {
 	size_t n;
 };
 
-const struct rdn amd_dn[] = {{"OU", "Engineering"}, {"C", "US"},
-    {"L", "Santa Clara"}, {"ST", "CA"}, {"O", "Advanced Micro Devices"},
-    {NULL, NULL}};
-const struct rdn intel_dn[] = {{"O", "Intel Corporation"},
-    {"L", "Santa Clara"}, {"ST", "CA"}, {"C", "US"}, {NULL, NULL}};
-const struct rdn google_dn[] = {{"C", "US"}, {"ST", "California"},
-    {"L", "Mountain View"}, {"O", "Google LLC"}, {"OU", "Google Cloud"},
-    {NULL, NULL}};
-static const struct rdn uefi_dn[] = {{"O", "cvm-pkcs11 tests"}, {NULL, NULL}};
+const struct rdn amd_dn[] = { { "OU", "Engineering" }, { "C", "US" },
+	{ "L", "Santa Clara" }, { "ST", "CA" },
+	{ "O", "Advanced Micro Devices" }, { NULL, NULL } };
+const struct rdn intel_dn[] = { { "O", "Intel Corporation" },
+	{ "L", "Santa Clara" }, { "ST", "CA" }, { "C", "US" }, { NULL, NULL } };
+const struct rdn google_dn[] = { { "C", "US" }, { "ST", "California" },
+	{ "L", "Mountain View" }, { "O", "Google LLC" },
+	{ "OU", "Google Cloud" }, { NULL, NULL } };
+static const struct rdn uefi_dn[] = { { "O", "cvm-pkcs11 tests" },
+	{ NULL, NULL } };
 
 /* Intel writes the CN first, everybody else last. */
 const struct rdn *
@@ -47,12 +48,12 @@ dn_with(const struct rdn *base, const char *cn)
 	size_t n = 0;
 
 	if (base == intel_dn)
-		dn[n++] = (struct rdn){"CN", cn};
+		dn[n++] = (struct rdn){ "CN", cn };
 	while (base->field != NULL)
 		dn[n++] = *base++;
 	if (dn[0].value != cn)
-		dn[n++] = (struct rdn){"CN", cn};
-	dn[n] = (struct rdn){NULL, NULL};
+		dn[n++] = (struct rdn){ "CN", cn };
+	dn[n] = (struct rdn){ NULL, NULL };
 	return dn;
 }
 
@@ -67,28 +68,30 @@ struct profile {
 };
 
 #define KDS "URI:https://kdsintf.amd.com/vcek/v1/test/crl"
-#define INTEL_CRL \
+#define INTEL_CRL                                                              \
 	"URI:https://certificates.trustedservices.intel.com/IntelSGXRootCA.der"
 #define SIGNS_ALL "critical,keyCertSign,cRLSign"
 
-static const struct profile amd_root = {amd_dn, true, 4096, "critical,CA:TRUE",
-    SIGNS_ALL, NULL, KDS, true, false, 25};
-static const struct profile amd_ca = {amd_dn, true, 4096,
-    "critical,CA:TRUE,pathlen:0", "critical,keyCertSign", NULL, KDS, true,
-    true, 25};
-static const struct profile intel_root = {intel_dn, false, 0,
-    "critical,CA:TRUE,pathlen:1", SIGNS_ALL, NULL, INTEL_CRL, true, true, 31};
-static const struct profile intel_ca = {intel_dn, false, 0,
-    "critical,CA:TRUE,pathlen:0", SIGNS_ALL, NULL, INTEL_CRL, true, true, 15};
-static const struct profile intel_leaf = {intel_dn, false, 0,
-    "critical,CA:FALSE", "critical,digitalSignature,nonRepudiation", NULL,
-    INTEL_CRL, true, true, 12};
-static const struct profile google_root = {google_dn, false, 4096,
-    "critical,CA:TRUE", SIGNS_ALL, NULL, NULL, true, true, 100};
-static const struct profile google_ca = {google_dn, false, 4096,
-    "critical,CA:TRUE", SIGNS_ALL, "2.23.133.8.1", NULL, true, true, 90};
-static const struct profile uefi = {uefi_dn, false, 2048, "CA:TRUE", NULL, NULL,
-    NULL, true, true, 30};
+static const struct profile amd_root = { amd_dn, true, 4096, "critical,CA:TRUE",
+	SIGNS_ALL, NULL, KDS, true, false, 25 };
+static const struct profile amd_ca = { amd_dn, true, 4096,
+	"critical,CA:TRUE,pathlen:0", "critical,keyCertSign", NULL, KDS, true,
+	true, 25 };
+static const struct profile intel_root = { intel_dn, false, 0,
+	"critical,CA:TRUE,pathlen:1", SIGNS_ALL, NULL, INTEL_CRL, true, true,
+	31 };
+static const struct profile intel_ca = { intel_dn, false, 0,
+	"critical,CA:TRUE,pathlen:0", SIGNS_ALL, NULL, INTEL_CRL, true, true,
+	15 };
+static const struct profile intel_leaf = { intel_dn, false, 0,
+	"critical,CA:FALSE", "critical,digitalSignature,nonRepudiation", NULL,
+	INTEL_CRL, true, true, 12 };
+static const struct profile google_root = { google_dn, false, 4096,
+	"critical,CA:TRUE", SIGNS_ALL, NULL, NULL, true, true, 100 };
+static const struct profile google_ca = { google_dn, false, 4096,
+	"critical,CA:TRUE", SIGNS_ALL, "2.23.133.8.1", NULL, true, true, 90 };
+static const struct profile uefi = { uefi_dn, false, 2048, "CA:TRUE", NULL,
+	NULL, NULL, true, true, 30 };
 
 static const struct entity {
 	const char *name;
@@ -97,25 +100,28 @@ static const struct entity {
 	const char *cn;
 	long serial;
 } entities[] = {
-    {"ark-milan", NULL, &amd_root, "ARK-Milan", 0x10000},
-    {"ask-milan", "ark-milan", &amd_ca, "SEV-Milan", 0x10001},
-    {"asvk-milan", "ark-milan", &amd_ca, "SEV-VLEK-Milan", 0x10002},
-    {"ark-genoa", NULL, &amd_root, "ARK-Genoa", 0x20000},
-    {"ask-genoa", "ark-genoa", &amd_ca, "SEV-Genoa", 0x20001},
-    {"asvk-genoa", "ark-genoa", &amd_ca, "SEV-VLEK-Genoa", 0x20002},
-    {"ark-turin", NULL, &amd_root, "ARK-Turin", 0x30000},
-    {"ask-turin", "ark-turin", &amd_ca, "SEV-Turin", 0x30001},
-    {"asvk-turin", "ark-turin", &amd_ca, "SEV-VLEK-Turin", 0x30002},
-    {"sgx-root", NULL, &intel_root, "Intel SGX Root CA", -1},
-    {"pck-platform", "sgx-root", &intel_ca, "Intel SGX PCK Platform CA", -1},
-    {"pck-processor", "sgx-root", &intel_ca, "Intel SGX PCK Processor CA", -1},
-    {"tcb-signing", "sgx-root", &intel_leaf, "Intel SGX TCB Signing", -1},
-    {"ak-root", NULL, &google_root, "EK/AK CA Root", -1},
-    {"ak-intermediate", "ak-root", &google_ca, "EK/AK CA Intermediate", -1},
-    {"uefi-pk", NULL, &uefi, "Test Platform Key", -1},
-    {"uefi-kek", NULL, &uefi, "Test Key Exchange Key", -1},
-    {"uefi-db", NULL, &uefi, "Test UEFI CA", -1},
-    {"uefi-shim", NULL, &uefi, "Test Shim Vendor CA", -1},
+	{ "ark-milan", NULL, &amd_root, "ARK-Milan", 0x10000 },
+	{ "ask-milan", "ark-milan", &amd_ca, "SEV-Milan", 0x10001 },
+	{ "asvk-milan", "ark-milan", &amd_ca, "SEV-VLEK-Milan", 0x10002 },
+	{ "ark-genoa", NULL, &amd_root, "ARK-Genoa", 0x20000 },
+	{ "ask-genoa", "ark-genoa", &amd_ca, "SEV-Genoa", 0x20001 },
+	{ "asvk-genoa", "ark-genoa", &amd_ca, "SEV-VLEK-Genoa", 0x20002 },
+	{ "ark-turin", NULL, &amd_root, "ARK-Turin", 0x30000 },
+	{ "ask-turin", "ark-turin", &amd_ca, "SEV-Turin", 0x30001 },
+	{ "asvk-turin", "ark-turin", &amd_ca, "SEV-VLEK-Turin", 0x30002 },
+	{ "sgx-root", NULL, &intel_root, "Intel SGX Root CA", -1 },
+	{ "pck-platform", "sgx-root", &intel_ca, "Intel SGX PCK Platform CA",
+	    -1 },
+	{ "pck-processor", "sgx-root", &intel_ca, "Intel SGX PCK Processor CA",
+	    -1 },
+	{ "tcb-signing", "sgx-root", &intel_leaf, "Intel SGX TCB Signing", -1 },
+	{ "ak-root", NULL, &google_root, "EK/AK CA Root", -1 },
+	{ "ak-intermediate", "ak-root", &google_ca, "EK/AK CA Intermediate",
+	    -1 },
+	{ "uefi-pk", NULL, &uefi, "Test Platform Key", -1 },
+	{ "uefi-kek", NULL, &uefi, "Test Key Exchange Key", -1 },
+	{ "uefi-db", NULL, &uefi, "Test UEFI CA", -1 },
+	{ "uefi-shim", NULL, &uefi, "Test Shim Vendor CA", -1 },
 };
 
 struct pki *
@@ -195,7 +201,7 @@ store(const char *dir, const char *name, const struct pki_entity *e)
 	_cleanup_(freep) char *key = xasprintf("%s/%s.key", dir, name);
 	_cleanup_(freep) char *pem = xasprintf("%s/%s.pem", dir, name);
 	_cleanup_(freep) char *der = xasprintf("%s/%s.der", dir, name);
-	struct buf k = {0}, p = {0}, d = {0};
+	struct buf k = { 0 }, p = { 0 }, d = { 0 };
 
 	x509_put_pem(&p, e->cert);
 	x509_put_der(&d, e->cert);
@@ -226,17 +232,17 @@ create(const struct entity *ent, const struct pki_entity *issuer,
 	const struct profile *p = ent->profile;
 	time_t now = time(NULL);
 	struct x509_spec spec = {
-	    .dn = dn_with(p->dn, ent->cn),
-	    .serial = ent->serial,
-	    .not_before = now - 365 * DAY,
-	    .not_after = now + p->years * 365 * DAY,
-	    .pss = p->pss,
-	    .basic_constraints = p->basic_constraints,
-	    .key_usage = p->key_usage,
-	    .ext_key_usage = p->ext_key_usage,
-	    .crl_dp = p->crl_dp,
-	    .ski = p->ski,
-	    .aki = p->aki,
+		.dn = dn_with(p->dn, ent->cn),
+		.serial = ent->serial,
+		.not_before = now - 365 * DAY,
+		.not_after = now + p->years * 365 * DAY,
+		.pss = p->pss,
+		.basic_constraints = p->basic_constraints,
+		.key_usage = p->key_usage,
+		.ext_key_usage = p->ext_key_usage,
+		.crl_dp = p->crl_dp,
+		.ski = p->ski,
+		.aki = p->aki,
 	};
 
 	ret->key = p->rsa_bits ? key_new_rsa(p->rsa_bits) : key_new_ec("P-256");
@@ -305,7 +311,7 @@ get_locked(struct pki *pki, bool foreign, const char *name)
 {
 	_cleanup_(freep) char *file = file_name(foreign, name);
 	const struct pki_entity *known = remembered(pki, file);
-	struct pki_entity e = {0};
+	struct pki_entity e = { 0 };
 
 	if (known != NULL)
 		return known;
@@ -330,7 +336,7 @@ pki_own(struct pki *pki, bool foreign, const char *name, pki_make_fn *make,
 {
 	_cleanup_(freep) char *file = file_name(foreign, name);
 	const struct pki_entity *known;
-	struct pki_entity e = {0};
+	struct pki_entity e = { 0 };
 
 	pthread_mutex_lock(&pki->own_lock);
 	pthread_mutex_lock(&pki->lock);

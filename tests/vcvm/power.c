@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "machine.h"
 
@@ -19,8 +18,8 @@
 static const struct ak_index {
 	uint32_t cert, template;
 } ak_indexes[AKS] = {
-    {0x01C10000, 0x01C10001}, /* RSA-2048, RSASSA, SHA-256 */
-    {0x01C10002, 0x01C10003}, /* ECC P-256, ECDSA, SHA-256 */
+	{ 0x01C10000, 0x01C10001 }, /* RSA-2048, RSASSA, SHA-256 */
+	{ 0x01C10002, 0x01C10003 }, /* ECC P-256, ECDSA, SHA-256 */
 };
 
 static void
@@ -34,7 +33,7 @@ put_rsa_template(struct buf *b)
 	buf_be16(b, TPM_ALG_RSASSA);
 	buf_be16(b, TPM_ALG_SHA256);
 	buf_be16(b, 2048);
-	buf_be32(b, 0);   /* exponent: 65537 */
+	buf_be32(b, 0);	  /* exponent: 65537 */
 	buf_be16(b, 256); /* unique, all zero */
 	buf_fill(b, 0, 256);
 }
@@ -62,7 +61,8 @@ static void
 rsa_spki(const struct buf *public, struct buf *ret)
 {
 	const uint8_t *modulus = public->p + public->len - 256;
-	struct buf key = {0}, seq = {0}, bits = {0}, alg = {0}, n = {0};
+	struct buf key = { 0 }, seq = { 0 }, bits = { 0 }, alg = { 0 },
+		   n = { 0 };
 
 	buf_u8(&n, 0);
 	buf_put(&n, modulus, 256);
@@ -86,7 +86,7 @@ static void
 ecc_spki(const struct buf *public, struct buf *ret)
 {
 	const uint8_t *point = public->p + public->len - 68; /* two TPM2B */
-	struct buf seq = {0}, bits = {0}, alg = {0};
+	struct buf seq = { 0 }, bits = { 0 }, alg = { 0 };
 
 	buf_u8(&bits, 0);
 	buf_u8(&bits, 4);
@@ -114,16 +114,17 @@ static int
 write_ak_cert(struct machine *m, size_t i)
 {
 	long whose = knobs_get(m->knobs, K_TPM_AK);
-	_cleanup_(buf_free) struct buf spki = {0}, der = {0};
+	_cleanup_(buf_free) struct buf spki = { 0 }, der = { 0 };
 
 	if (i == 0)
 		rsa_spki(&m->ak[i].public, &spki);
 	else
 		ecc_spki(&m->ak[i].public, &spki);
+	if (whose == AK_NONE) {
+		tpm_nv_remove(&m->tpm, ak_indexes[i].cert);
+		return 0;
+	}
 	google_ak_cert(m, &spki, whose == AK_OTHER, &der);
-	/* An index that nobody filled: zeros. */
-	if (whose == AK_NONE)
-		memset(der.p, 0, der.len);
 	return tpm_nv_put(&m->tpm, ak_indexes[i].cert, der.p, der.len);
 }
 
@@ -164,7 +165,7 @@ static int
 provision_ak(struct machine *m, size_t i)
 {
 	_cleanup_(freep) char *path = public_path(m, i);
-	_cleanup_(buf_free) struct buf template = {0};
+	_cleanup_(buf_free) struct buf template = { 0 };
 	int r;
 
 	if (i == 0)
@@ -204,9 +205,9 @@ measure(struct machine *m)
 {
 	for (size_t i = 0; i < m->log.n; i++) {
 		const struct boot_event *e = &m->log.events[i];
-		const struct tpm_digest d[] = {{TPM_ALG_SHA1, e->sha1, 20},
-		    {TPM_ALG_SHA256, e->sha256, 32},
-		    {TPM_ALG_SHA384, e->sha384, 48}};
+		const struct tpm_digest d[] = { { TPM_ALG_SHA1, e->sha1, 20 },
+			{ TPM_ALG_SHA256, e->sha256, 32 },
+			{ TPM_ALG_SHA384, e->sha384, 48 } };
 		int r;
 
 		if (!(e->where & IN_TPM) || !e->extended)
@@ -269,9 +270,9 @@ int
 machine_pcr_extend(struct machine *m, unsigned pcr, const char *text)
 {
 	uint8_t sha1[20], sha256[32], sha384[48];
-	const struct tpm_digest d[] = {{TPM_ALG_SHA1, sha1, sizeof(sha1)},
-	    {TPM_ALG_SHA256, sha256, sizeof(sha256)},
-	    {TPM_ALG_SHA384, sha384, sizeof(sha384)}};
+	const struct tpm_digest d[] = { { TPM_ALG_SHA1, sha1, sizeof(sha1) },
+		{ TPM_ALG_SHA256, sha256, sizeof(sha256) },
+		{ TPM_ALG_SHA384, sha384, sizeof(sha384) } };
 	int r;
 
 	digest("SHA1", text, strlen(text), sha1);

@@ -19,7 +19,7 @@
 #define RC_SESSION_MEMORY 0x903
 
 /* TPMA_CC, TPM 2.0 part 2 section 8.9. */
-#define CC_INDEX(attrs) ((attrs) & 0x2000FFFFu)
+#define CC_INDEX(attrs) ((attrs)&0x2000FFFFu)
 #define CC_FLUSHED(attrs) ((attrs) >> 24 & 1)
 #define CC_HANDLES(attrs) ((attrs) >> 25 & 7)
 #define CC_R_HANDLE(attrs) ((attrs) >> 28 & 1)
@@ -41,7 +41,7 @@ static void
 entry_drop(struct space_entry *e)
 {
 	buf_free(&e->context);
-	*e = (struct space_entry){0};
+	*e = (struct space_entry){ 0 };
 }
 
 static struct space_entry *
@@ -75,7 +75,7 @@ find_free(struct space_entry *table, size_t n)
 static int
 simple(struct tpm *tpm, uint32_t cc, uint32_t handle, struct buf *ret)
 {
-	_cleanup_(buf_free) struct buf cmd = {0};
+	_cleanup_(buf_free) struct buf cmd = { 0 };
 
 	buf_be16(&cmd, TPM_ST_NO_SESSIONS);
 	buf_be32(&cmd, TPM_HEADER + 4);
@@ -87,7 +87,7 @@ simple(struct tpm *tpm, uint32_t cc, uint32_t handle, struct buf *ret)
 static int
 flush(struct tpm *tpm, uint32_t handle)
 {
-	_cleanup_(buf_free) struct buf rsp = {0};
+	_cleanup_(buf_free) struct buf rsp = { 0 };
 
 	return simple(tpm, TPM_CC_FLUSH_CONTEXT, handle, &rsp);
 }
@@ -100,7 +100,7 @@ flush(struct tpm *tpm, uint32_t handle)
 static int
 entry_save(struct tpm *tpm, struct space_entry *e)
 {
-	_cleanup_(buf_free) struct buf rsp = {0};
+	_cleanup_(buf_free) struct buf rsp = { 0 };
 	int r;
 
 	if (e->handle == 0 || !e->loaded)
@@ -123,7 +123,7 @@ entry_save(struct tpm *tpm, struct space_entry *e)
 static int
 entry_load(struct tpm *tpm, struct space_entry *e)
 {
-	_cleanup_(buf_free) struct buf cmd = {0}, rsp = {0};
+	_cleanup_(buf_free) struct buf cmd = { 0 }, rsp = { 0 };
 	int r;
 
 	if (e->handle == 0 || e->loaded)
@@ -228,8 +228,8 @@ command_attrs(const struct tpm *tpm, uint32_t cc)
 
 		if (CC_INDEX(attrs) != cc)
 			continue;
-		/* The handle is a parameter there, but wants mapping too. */
-		if (cc == TPM_CC_FLUSH_CONTEXT)
+		/* As the kernel: a parameter there, but a handle to map. */
+		if (cc == TPM_CC_FLUSH_CONTEXT || cc == TPM_CC_CONTEXT_SAVE)
 			attrs = (attrs & ~(7u << 25)) | 1u << 25;
 		return attrs | 1u << 31;
 	}
@@ -288,8 +288,9 @@ forget_flushed(struct space *space, const uint8_t *cmd, uint32_t attrs)
 		/* A session that its user saved is his to load again. */
 		bool saved = cc == TPM_CC_CONTEXT_SAVE && is_session(handle);
 
-		if (e != NULL && (cc == TPM_CC_FLUSH_CONTEXT || saved ||
-		    (CC_FLUSHED(attrs) && is_transient(handle))))
+		if (e != NULL &&
+		    (cc == TPM_CC_FLUSH_CONTEXT || saved ||
+			(CC_FLUSHED(attrs) && is_transient(handle))))
 			entry_drop(e);
 	}
 }
@@ -341,8 +342,9 @@ answer_handles(const struct space *space, const uint8_t *cmd, size_t len,
 	size_t count_at;
 	uint8_t be[4];
 
-	if (len != TPM_HEADER + 12 || get_be32(cmd + 6) != TPM_CC_GET_CAPABILITY
-	    || get_be32(cmd + 10) != 1 || cmd[14] != HT_TRANSIENT)
+	if (len != TPM_HEADER + 12 ||
+	    get_be32(cmd + 6) != TPM_CC_GET_CAPABILITY ||
+	    get_be32(cmd + 10) != 1 || cmd[14] != HT_TRANSIENT)
 		return false;
 	from = get_be32(cmd + 14);
 	max = get_be32(cmd + 18);

@@ -18,7 +18,7 @@
 struct space_entry {
 	uint32_t handle; /* physical when loaded; 0: free */
 	bool loaded;
-	bool keep;      /* context stays valid while the object is loaded */
+	bool keep; /* context stays valid while the object is loaded */
 	struct buf context;
 };
 

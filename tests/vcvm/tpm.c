@@ -4,6 +4,7 @@
 #include "tpm.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/rand.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -22,28 +23,30 @@ tpm_init(struct tpm *tpm, const char *state_dir)
 }
 
 static void
-exec_swtpm(const char *state, int fd)
+exec_swtpm(const char *state, const char *fd)
 {
-	char *fd_arg = xasprintf("%d", fd);
-
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	execlp("swtpm", "swtpm", "socket", "--tpm2", "--tpmstate", state,
-	    "--fd", fd_arg, "--flags", "not-need-init", (char *)NULL);
+	    "--fd", fd, "--flags", "not-need-init", (char *)NULL);
 	die("swtpm: %s", strerror(errno));
 }
 
 int
 tpm_spawn(struct tpm *tpm)
 {
-	_cleanup_(freep) char *state =
-	    xasprintf("dir=%s,mode=0600", tpm->state_dir);
+	_cleanup_(
+	    freep) char *state = xasprintf("dir=%s,mode=0600", tpm->state_dir);
+	_cleanup_(freep) char *fd = NULL;
 	int sv[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
 		return -errno;
+	fd = xasprintf("%d", sv[1]);
 	tpm->pid = fork();
-	if (tpm->pid == 0)
-		exec_swtpm(state, dup(sv[1]));
+	if (tpm->pid == 0) {
+		fcntl(sv[1], F_SETFD, 0);
+		exec_swtpm(state, fd);
+	}
 	close(sv[1]);
 	if (tpm->pid < 0) {
 		close(sv[0]);
@@ -71,13 +74,13 @@ tpm_kill(struct tpm *tpm)
 void
 tpm_shutdown(struct tpm *tpm)
 {
-	_cleanup_(buf_free) struct buf body = {0}, rsp = {0};
+	_cleanup_(buf_free) struct buf body = { 0 }, rsp = { 0 };
 
 	if (tpm->fd < 0)
 		return;
 	buf_be16(&body, 0); /* TPM_SU_CLEAR */
-	if (tpm_command(tpm, TPM_ST_NO_SESSIONS, TPM_CC_SHUTDOWN, &body,
-	    &rsp) < 0)
+	if (tpm_command(tpm, TPM_ST_NO_SESSIONS, TPM_CC_SHUTDOWN, &body, &rsp) <
+	    0)
 		vlog("TPM2_Shutdown failed");
 	tpm_kill(tpm);
 }
@@ -121,10 +124,10 @@ tpm_transmit(struct tpm *tpm, const void *cmd, size_t len, struct buf *ret)
 }
 
 int
-tpm_command(struct tpm *tpm, uint16_t tag, uint32_t cc,
-    const struct buf *body, struct buf *ret)
+tpm_command(struct tpm *tpm, uint16_t tag, uint32_t cc, const struct buf *body,
+    struct buf *ret)
 {
-	_cleanup_(buf_free) struct buf cmd = {0};
+	_cleanup_(buf_free) struct buf cmd = { 0 };
 	int r;
 
 	buf_be16(&cmd, tag);
@@ -147,7 +150,7 @@ put_password(struct buf *b, const void *auth, size_t len)
 	buf_be32(b, (uint32_t)(9 + len));
 	buf_be32(b, TPM_RS_PW);
 	buf_be16(b, 0); /* nonce */
-	buf_u8(b, 1);   /* continueSession */
+	buf_u8(b, 1);	/* continueSession */
 	buf_be16(b, (uint16_t)len);
 	buf_put(b, auth, len);
 }
@@ -162,7 +165,7 @@ put_platform_auth(struct tpm *tpm, struct buf *b)
 static int
 read_commands(struct tpm *tpm)
 {
-	_cleanup_(buf_free) struct buf body = {0}, rsp = {0};
+	_cleanup_(buf_free) struct buf body = { 0 }, rsp = { 0 };
 	uint32_t n;
 	int r;
 
@@ -189,7 +192,7 @@ read_commands(struct tpm *tpm)
 int
 tpm_startup(struct tpm *tpm)
 {
-	_cleanup_(buf_free) struct buf su = {0}, full = {0}, rsp = {0};
+	_cleanup_(buf_free) struct buf su = { 0 }, full = { 0 }, rsp = { 0 };
 	int r;
 
 	buf_be16(&su, 0); /* TPM_SU_CLEAR */
@@ -197,15 +200,14 @@ tpm_startup(struct tpm *tpm)
 	if (r < 0)
 		return r;
 	buf_u8(&full, 1);
-	r = tpm_command(tpm, TPM_ST_NO_SESSIONS, TPM_CC_SELF_TEST, &full,
-	    &rsp);
+	r = tpm_command(tpm, TPM_ST_NO_SESSIONS, TPM_CC_SELF_TEST, &full, &rsp);
 	return r < 0 ? r : read_commands(tpm);
 }
 
 int
 tpm_lock_platform(struct tpm *tpm)
 {
-	_cleanup_(buf_free) struct buf body = {0}, rsp = {0};
+	_cleanup_(buf_free) struct buf body = { 0 }, rsp = { 0 };
 	uint8_t secret[sizeof(tpm->platform_auth)];
 	int r;
 
@@ -227,9 +229,9 @@ tpm_lock_platform(struct tpm *tpm)
 int
 tpm_allocate_banks(struct tpm *tpm)
 {
-	static const uint16_t banks[] = {TPM_ALG_SHA1, TPM_ALG_SHA256,
-	    TPM_ALG_SHA384, TPM_ALG_SHA512};
-	_cleanup_(buf_free) struct buf body = {0}, rsp = {0};
+	static const uint16_t banks[] = { TPM_ALG_SHA1, TPM_ALG_SHA256,
+		TPM_ALG_SHA384, TPM_ALG_SHA512 };
+	_cleanup_(buf_free) struct buf body = { 0 }, rsp = { 0 };
 
 	buf_be32(&body, TPM_RH_PLATFORM);
 	put_platform_auth(tpm, &body);
@@ -247,7 +249,7 @@ int
 tpm_pcr_extend(struct tpm *tpm, unsigned pcr, const struct tpm_digest *d,
     size_t n)
 {
-	_cleanup_(buf_free) struct buf body = {0}, rsp = {0};
+	_cleanup_(buf_free) struct buf body = { 0 }, rsp = { 0 };
 
 	buf_be32(&body, pcr);
 	put_password(&body, NULL, 0);
@@ -263,8 +265,8 @@ tpm_pcr_extend(struct tpm *tpm, unsigned pcr, const struct tpm_digest *d,
 int
 tpm_pcr_read(struct tpm *tpm, unsigned pcr, uint8_t ret[32])
 {
-	_cleanup_(buf_free) struct buf body = {0}, rsp = {0};
-	uint8_t select[3] = {0};
+	_cleanup_(buf_free) struct buf body = { 0 }, rsp = { 0 };
+	uint8_t select[3] = { 0 };
 	int r;
 
 	select[pcr / 8] = (uint8_t)(1u << pcr % 8);
@@ -285,18 +287,17 @@ tpm_pcr_read(struct tpm *tpm, unsigned pcr, uint8_t ret[32])
 static int
 flush(struct tpm *tpm, uint32_t handle)
 {
-	_cleanup_(buf_free) struct buf body = {0}, rsp = {0};
+	_cleanup_(buf_free) struct buf body = { 0 }, rsp = { 0 };
 
 	buf_be32(&body, handle);
-	return tpm_command(tpm, TPM_ST_NO_SESSIONS, TPM_CC_FLUSH_CONTEXT,
-	    &body, &rsp);
+	return tpm_command(tpm, TPM_ST_NO_SESSIONS, TPM_CC_FLUSH_CONTEXT, &body,
+	    &rsp);
 }
 
 int
-tpm_create_primary(struct tpm *tpm, const struct buf *template,
-    struct buf *ret)
+tpm_create_primary(struct tpm *tpm, const struct buf *template, struct buf *ret)
 {
-	_cleanup_(buf_free) struct buf body = {0}, rsp = {0};
+	_cleanup_(buf_free) struct buf body = { 0 }, rsp = { 0 };
 	size_t size;
 	int r;
 
@@ -304,7 +305,7 @@ tpm_create_primary(struct tpm *tpm, const struct buf *template,
 	put_password(&body, NULL, 0);
 	buf_be16(&body, 4); /* TPM2B_SENSITIVE_CREATE: no auth, no data */
 	buf_be32(&body, 0);
-	buf_be16(&body, (uint16_t)template->len);
+	buf_be16(&body, (uint16_t) template->len);
 	buf_put(&body, template->p, template->len);
 	buf_be16(&body, 0); /* outsideInfo */
 	buf_be32(&body, 0); /* creationPCR */
@@ -323,14 +324,14 @@ tpm_create_primary(struct tpm *tpm, const struct buf *template,
 
 /* TPMA_NV: PPWRITE, WRITEDEFINE, PPREAD, OWNERREAD, AUTHREAD, NO_DA,
  * PLATFORMCREATE. */
-#define NV_ATTRS                                                      \
-	(1u << 0 | 1u << 13 | 1u << 16 | 1u << 17 | 1u << 18 | 1u << 25 | \
+#define NV_ATTRS                                                               \
+	(1u << 0 | 1u << 13 | 1u << 16 | 1u << 17 | 1u << 18 | 1u << 25 |      \
 	    1u << 30)
 
-static void
-nv_undefine(struct tpm *tpm, uint32_t index)
+void
+tpm_nv_remove(struct tpm *tpm, uint32_t index)
 {
-	_cleanup_(buf_free) struct buf cmd = {0}, rsp = {0}, body = {0};
+	_cleanup_(buf_free) struct buf cmd = { 0 }, rsp = { 0 }, body = { 0 };
 
 	buf_be32(&body, TPM_RH_PLATFORM);
 	buf_be32(&body, index);
@@ -339,16 +340,14 @@ nv_undefine(struct tpm *tpm, uint32_t index)
 	buf_be32(&cmd, (uint32_t)(TPM_HEADER + body.len));
 	buf_be32(&cmd, TPM_CC_NV_UNDEFINE_SPACE);
 	buf_put(&cmd, body.p, body.len);
-	/* The index need not exist. */
 	if (tpm_transmit(tpm, cmd.p, cmd.len, &rsp) < 0)
 		vlog("NV_UndefineSpace %#x failed", index);
 }
 
 static int
-nv_write(struct tpm *tpm, uint32_t index, size_t off, const void *p,
-    size_t len)
+nv_write(struct tpm *tpm, uint32_t index, size_t off, const void *p, size_t len)
 {
-	_cleanup_(buf_free) struct buf body = {0}, rsp = {0};
+	_cleanup_(buf_free) struct buf body = { 0 }, rsp = { 0 };
 
 	buf_be32(&body, TPM_RH_PLATFORM);
 	buf_be32(&body, index);
@@ -362,11 +361,11 @@ nv_write(struct tpm *tpm, uint32_t index, size_t off, const void *p,
 int
 tpm_nv_put(struct tpm *tpm, uint32_t index, const void *p, size_t len)
 {
-	_cleanup_(buf_free) struct buf body = {0}, rsp = {0};
+	_cleanup_(buf_free) struct buf body = { 0 }, rsp = { 0 };
 	const size_t step = 512;
 	int r;
 
-	nv_undefine(tpm, index);
+	tpm_nv_remove(tpm, index);
 	buf_be32(&body, TPM_RH_PLATFORM);
 	put_platform_auth(tpm, &body);
 	buf_be16(&body, 0);  /* auth */

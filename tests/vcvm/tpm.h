@@ -62,8 +62,8 @@ struct tpm {
 	pthread_mutex_t lock;
 	char *state_dir;
 	pid_t pid;
-	int fd;           /* -1: no TPM */
-	unsigned epoch;   /* counts starts: spaces of an older one are dead */
+	int fd;		/* -1: no TPM */
+	unsigned epoch; /* counts starts: spaces of an older one are dead */
 	struct space *current; /* whose objects are loaded */
 	uint32_t *cc_attrs;    /* TPMA_CC of all commands */
 	size_t n_cc;
@@ -106,5 +106,7 @@ int tpm_create_primary(struct tpm *tpm, const struct buf *template,
     struct buf *ret_public);
 /* (Re)writes a platform index that anyone may read with empty auth. */
 int tpm_nv_put(struct tpm *tpm, uint32_t index, const void *p, size_t len);
+/* The index need not exist. */
+void tpm_nv_remove(struct tpm *tpm, uint32_t index);
 
 #endif

@@ -194,15 +194,15 @@ static void
 fill_stat(const struct node *node, struct stat *st)
 {
 	*st = (struct stat){
-	    .st_ino = node->ino,
-	    .st_mode = node->mode,
-	    .st_nlink = S_ISDIR(node->mode) ? 2 : 1,
-	    .st_uid = node->uid,
-	    .st_gid = node->gid,
-	    .st_size = node->size,
-	    .st_atim = node->tree->born,
-	    .st_mtim = node->tree->born,
-	    .st_ctim = node->tree->born,
+		.st_ino = node->ino,
+		.st_mode = node->mode,
+		.st_nlink = S_ISDIR(node->mode) ? 2 : 1,
+		.st_uid = node->uid,
+		.st_gid = node->gid,
+		.st_size = node->size,
+		.st_atim = node->tree->born,
+		.st_mtim = node->tree->born,
+		.st_ctim = node->tree->born,
 	};
 }
 
@@ -210,7 +210,7 @@ fill_stat(const struct node *node, struct stat *st)
 static void
 fill_entry(struct node *node, struct fuse_entry_param *e)
 {
-	*e = (struct fuse_entry_param){.ino = (fuse_ino_t)(uintptr_t)node};
+	*e = (struct fuse_entry_param){ .ino = (fuse_ino_t)(uintptr_t)node };
 	fill_stat(node, &e->attr);
 	node->lookups++;
 }
@@ -334,7 +334,7 @@ op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 {
 	struct tree *tree = tree_of(req);
 	struct node *dir = node_of(req, ino);
-	_cleanup_(buf_free) struct buf out = {0};
+	_cleanup_(buf_free) struct buf out = { 0 };
 	size_t from = (size_t)off, to;
 
 	(void)fi;
@@ -524,20 +524,20 @@ op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 }
 
 const struct fuse_lowlevel_ops tree_ops = {
-    .lookup = op_lookup,
-    .forget = op_forget,
-    .forget_multi = op_forget_multi,
-    .getattr = op_getattr,
-    .setattr = op_setattr,
-    .readdir = op_readdir,
-    .mkdir = op_mkdir,
-    .rmdir = op_rmdir,
-    .create = op_create,
-    .unlink = op_unlink,
-    .open = op_open,
-    .read = op_read,
-    .write = op_write,
-    .poll = op_poll,
-    .flush = op_flush,
-    .release = op_release,
+	.lookup = op_lookup,
+	.forget = op_forget,
+	.forget_multi = op_forget_multi,
+	.getattr = op_getattr,
+	.setattr = op_setattr,
+	.readdir = op_readdir,
+	.mkdir = op_mkdir,
+	.rmdir = op_rmdir,
+	.create = op_create,
+	.unlink = op_unlink,
+	.open = op_open,
+	.read = op_read,
+	.write = op_write,
+	.poll = op_poll,
+	.flush = op_flush,
+	.release = op_release,
 };

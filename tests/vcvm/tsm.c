@@ -143,8 +143,9 @@ store_service_guid(struct report *r, const char *text, size_t len)
 	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
 
 	for (size_t i = 0; form[i] != '\0'; i++) {
-		bool ok = i < len && (form[i] == '-' ? text[i] == '-' :
-				    isxdigit((unsigned char)text[i]));
+		bool ok = i < len &&
+		    (form[i] == '-' ? text[i] == '-' :
+				      isxdigit((unsigned char)text[i]));
 
 		if (!ok)
 			return -EINVAL;
@@ -188,8 +189,8 @@ show_floor(struct report *r, struct buf *ret)
 static void
 sleep_until(struct timespec t)
 {
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) ==
-	    EINTR)
+	while (
+	    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR)
 		continue;
 }
 
@@ -225,8 +226,8 @@ wanted_error(struct machine *m)
 	static const struct {
 		enum knob knob;
 		int error;
-	} errors[] = {{K_TSM_EBUSY, EBUSY}, {K_TSM_EAGAIN, EAGAIN},
-	    {K_TSM_EIO, EIO}};
+	} errors[] = { { K_TSM_EBUSY, EBUSY }, { K_TSM_EAGAIN, EAGAIN },
+		{ K_TSM_EIO, EIO } };
 
 	for (size_t i = 0; i < ARRAY_LEN(errors); i++)
 		if (knobs_take(m->knobs, errors[i].knob))
@@ -357,20 +358,20 @@ show_manifestblob(struct report *r, struct buf *ret)
 }
 
 static const struct attr attrs[] = {
-    {"generation", 0444, false, 0, NULL, show_generation, NULL},
-    {"provider", 0444, false, 0, NULL, show_provider, NULL},
-    {"privlevel", 0200, false, 0, is_snp, NULL, store_privlevel},
-    {"privlevel_floor", 0444, false, 0, is_snp, show_floor, NULL},
-    {"service_provider", 0200, false, 0, has_svsm, NULL,
-	store_service_provider},
-    {"service_guid", 0200, false, 0, has_svsm, NULL, store_service_guid},
-    {"service_manifest_version", 0200, false, 0, has_svsm, NULL,
-	store_manifest_version},
-    {"inblob", 0200, true, INBLOB_MAX, NULL, NULL, store_inblob},
-    {"outblob", 0444, true, OUTBLOB_MAX, NULL, show_outblob, NULL},
-    {"auxblob", 0444, true, OUTBLOB_MAX, is_snp, show_auxblob, NULL},
-    {"manifestblob", 0444, true, MANIFEST_MAX, has_svsm, show_manifestblob,
-	NULL},
+	{ "generation", 0444, false, 0, NULL, show_generation, NULL },
+	{ "provider", 0444, false, 0, NULL, show_provider, NULL },
+	{ "privlevel", 0200, false, 0, is_snp, NULL, store_privlevel },
+	{ "privlevel_floor", 0444, false, 0, is_snp, show_floor, NULL },
+	{ "service_provider", 0200, false, 0, has_svsm, NULL,
+	    store_service_provider },
+	{ "service_guid", 0200, false, 0, has_svsm, NULL, store_service_guid },
+	{ "service_manifest_version", 0200, false, 0, has_svsm, NULL,
+	    store_manifest_version },
+	{ "inblob", 0200, true, INBLOB_MAX, NULL, NULL, store_inblob },
+	{ "outblob", 0444, true, OUTBLOB_MAX, NULL, show_outblob, NULL },
+	{ "auxblob", 0444, true, OUTBLOB_MAX, is_snp, show_auxblob, NULL },
+	{ "manifestblob", 0444, true, MANIFEST_MAX, has_svsm, show_manifestblob,
+	    NULL },
 };
 
 struct attr_file {
@@ -473,8 +474,7 @@ write_text(struct attr_file *f, const void *p, size_t *size)
 	memcpy(text, p, *size);
 	text[*size] = '\0';
 	pthread_mutex_lock(&tsm_lock);
-	e = f->report->dead ? -ENOENT :
-			      f->attr->store(f->report, text, *size);
+	e = f->report->dead ? -ENOENT : f->attr->store(f->report, text, *size);
 	pthread_mutex_unlock(&tsm_lock);
 	return e;
 }
@@ -526,11 +526,11 @@ attr_release(void *file)
 }
 
 static const struct file_ops attr_ops = {
-    .open = attr_open,
-    .read = attr_read,
-    .write = attr_write,
-    .flush = attr_flush,
-    .release = attr_release,
+	.open = attr_open,
+	.read = attr_read,
+	.write = attr_write,
+	.flush = attr_flush,
+	.release = attr_release,
 };
 
 static void
@@ -575,7 +575,7 @@ entry_rmdir(struct node *node)
 	return 0;
 }
 
-static const struct dir_ops report_dir = {entry_mkdir, entry_rmdir};
+static const struct dir_ops report_dir = { entry_mkdir, entry_rmdir };
 
 void
 tsm_add(struct tree *tree)
@@ -585,6 +585,5 @@ tsm_add(struct tree *tree)
 	if (m->setting[S_PLATFORM] != PLATFORM_SNP &&
 	    m->setting[S_PLATFORM] != PLATFORM_TDX)
 		return;
-	node_add_path(tree, "sys/kernel/config/tsm/report")->dirs =
-	    &report_dir;
+	node_add_path(tree, "sys/kernel/config/tsm/report")->dirs = &report_dir;
 }

@@ -31,7 +31,7 @@ struct start_options {
 static void
 usage(FILE *out)
 {
-	_cleanup_(buf_free) struct buf b = {0};
+	_cleanup_(buf_free) struct buf b = { 0 };
 
 	buf_text(&b,
 	    "usage:\n"
@@ -55,15 +55,15 @@ enum { OPT_FOREGROUND = 1000, OPT_PKI, OPT_BOOT };
 static int
 parse_start(int argc, char **argv, struct start_options *ret)
 {
-	struct option options[SETTINGS + 4] = {
-	    {"foreground", no_argument, NULL, OPT_FOREGROUND},
-	    {"pki", required_argument, NULL, OPT_PKI},
-	    {"boot", required_argument, NULL, OPT_BOOT}};
+	struct option options[SETTINGS + 4] = { { "foreground", no_argument,
+						    NULL, OPT_FOREGROUND },
+		{ "pki", required_argument, NULL, OPT_PKI },
+		{ "boot", required_argument, NULL, OPT_BOOT } };
 	int opt;
 
 	for (int s = 0; s < SETTINGS; s++)
-		options[3 + s] = (struct option){setting_rows[s].name,
-		    required_argument, NULL, s};
+		options[3 + s] = (struct option){ setting_rows[s].name,
+			required_argument, NULL, s };
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (opt == OPT_FOREGROUND)
 			ret->foreground = true;
@@ -105,7 +105,7 @@ mount_tree(struct machine *m, struct tree *tree)
 	static char program[] = "vcvm", o[] = "-o";
 	static char opts[] = "allow_other,default_permissions,fsname=vcvm,"
 			     "subtype=vcvm";
-	char *argv[] = {program, o, opts, NULL};
+	char *argv[] = { program, o, opts, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
 	_cleanup_(freep) char *root = machine_path(m, "root");
 	struct fuse_session *se;
@@ -136,14 +136,13 @@ static void
 read_boot(struct machine *m, const char *given)
 {
 	_cleanup_(freep) char *kept = machine_path(m, "state/boot.json");
-	_cleanup_(buf_free) struct buf text = {0};
+	_cleanup_(buf_free) struct buf text = { 0 };
 
 	if (given != NULL &&
 	    (file_read(given, &text) < 0 ||
 		file_write(kept, text.p, text.len, 0600) < 0))
 		die("%s: %s", given, strerror(errno));
-	if (boot_desc_read(access(kept, F_OK) == 0 ? kept : NULL,
-	    &m->desc) < 0)
+	if (boot_desc_read(access(kept, F_OK) == 0 ? kept : NULL, &m->desc) < 0)
 		die("no usable boot description");
 }
 
@@ -199,14 +198,17 @@ serve(struct fuse_session *se)
 static int
 run_machine(const char *dir, const struct start_options *opt, int ready_fd)
 {
-	struct machine *m = machine_open(dir, opt->setting, opt->pki);
-	int lock = lock_dir(m->dir, false);
 	struct fuse_session *se;
+	struct machine *m;
 	struct tree *tree;
 	int r;
 
-	if (lock < 0)
-		die("%s: the machine is running", dir);
+	/* Held until the process ends. */
+	if (lock_dir(dir, false) < 0)
+		die("%s: %s", dir,
+		    errno == EBUSY ? "the machine is running" :
+				     strerror(errno));
+	m = machine_open(dir, opt->setting, opt->pki);
 	signal(SIGPIPE, SIG_IGN);
 	read_boot(m, opt->boot);
 	r = machine_power_on(m);
@@ -255,13 +257,16 @@ start(const char *dir, const struct start_options *opt)
 static int
 cmd_start(int argc, char **argv)
 {
-	struct start_options opt = {0};
+	struct start_options opt = { 0 };
+	_cleanup_(freep) char *state = NULL;
 	char *dir;
 	int r;
 
 	if (argc < 2 || parse_start(argc - 1, argv + 1, &opt) < 0)
 		return 2;
-	if (mkdir(argv[1], 0755) < 0 && errno != EEXIST)
+	state = xasprintf("%s/state", argv[1]);
+	if ((mkdir(argv[1], 0755) < 0 && errno != EEXIST) ||
+	    (mkdir(state, 0700) < 0 && errno != EEXIST))
 		die("%s: %s", argv[1], strerror(errno));
 	dir = realpath(argv[1], NULL);
 	if (dir == NULL)
@@ -276,7 +281,7 @@ static int
 cmd_stop(int argc, char **argv)
 {
 	_cleanup_(freep) char *root = NULL;
-	char stop[] = "stop", *words[] = {stop};
+	char stop[] = "stop", *words[] = { stop };
 	int fd, lock;
 
 	if (argc != 2)
@@ -299,7 +304,18 @@ cmd_stop(int argc, char **argv)
 static int
 cmd_ctl(int argc, char **argv)
 {
-	return argc < 3 ? 2 : ctl_client(argv[1], argc - 2, argv + 2);
+	char *path;
+
+	if (argc < 3)
+		return 2;
+	/* The machine has another working directory. */
+	if (argc == 4 && strcmp(argv[2], "boot") == 0) {
+		path = realpath(argv[3], NULL);
+		if (path == NULL)
+			die("%s: %s", argv[3], strerror(errno));
+		argv[3] = path;
+	}
+	return ctl_client(argv[1], argc - 2, argv + 2);
 }
 
 static int
@@ -322,7 +338,7 @@ copy(const char *from, const char *to, const char *name)
 static int
 cmd_clone(int argc, char **argv)
 {
-	static const char *const parts[] = {"state", "pki", "collateral"};
+	static const char *const parts[] = { "state", "pki", "collateral" };
 
 	if (argc != 3)
 		return 2;
@@ -338,10 +354,10 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } verbs[] = {
-    {"start", cmd_start},
-    {"stop", cmd_stop},
-    {"ctl", cmd_ctl},
-    {"clone", cmd_clone},
+	{ "start", cmd_start },
+	{ "stop", cmd_stop },
+	{ "ctl", cmd_ctl },
+	{ "clone", cmd_clone },
 };
 
 int

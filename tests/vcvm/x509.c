@@ -12,11 +12,11 @@
 #include <string.h>
 
 /* Nothing here can fail but by a mistake of ours: stop at once. */
-#define MUST(x)                                                          \
-	do {                                                             \
-		if (!(x))                                                \
-			die("%s: %s: %s", __func__, #x,                  \
-			    ERR_error_string(ERR_peek_last_error(), NULL)); \
+#define MUST(x)                                                                \
+	do {                                                                   \
+		if (!(x))                                                      \
+			die("%s: %s: %s", __func__, #x,                        \
+			    ERR_error_string(ERR_peek_last_error(), NULL));    \
 	} while (0)
 
 void
@@ -126,8 +126,8 @@ sign_ctx(EVP_PKEY *key, bool pss)
 	MUST(EVP_DigestSignInit(ctx, &pctx, pss ? EVP_sha384() : EVP_sha256(),
 	    NULL, key));
 	if (pss) {
-		MUST(EVP_PKEY_CTX_set_rsa_padding(pctx,
-		    RSA_PKCS1_PSS_PADDING) > 0);
+		MUST(EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING) >
+		    0);
 		MUST(EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, 48) > 0);
 		MUST(EVP_PKEY_CTX_set_rsa_mgf1_md(pctx, EVP_sha384()) > 0);
 	}
@@ -144,7 +144,8 @@ add_extensions(X509 *cert, const struct x509_spec *spec, X509 *issuer)
 	if (spec->ski)
 		add_ext(&v3, cert, NID_subject_key_identifier, "hash");
 	if (spec->aki)
-		add_ext(&v3, cert, NID_authority_key_identifier, "keyid:always");
+		add_ext(&v3, cert, NID_authority_key_identifier,
+		    "keyid:always");
 	add_ext(&v3, cert, NID_basic_constraints, spec->basic_constraints);
 	add_ext(&v3, cert, NID_key_usage, spec->key_usage);
 	add_ext(&v3, cert, NID_ext_key_usage, spec->ext_key_usage);
@@ -182,8 +183,7 @@ crl_revoke(X509_CRL *crl, X509 *cert, ASN1_TIME *when)
 	ASN1_ENUMERATED *reason = ASN1_ENUMERATED_new();
 
 	MUST(entry != NULL && reason != NULL);
-	MUST(X509_REVOKED_set_serialNumber(entry,
-	    X509_get_serialNumber(cert)));
+	MUST(X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(cert)));
 	MUST(X509_REVOKED_set_revocationDate(entry, when));
 	MUST(ASN1_ENUMERATED_set(reason, CRL_REASON_KEY_COMPROMISE));
 	MUST(X509_REVOKED_add1_ext_i2d(entry, NID_crl_reason, reason, 0, 0));
@@ -303,8 +303,8 @@ ecdsa_raw(EVP_PKEY *key, const char *md, const void *msg, size_t len,
 void
 ec_point(EVP_PKEY *key, size_t half, uint8_t *ret)
 {
-	static const char *const names[] = {OSSL_PKEY_PARAM_EC_PUB_X,
-	    OSSL_PKEY_PARAM_EC_PUB_Y};
+	static const char *const names[] = { OSSL_PKEY_PARAM_EC_PUB_X,
+		OSSL_PKEY_PARAM_EC_PUB_Y };
 
 	for (size_t i = 0; i < 2; i++) {
 		BIGNUM *bn = NULL;
@@ -345,7 +345,7 @@ der_wrap(struct buf *b, uint8_t tag, const struct buf *content)
 void
 der_int(struct buf *b, uint64_t v)
 {
-	uint8_t be[9] = {0};
+	uint8_t be[9] = { 0 };
 	size_t from = 1;
 
 	for (int i = 0; i < 8; i++)

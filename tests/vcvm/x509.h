@@ -26,10 +26,11 @@ struct x509_ext {
 
 struct x509_spec {
 	const struct rdn *dn; /* ends with field NULL */
-	long serial;          /* < 0: 160 random bits */
+	long serial;	      /* < 0: 160 random bits */
 	time_t not_before, not_after;
 	bool pss; /* RSASSA-PSS with SHA-384; otherwise the SHA-256 default */
-	const char *basic_constraints; /* OpenSSL configuration syntax, or NULL */
+	const char
+	    *basic_constraints; /* OpenSSL configuration syntax, or NULL */
 	const char *key_usage;
 	const char *ext_key_usage;
 	const char *crl_dp;
@@ -41,7 +42,7 @@ struct x509_spec {
 struct crl_spec {
 	time_t this_update, next_update;
 	bool pss;
-	X509 *const *revoked;       /* certificates to list */
+	X509 *const *revoked; /* certificates to list */
 	size_t n_revoked;
 };
 
