@@ -57,7 +57,8 @@ time_text(int64_t t, char buf[static TIME_TEXT_MAX])
 	return buf;
 }
 
-/* [from, until] must include now; a missing date is not acceptable. */
+/* [from, until) must include now, as OpenSSL counts it; a missing date is not
+ * acceptable. */
 int
 dates_include(const ASN1_TIME *from, const ASN1_TIME *until, int64_t now,
     const char *where, const char *const field[2], struct why *why)
@@ -71,7 +72,7 @@ dates_include(const ASN1_TIME *from, const ASN1_TIME *until, int64_t now,
 	if (asn1_time_seconds(until, &b) != CVM_OK)
 		return why_set(why, CVM_E_DENIED, where, field[1], "a date",
 		    "none");
-	if (now >= a && now <= b)
+	if (now >= a && now < b)
 		return CVM_OK;
 	(void)snprintf(expected, sizeof(expected), "%s %s",
 	    now < a ? "not after" : "not before", time_text(now, at));
@@ -214,7 +215,7 @@ role_acceptable(X509 *x, bool ca, struct why *why)
 {
 	uint32_t usage = X509_get_key_usage(x); /* all ones when absent */
 
-	if (!ca && X509_check_ca(x) != 0)
+	if (!ca && (marked_ca(x) || X509_check_ca(x) != 0))
 		return cert_deny(why, x, "basicConstraints",
 		    "not a CA at the end of the chain", "a CA");
 	if (!ca)

@@ -10,7 +10,7 @@
  * looked at. CVM_E_DENIED with the certificate, the field and both values.
  */
 
-/* from <= now <= until; field[] names the two dates. */
+/* from <= now < until; field[] names the two dates. */
 int dates_include(const ASN1_TIME *from, const ASN1_TIME *until, int64_t now,
     const char *where, const char *const field[2],
     struct why *why) _must_check_;

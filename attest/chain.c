@@ -199,8 +199,8 @@ crl_acceptable(const struct chain *c, X509_CRL *crl, X509 *issuer,
 	if (c->stale_crl_ok &&
 	    asn1_time_seconds(X509_CRL_get0_nextUpdate(crl), &until) ==
 		CVM_OK &&
-	    at > until)
-		at = until;
+	    at >= until)
+		at = until - 1;
 	return dates_include(X509_CRL_get0_lastUpdate(crl),
 	    X509_CRL_get0_nextUpdate(crl), at, where, dates, why);
 }
@@ -305,7 +305,7 @@ chain_validity(const struct chain *c, struct chain_validity *ret)
 		if (asn1_time_seconds(X509_get0_notBefore(x), &from) ||
 		    asn1_time_seconds(X509_get0_notAfter(x), &until))
 			return CVM_E_PARSE;
-		narrow(&v, from, until);
+		narrow(&v, from, until - 1);
 	}
 	for (size_t i = 0; i < c->n_crls; i++) {
 		const X509_CRL *crl = c->crls[i];
@@ -313,7 +313,7 @@ chain_validity(const struct chain *c, struct chain_validity *ret)
 		if (asn1_time_seconds(X509_CRL_get0_lastUpdate(crl), &from) ||
 		    asn1_time_seconds(X509_CRL_get0_nextUpdate(crl), &until))
 			return CVM_E_PARSE;
-		narrow(&v, from, c->stale_crl_ok ? INT64_MAX : until);
+		narrow(&v, from, c->stale_crl_ok ? INT64_MAX : until - 1);
 		if (from > v.newest_crl)
 			v.newest_crl = from;
 	}

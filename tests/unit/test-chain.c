@@ -1,0 +1,974 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <openssl/evp.h>
+
+#include "attest/chain_cache.h"
+#include "tests/unit/x509-maker.h"
+
+#define NOW 1750000000LL
+#define DAY 86400LL
+
+enum key { ROOT, CA, SUB, LEAF, OTHER, WEAK, N_KEYS };
+static EVP_PKEY *keys[N_KEYS];
+
+static int
+make_keys(void **state)
+{
+	(void)state;
+	keys[ROOT] = maker_rsa(2048);
+	keys[CA] = maker_rsa(2048);
+	keys[SUB] = maker_ec("P-256");
+	keys[LEAF] = maker_ec("P-384");
+	keys[OTHER] = maker_rsa(2048);
+	keys[WEAK] = maker_rsa(1024);
+	return 0;
+}
+
+static int
+free_keys(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < N_KEYS; i++)
+		EVP_PKEY_free(keys[i]);
+	return 0;
+}
+
+/* A chain to be spoiled: what is made, by which key, and how it is judged. */
+struct kit {
+	struct cert_spec root, ca, leaf;
+	enum key root_key, ca_key, leaf_key;
+	enum key ca_signer, leaf_signer;
+	bool with_sub; /* a further CA between ca and leaf */
+	const char *sub_constraints;
+	bool root_crl, ca_crl;
+	struct crl_spec crl_of_root, crl_of_ca;
+	enum key crl_signer;
+	bool foreign_crl;
+	bool swap, twice, drop; /* of the intermediates */
+	bool pin_other;
+	struct chain judged; /* now and flags */
+};
+
+static const struct sign_spec sha384 = { .md = "SHA384" };
+
+static struct kit
+good_kit(void)
+{
+	const struct cert_spec ca = { .cn = "root",
+		.serial = 1,
+		.from = NOW - 10 * DAY,
+		.until = NOW + 10 * DAY,
+		.constraints = "critical,CA:TRUE",
+		.usage = "critical,keyCertSign,cRLSign",
+		.sign = sha384,
+		.version = X509_VERSION_3,
+		.key_ids = true };
+	const struct crl_spec crl = { .from = NOW - DAY,
+		.until = NOW + DAY,
+		.sign = sha384 };
+	struct kit k = { .root = ca,
+		.ca = ca,
+		.leaf = ca,
+		.root_key = ROOT,
+		.ca_key = CA,
+		.leaf_key = LEAF,
+		.ca_signer = ROOT,
+		.leaf_signer = CA,
+		.crl_of_root = crl,
+		.crl_of_ca = crl,
+		.crl_signer = ROOT,
+		.sub_constraints = "critical,CA:TRUE",
+		.judged = { .now = NOW, .want_strict = true } };
+
+	k.ca.cn = "ca";
+	k.ca.serial = 2;
+	k.leaf.cn = "leaf";
+	k.leaf.serial = 3;
+	k.leaf.constraints = NULL;
+	k.leaf.usage = "critical,digitalSignature";
+	return k;
+}
+
+/* Parsed again from their bytes, as evidence is. */
+static X509 *
+reread(X509 *x)
+{
+	_cleanup_(blob_clear) struct blob der = { 0 };
+	X509 *again = NULL;
+
+	maker_cert_der(x, &der);
+	X509_free(x);
+	assert_int_equal(cert_from_der(blob_span(&der), false, &again), 0);
+	return again;
+}
+
+static X509_CRL *
+reread_crl(X509_CRL *crl)
+{
+	_cleanup_(blob_clear) struct blob der = { 0 };
+	X509_CRL *again = NULL;
+
+	maker_crl_der(crl, &der);
+	X509_CRL_free(crl);
+	assert_int_equal(crl_from_bytes(blob_span(&der), &again), 0);
+	return again;
+}
+
+struct made {
+	X509 *root, *leaf, *mid[3];
+	size_t n_mid;
+	X509_CRL *crls[3];
+	size_t n_crls;
+	uint8_t pin[SHA256_LEN];
+	struct blob pin_blob;
+	struct value_list pins;
+	struct chain c;
+};
+
+static void
+make_crls(const struct kit *k, struct made *m)
+{
+	if (k->root_crl)
+		m->crls[m->n_crls++] = reread_crl(
+		    maker_crl(&k->crl_of_root, m->root, keys[k->crl_signer]));
+	if (k->ca_crl)
+		m->crls[m->n_crls++] = reread_crl(maker_crl(&k->crl_of_ca,
+		    m->mid[m->n_mid - 1], keys[k->ca_key]));
+	if (k->foreign_crl) {
+		struct crl_spec spec = k->crl_of_root;
+
+		spec.issuer_cn = "somebody";
+		m->crls[m->n_crls++] = reread_crl(
+		    maker_crl(&spec, m->root, keys[ROOT]));
+	}
+}
+
+static void
+make(const struct kit *k, struct made *m)
+{
+	X509 *ca;
+
+	memset(m, 0, sizeof(*m));
+	m->root = reread(
+	    maker_cert(&k->root, keys[k->root_key], NULL, keys[k->root_key]));
+	ca = reread(
+	    maker_cert(&k->ca, keys[k->ca_key], m->root, keys[k->ca_signer]));
+	if (k->with_sub) {
+		struct cert_spec spec = k->ca;
+
+		spec.cn = "sub";
+		spec.constraints = k->sub_constraints;
+		m->mid[m->n_mid++] = reread(
+		    maker_cert(&spec, keys[SUB], ca, keys[k->ca_key]));
+	}
+	m->leaf = reread(maker_cert(&k->leaf, keys[k->leaf_key],
+	    k->with_sub ? m->mid[0] : ca,
+	    keys[k->with_sub ? SUB : k->leaf_signer]));
+	m->mid[m->n_mid++] = ca;
+	if (k->twice)
+		m->mid[m->n_mid++] = X509_dup(ca);
+	if (k->swap) {
+		m->mid[1] = m->mid[0];
+		m->mid[0] = ca;
+	}
+	make_crls(k, m);
+	maker_spki(m->root, m->pin);
+	m->pin[0] ^= k->pin_other;
+	m->pin_blob = (struct blob){ m->pin, SHA256_LEN };
+	m->pins = (struct value_list){ &m->pin_blob, 1 };
+	m->c = k->judged;
+	m->c.leaf = m->leaf;
+	m->c.root = m->root;
+	m->c.intermediates = m->mid;
+	m->c.n_intermediates = k->drop ? 0 : m->n_mid;
+	m->c.crls = m->crls;
+	m->c.n_crls = m->n_crls;
+	m->c.pins = &m->pins;
+}
+
+static void
+made_clear(struct made *m)
+{
+	X509_free(m->root);
+	X509_free(m->leaf);
+	for (size_t i = 0; i < m->n_mid; i++)
+		X509_free(m->mid[i]);
+	for (size_t i = 0; i < m->n_crls; i++)
+		X509_CRL_free(m->crls[i]);
+}
+
+static int
+verify(const struct kit *k, struct why *why)
+{
+	_cleanup_(made_clear) struct made m;
+
+	make(k, &m);
+	memset(why, 0, sizeof(*why));
+	return chain_verify(&m.c, why);
+}
+
+static void
+accepted(const struct kit *k)
+{
+	char text[WHY_SENTENCE_MAX];
+	struct why why;
+
+	if (verify(k, &why) != CVM_OK)
+		fail_msg("%s", why_sentence(&why, text, sizeof(text)));
+}
+
+/* Refused for this reason: the certificate or CRL, and the field. */
+static void
+refused(const struct kit *k, const char *where, const char *field)
+{
+	struct why why;
+
+	assert_int_equal(verify(k, &why), CVM_E_DENIED);
+	if (strstr(why.where, where) == NULL || strcmp(why.field, field) != 0) {
+		char text[WHY_SENTENCE_MAX];
+
+		fail_msg("expected %s: %s, got %s", where, field,
+		    why_sentence(&why, text, sizeof(text)));
+	}
+}
+
+static void
+good_chain(void **state)
+{
+	struct kit k = good_kit();
+
+	(void)state;
+	accepted(&k);
+	k.with_sub = true;
+	accepted(&k);
+	k.root_crl = k.ca_crl = true;
+	accepted(&k);
+	k = good_kit();
+	k.ca.sign = k.leaf.sign = (struct sign_spec){ .md = "SHA384",
+		.pss = true };
+	accepted(&k);
+	k.root.constraints = "critical,CA:TRUE,pathlen:1";
+	k.ca.constraints = "critical,CA:TRUE,pathlen:0";
+	accepted(&k);
+}
+
+static void
+expired(void **state)
+{
+	struct kit k = good_kit();
+
+	(void)state;
+	k.leaf.until = NOW + 3;
+	k.judged.now = NOW + 2;
+	accepted(&k);
+	k.judged.now++;
+	refused(&k, "CN=leaf", "notAfter");
+	k = good_kit();
+	k.ca.until = NOW - 1;
+	refused(&k, "CN=ca", "notAfter");
+	k = good_kit();
+	k.root.until = NOW - 1;
+	refused(&k, "CN=root", "notAfter");
+}
+
+static void
+not_yet_valid(void **state)
+{
+	struct kit k = good_kit();
+
+	(void)state;
+	k.leaf.from = NOW;
+	accepted(&k);
+	k.leaf.from = NOW + 1;
+	refused(&k, "CN=leaf", "notBefore");
+	k = good_kit();
+	k.ca.from = NOW + 1;
+	refused(&k, "CN=ca", "notBefore");
+	k = good_kit();
+	k.root.from = NOW + 1;
+	refused(&k, "CN=root", "notBefore");
+}
+
+static void
+wrong_order(void **state)
+{
+	struct kit k = good_kit();
+
+	(void)state;
+	k.with_sub = k.swap = true;
+	refused(&k, "CN=leaf", "issuer");
+	k = good_kit();
+	k.twice = true;
+	refused(&k, "CN=ca", "order");
+	k = good_kit();
+	k.drop = true;
+	refused(&k, "CN=leaf", "issuer");
+}
+
+static void
+name_mismatch(void **state)
+{
+	struct kit k = good_kit();
+
+	(void)state;
+	k.leaf.issuer_cn = "another";
+	refused(&k, "CN=leaf", "issuer");
+	k = good_kit();
+	k.ca.issuer_cn = "another";
+	refused(&k, "CN=ca", "issuer");
+	k = good_kit();
+	k.root.issuer_cn = "another"; /* not self-issued */
+	refused(&k, "CN=root", "issuer");
+}
+
+static void
+root_self_made(void **state)
+{
+	struct kit k = good_kit();
+
+	(void)state;
+	k.pin_other = true;
+	refused(&k, "CN=root", "root key (SHA-256 of SPKI)");
+	/* The right root, but the CA below it is by somebody else's key. */
+	k = good_kit();
+	k.ca_signer = OTHER;
+	refused(&k, "CN=ca", "certificate path");
+	k = good_kit();
+	k.leaf_signer = OTHER;
+	refused(&k, "CN=leaf", "certificate path");
+}
+
+static void
+no_pins(void **state)
+{
+	_cleanup_(made_clear) struct made m;
+	struct kit k = good_kit();
+	struct why why = { 0 };
+
+	(void)state;
+	make(&k, &m);
+	m.c.pins = NULL;
+	assert_int_equal(chain_verify(&m.c, &why), CVM_E_DENIED);
+	m.pins.n = 0;
+	m.c.pins = &m.pins;
+	assert_int_equal(chain_verify(&m.c, &why), CVM_E_DENIED);
+	m.pins.n = 1;
+	m.pin_blob.len = 31; /* a prefix is no pin */
+	assert_int_equal(chain_verify(&m.c, &why), CVM_E_DENIED);
+	m.c.root = NULL;
+	assert_int_equal(chain_verify(&m.c, &why), CVM_E_DENIED);
+	m.c.root = m.root;
+	m.c.leaf = NULL;
+	assert_int_equal(chain_verify(&m.c, &why), CVM_E_DENIED);
+}
+
+static void
+wrong_key_usage(void **state)
+{
+	struct kit k = good_kit();
+
+	(void)state;
+	k.ca.usage = "critical,cRLSign";
+	refused(&k, "CN=ca", "keyUsage");
+	k.ca.usage = "critical,digitalSignature";
+	refused(&k, "CN=ca", "keyUsage");
+	k.ca.usage = NULL;
+	refused(&k, "CN=ca", "keyUsage");
+	k = good_kit();
+	k.root.usage = "critical,cRLSign";
+	refused(&k, "CN=root", "keyUsage");
+}
+
+static void
+ca_is_no_ca(void **state)
+{
+	struct kit k = good_kit();
+
+	(void)state;
+	k.ca.constraints = "critical,CA:FALSE";
+	refused(&k, "CN=ca", "basicConstraints");
+	k.ca.constraints = NULL;
+	refused(&k, "CN=ca", "basicConstraints");
+	k = good_kit();
+	k.root.constraints = NULL;
+	refused(&k, "CN=root", "basicConstraints");
+}
+
+static void
+leaf_is_a_ca(void **state)
+{
+	struct kit k = good_kit();
+
+	(void)state;
+	k.leaf.constraints = "critical,CA:TRUE";
+	refused(&k, "CN=leaf", "basicConstraints");
+	k.leaf.usage = "critical,keyCertSign";
+	refused(&k, "CN=leaf", "basicConstraints");
+	k.judged.ca_leaf = true;
+	accepted(&k);
+	k = good_kit();
+	k.judged.ca_leaf = true;
+	refused(&k, "CN=leaf", "basicConstraints");
+}
+
+static void
+path_too_long(void **state)
+{
+	struct kit k = good_kit();
+
+	(void)state;
+	k.with_sub = true;
+	k.ca.constraints = "critical,CA:TRUE,pathlen:0";
+	k.sub_constraints = "critical,CA:TRUE";
+	refused(&k, "CN=ca", "certificate path");
+	k.ca.constraints = "critical,CA:TRUE,pathlen:1";
+	accepted(&k);
+	k.root.constraints = "critical,CA:TRUE,pathlen:0";
+	refused(&k, "CN=root", "certificate path");
+}
+
+static void
+chain_too_long(void **state)
+{
+	_cleanup_(made_clear) struct made m;
+	X509 *many[CHAIN_CERTS_MAX];
+	struct kit k = good_kit();
+	struct why why = { 0 };
+
+	(void)state;
+	make(&k, &m);
+	for (size_t i = 0; i < NELEMS(many); i++)
+		many[i] = m.mid[0];
+	m.c.intermediates = many;
+	m.c.n_intermediates = CHAIN_CERTS_MAX - 1;
+	assert_int_equal(chain_verify(&m.c, &why), CVM_E_DENIED);
+	assert_string_equal(why.field, "length");
+}
+
+static void
+sha1_signature(void **state)
+{
+	static const struct sign_spec sha1 = { .md = "SHA1" };
+	struct kit k = good_kit();
+
+	(void)state;
+	k.leaf.sign = sha1;
+	refused(&k, "CN=leaf", "signature algorithm");
+	k = good_kit();
+	k.ca.sign = sha1;
+	refused(&k, "CN=ca", "signature algorithm");
+	k = good_kit();
+	k.root.sign = sha1;
+	refused(&k, "CN=root", "signature algorithm");
+	k = good_kit();
+	k.leaf.sign.md = "SHA224";
+	refused(&k, "CN=leaf", "signature algorithm");
+}
+
+static void
+weak_pss(void **state)
+{
+	struct kit k = good_kit();
+
+	(void)state;
+	k.leaf.sign = (struct sign_spec){ .md = "SHA384",
+		.pss = true,
+		.mgf_md = "SHA1" };
+	refused(&k, "CN=leaf", "signature algorithm");
+	k.leaf.sign.mgf_md = "SHA256";
+	refused(&k, "CN=leaf", "signature algorithm");
+	k.leaf.sign = (struct sign_spec){ .md = "SHA384",
+		.pss = true,
+		.salt = 20 };
+	refused(&k, "CN=leaf", "signature algorithm");
+	k.leaf.sign = (struct sign_spec){ .md = "SHA1", .pss = true };
+	refused(&k, "CN=leaf", "signature algorithm");
+}
+
+static void
+rsa_1024(void **state)
+{
+	struct kit k = good_kit();
+
+	(void)state;
+	k.leaf_key = WEAK;
+	refused(&k, "CN=leaf", "public key");
+	k = good_kit();
+	k.ca_key = k.leaf_signer = WEAK;
+	refused(&k, "CN=ca", "public key");
+	k = good_kit();
+	k.root_key = k.ca_signer = WEAK;
+	refused(&k, "CN=root", "public key");
+}
+
+static void
+old_version(void **state)
+{
+	struct kit k = good_kit();
+
+	(void)state;
+	k.leaf.version = X509_VERSION_1;
+	k.leaf.usage = NULL;
+	k.leaf.key_ids = false;
+	refused(&k, "CN=leaf", "version");
+	k.leaf.version = X509_VERSION_2;
+	refused(&k, "CN=leaf", "version");
+	k = good_kit();
+	k.ca.version = X509_VERSION_1;
+	refused(&k, "CN=ca", "version");
+}
+
+static void
+odd_extensions(void **state)
+{
+	struct kit k = good_kit();
+
+	(void)state;
+	k.leaf.exts[0] = (struct ext_spec){ "1.3.6.1.4.1.99999.1", "0500",
+		false };
+	accepted(&k);
+	k.leaf.exts[0].critical = true;
+	refused(&k, "CN=leaf", "extensions");
+	k.leaf.exts[0].critical = false;
+	k.leaf.exts[1] = k.leaf.exts[0];
+	refused(&k, "CN=leaf", "extensions");
+	k = good_kit();
+	k.ca.exts[0] = (struct ext_spec){ "1.3.6.1.4.1.99999.1", "0500", true };
+	refused(&k, "CN=ca", "extensions");
+	/* A second basicConstraints, with another answer. */
+	k = good_kit();
+	k.ca.exts[0] = (struct ext_spec){ "2.5.29.19", "3000", true };
+	refused(&k, "CN=ca", "extensions");
+}
+
+static void
+strict_wants_key_identifiers(void **state)
+{
+	struct kit k = good_kit();
+
+	(void)state;
+	k.leaf.key_ids = false;
+	refused(&k, "CN=leaf", "certificate path");
+	k.judged.want_strict = false;
+	accepted(&k);
+}
+
+static void
+revoked(void **state)
+{
+	struct kit k = good_kit();
+
+	(void)state;
+	k.root_crl = k.ca_crl = true;
+	k.crl_of_root.revoked[0] = 77;
+	k.crl_of_ca.revoked[0] = 77;
+	accepted(&k);
+	k.crl_of_ca.revoked[1] = k.leaf.serial;
+	refused(&k, "CN=leaf", "revocation");
+	k.crl_of_ca.revoked[1] = 0;
+	k.crl_of_root.revoked[1] = k.ca.serial;
+	refused(&k, "CN=ca", "revocation");
+	/* The root revokes itself. */
+	k.crl_of_root.revoked[1] = k.root.serial;
+	refused(&k, "CN=root", "revocation");
+	/* Serial 0, as every V*EK of AMD's has. */
+	k.crl_of_root.revoked[1] = 0;
+	k.crl_of_ca.revoke_zero = true;
+	accepted(&k);
+	k.leaf.serial = 0;
+	refused(&k, "CN=leaf", "revocation");
+}
+
+static void
+missing_crl(void **state)
+{
+	struct kit k = good_kit();
+
+	(void)state;
+	k.judged.require_crl = true;
+	refused(&k, "CN=ca", "CRL");
+	k.root_crl = true;
+	accepted(&k); /* the leaf's issuer needs none */
+	k.judged.crl_leaf = true;
+	refused(&k, "CN=leaf", "CRL");
+	k.ca_crl = true;
+	accepted(&k);
+	k.root_crl = false;
+	refused(&k, "CN=ca", "CRL");
+}
+
+static void
+stale_crl(void **state)
+{
+	struct kit k = good_kit();
+
+	(void)state;
+	k.root_crl = true;
+	k.crl_of_root.until = NOW + 1;
+	accepted(&k);
+	k.crl_of_root.until = NOW;
+	refused(&k, "CRL of CN=root", "nextUpdate");
+	k.judged.stale_crl_ok = true;
+	accepted(&k);
+	k.crl_of_root.revoked[0] = k.ca.serial;
+	refused(&k, "CN=ca", "revocation");
+	k.crl_of_root.revoked[0] = 0;
+	k.crl_of_root.from = NOW + 1;
+	k.crl_of_root.until = NOW + DAY;
+	refused(&k, "CRL of CN=root", "thisUpdate");
+	k = good_kit();
+	k.root_crl = true;
+	k.crl_of_root.until = 0;
+	refused(&k, "CRL of CN=root", "nextUpdate");
+}
+
+static void
+foreign_crl(void **state)
+{
+	struct kit k = good_kit();
+
+	(void)state;
+	k.foreign_crl = true;
+	refused(&k, "CRL", "issuer");
+	k = good_kit();
+	k.root_crl = true;
+	k.crl_signer = OTHER;
+	refused(&k, "CRL of CN=root", "signature");
+	k = good_kit();
+	k.root_crl = true;
+	k.crl_of_root.sign.md = "SHA1";
+	refused(&k, "CRL of CN=root", "signature algorithm");
+	k = good_kit();
+	k.root_crl = true;
+	k.root.usage = "critical,keyCertSign";
+	refused(&k, "CRL of CN=root", "issuer's keyUsage");
+}
+
+static void
+partial_crl(void **state)
+{
+	struct kit k = good_kit();
+
+	(void)state;
+	k.root_crl = true;
+	/* deltaCRLIndicator; unknown and critical; issuingDistributionPoint */
+	k.crl_of_root.exts[0] = (struct ext_spec){ "2.5.29.27", "020101",
+		true };
+	refused(&k, "CRL of CN=root", "extensions");
+	k.crl_of_root.exts[0] = (struct ext_spec){ "1.3.6.1.4.1.99999.2",
+		"0500", true };
+	refused(&k, "CRL of CN=root", "extensions");
+	k.crl_of_root.exts[0] = (struct ext_spec){ "2.5.29.28", "3003850101",
+		false };
+	refused(&k, "CRL of CN=root", "extensions");
+	k.crl_of_root.exts[0] = (struct ext_spec){ "1.3.6.1.4.1.99999.2",
+		"0500", false };
+	accepted(&k);
+}
+
+static void
+der_with_more(void **state)
+{
+	_cleanup_(blob_clear) struct blob der = { 0 };
+	struct kit k = good_kit();
+	X509 *x = maker_cert(&k.root, keys[ROOT], NULL, keys[ROOT]);
+	X509 *again = NULL;
+	size_t len;
+
+	(void)state;
+	maker_cert_der(x, &der);
+	X509_free(x);
+	len = der.len;
+	assert_int_equal(blob_append(&der, span("\0\0\1", 3)), 0);
+	assert_int_equal(cert_from_der(span(der.data, len + 1), false, &again),
+	    CVM_E_PARSE);
+	assert_int_equal(cert_from_der(span(der.data, len + 3), true, &again),
+	    CVM_E_PARSE);
+	assert_int_equal(cert_from_der(span(der.data, len - 1), false, &again),
+	    CVM_E_PARSE);
+	assert_int_equal(cert_from_der(span(der.data, 0), false, &again),
+	    CVM_E_PARSE);
+	assert_null(again);
+	assert_int_equal(cert_from_der(span(der.data, len + 2), true, &again),
+	    0);
+	X509_free(again);
+}
+
+/* The outer length in one byte more than it needs: BER, not DER. */
+static void
+der_spelt_differently(void **state)
+{
+	_cleanup_(blob_clear) struct blob der = { 0 }, ber = { 0 };
+	struct kit k = good_kit();
+	X509 *x = maker_cert(&k.root, keys[ROOT], NULL, keys[ROOT]);
+	X509 *again = NULL;
+	uint8_t head[5];
+
+	(void)state;
+	maker_cert_der(x, &der);
+	X509_free(x);
+	assert_int_equal(der.data[1], 0x82);
+	memcpy(head, (uint8_t[]){ 0x30, 0x83, 0, der.data[2], der.data[3] }, 5);
+	assert_int_equal(blob_set(&ber, span(head, 5)), 0);
+	assert_int_equal(blob_append(&ber, span(&der.data[4], der.len - 4)), 0);
+	assert_int_equal(cert_from_der(blob_span(&ber), false, &again),
+	    CVM_E_PARSE);
+}
+
+static void
+pem_with_more(void **state)
+{
+	_cleanup_(blob_clear) struct blob pem = { 0 };
+	struct kit k = good_kit();
+	X509 *x = maker_cert(&k.root, keys[ROOT], NULL, keys[ROOT]);
+	X509 *out[2] = { NULL };
+	size_t n = 0, len;
+
+	(void)state;
+	maker_cert_pem(x, &pem);
+	len = pem.len;
+	maker_cert_pem(x, &pem);
+	X509_free(x);
+	assert_int_equal(certs_from_pem(blob_span(&pem), out, 1, &n),
+	    CVM_E_PARSE);
+	assert_int_equal(certs_from_pem(span(pem.data, len + 100), out, 2, &n),
+	    CVM_E_PARSE); /* cut */
+	assert_int_equal(certs_from_pem(span("junk", 4), out, 2, &n),
+	    CVM_E_PARSE);
+	assert_int_equal(certs_from_pem(span("", 0), out, 2, &n), CVM_E_PARSE);
+	assert_null(out[0]);
+	assert_int_equal(blob_append(&pem, span("", 1)), 0);
+	assert_int_equal(certs_from_pem(blob_span(&pem), out, 2, &n), 0);
+	assert_int_equal(n, 2);
+	X509_free(out[0]);
+	X509_free(out[1]);
+	assert_int_equal(blob_append(&pem, span("\0", 1)), 0);
+	assert_int_equal(certs_from_pem(blob_span(&pem), out, 2, &n),
+	    CVM_E_PARSE);
+}
+
+static void
+crl_malformed(void **state)
+{
+	_cleanup_(blob_clear) struct blob der = { 0 };
+	struct kit k = good_kit();
+	X509 *x = maker_cert(&k.root, keys[ROOT], NULL, keys[ROOT]);
+	X509_CRL *crl = maker_crl(&k.crl_of_root, x, keys[ROOT]), *again = NULL;
+
+	(void)state;
+	maker_crl_der(crl, &der);
+	X509_CRL_free(crl);
+	X509_free(x);
+	assert_int_equal(crl_from_bytes(span(der.data, der.len - 1), &again),
+	    CVM_E_PARSE);
+	assert_int_equal(blob_append(&der, span("", 1)), 0);
+	assert_int_equal(crl_from_bytes(blob_span(&der), &again), CVM_E_PARSE);
+	assert_int_equal(crl_from_bytes(span(der.data, 0), &again),
+	    CVM_E_PARSE);
+	assert_int_equal(crl_from_bytes(span("-----BEGIN", 10), &again),
+	    CVM_E_PARSE);
+	assert_null(again);
+}
+
+static void
+extension_repeated(void **state)
+{
+	struct kit k = good_kit();
+	X509 *x;
+	struct span s = { 0 };
+
+	(void)state;
+	k.leaf.exts[0] = (struct ext_spec){ "1.2.3.4", "0401ff", false };
+	x = maker_cert(&k.leaf, keys[LEAF], NULL, keys[LEAF]);
+	assert_int_equal(cert_extension(x, "1.2.3.4", &s), 0);
+	assert_true(span_equal(s, span("\x04\x01\xff", 3)));
+	assert_int_equal(cert_extension(x, "1.2.3.5", &s), CVM_E_NOT_FOUND);
+	assert_int_equal(cert_extension(x, "no oid", &s), CVM_E_INVAL);
+	X509_free(x);
+	k.leaf.exts[1] = (struct ext_spec){ "1.2.3.4", "0401fe", false };
+	x = maker_cert(&k.leaf, keys[LEAF], NULL, keys[LEAF]);
+	assert_int_equal(cert_extension(x, "1.2.3.4", &s), CVM_E_PARSE);
+	X509_free(x);
+}
+
+/* The order of P-384 (FIPS 186-5). */
+static const char p384_order[] =
+    "ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf"
+    "581a0db248b0a77aecec196accc52973";
+
+static void
+ecdsa_degenerate(void **state)
+{
+	uint8_t le[2][48], rs[96], bad[96], digest[48] = { 1 };
+
+	(void)state;
+	maker_ecdsa_p384(keys[LEAF], span(digest, 48), le[0], le[1]);
+	for (size_t i = 0; i < 48; i++) {
+		rs[i] = le[0][47 - i];
+		rs[48 + i] = le[1][47 - i];
+	}
+	assert_int_equal(ecdsa_verify_raw(keys[LEAF], span(rs, 96),
+			     span(digest, 48)),
+	    0);
+	for (size_t i = 0; i < 2; i++) {
+		memcpy(bad, rs, 96);
+		memset(&bad[48 * i], 0, 48);
+		assert_int_equal(ecdsa_verify_raw(keys[LEAF], span(bad, 96),
+				     span(digest, 48)),
+		    CVM_E_DENIED);
+		assert_int_equal(hex_decode(p384_order, &bad[48 * i], 48), 0);
+		assert_int_equal(ecdsa_verify_raw(keys[LEAF], span(bad, 96),
+				     span(digest, 48)),
+		    CVM_E_DENIED);
+	}
+	assert_int_equal(ecdsa_verify_raw(keys[LEAF], span(rs, 94),
+			     span(digest, 48)),
+	    CVM_E_DENIED);
+	assert_int_equal(ecdsa_verify_raw(keys[SUB], span(rs, 96),
+			     span(digest, 48)),
+	    CVM_E_DENIED);
+	assert_int_equal(ecdsa_verify_raw(keys[ROOT], span(rs, 96),
+			     span(digest, 48)),
+	    CVM_E_DENIED);
+	digest[0] ^= 1;
+	assert_int_equal(ecdsa_verify_raw(keys[LEAF], span(rs, 96),
+			     span(digest, 48)),
+	    CVM_E_DENIED);
+}
+
+static void
+cache_remembers_only_what_held(void **state)
+{
+	_cleanup_(
+	    chain_cache_freep) struct chain_cache *cache = chain_cache_new();
+	_cleanup_(made_clear) struct made m;
+	struct kit k = good_kit();
+
+	(void)state;
+	k.root_crl = true;
+	make(&k, &m);
+	m.c.now = NOW + 20 * DAY;
+	assert_int_equal(chain_verify_cached(cache, &m.c, NULL), CVM_E_DENIED);
+	assert_int_equal(chain_verify_cached(cache, &m.c, NULL), CVM_E_DENIED);
+	assert_int_equal(chain_cache_hits(cache), 0);
+	m.c.now = NOW;
+	assert_int_equal(chain_verify_cached(cache, &m.c, NULL), 0);
+	assert_int_equal(chain_cache_hits(cache), 0);
+	assert_int_equal(chain_verify_cached(cache, &m.c, NULL), 0);
+	assert_int_equal(chain_cache_hits(cache), 1);
+	/* The CRL ends first. */
+	m.c.now = NOW + DAY - 1;
+	assert_int_equal(chain_verify_cached(cache, &m.c, NULL), 0);
+	assert_int_equal(chain_cache_hits(cache), 2);
+	m.c.now = NOW + DAY;
+	assert_int_equal(chain_verify_cached(cache, &m.c, NULL), CVM_E_DENIED);
+	m.c.now = NOW - DAY - 1;
+	assert_int_equal(chain_verify_cached(cache, &m.c, NULL), CVM_E_DENIED);
+	assert_int_equal(chain_cache_hits(cache), 2);
+}
+
+static void
+cache_tells_chains_apart(void **state)
+{
+	_cleanup_(
+	    chain_cache_freep) struct chain_cache *cache = chain_cache_new();
+	_cleanup_(made_clear) struct made m, other;
+	struct kit k = good_kit();
+
+	(void)state;
+	k.root_crl = true;
+	make(&k, &m);
+	k.crl_of_root.revoked[0] = k.ca.serial;
+	make(&k, &other);
+	assert_int_equal(chain_verify_cached(cache, &m.c, NULL), 0);
+	m.pin[0] ^= 1;
+	assert_int_equal(chain_verify_cached(cache, &m.c, NULL), CVM_E_DENIED);
+	m.pin[0] ^= 1;
+	m.c.require_crl = m.c.crl_leaf = true;
+	assert_int_equal(chain_verify_cached(cache, &m.c, NULL), CVM_E_DENIED);
+	m.c.require_crl = m.c.crl_leaf = false;
+	m.c.crls = other.crls;
+	assert_int_equal(chain_verify_cached(cache, &m.c, NULL), CVM_E_DENIED);
+	m.c.crls = m.crls;
+	m.c.ca_leaf = true;
+	assert_int_equal(chain_verify_cached(cache, &m.c, NULL), CVM_E_DENIED);
+	assert_int_equal(chain_cache_hits(cache), 0);
+}
+
+static void
+cache_is_bounded(void **state)
+{
+	_cleanup_(
+	    chain_cache_freep) struct chain_cache *cache = chain_cache_new();
+	_cleanup_(made_clear) struct made m;
+	struct kit k = good_kit();
+	uint8_t extra[CHAIN_CACHE_MAX + 1][SHA256_LEN] = { { 0 } };
+	struct blob pins[2];
+
+	(void)state;
+	make(&k, &m);
+	pins[0] = m.pin_blob;
+	m.pins = (struct value_list){ pins, 2 };
+	for (size_t i = 0; i <= CHAIN_CACHE_MAX; i++) {
+		extra[i][0] = (uint8_t)(i + 1);
+		pins[1] = (struct blob){ extra[i], SHA256_LEN };
+		assert_int_equal(chain_verify_cached(cache, &m.c, NULL), 0);
+	}
+	assert_int_equal(chain_cache_hits(cache), 0);
+	assert_int_equal(chain_verify_cached(cache, &m.c, NULL), 0);
+	assert_int_equal(chain_cache_hits(cache), 1);
+	pins[1].data = extra[0]; /* the oldest was forgotten */
+	assert_int_equal(chain_verify_cached(cache, &m.c, NULL), 0);
+	assert_int_equal(chain_cache_hits(cache), 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(good_chain),
+		cmocka_unit_test(expired),
+		cmocka_unit_test(not_yet_valid),
+		cmocka_unit_test(wrong_order),
+		cmocka_unit_test(name_mismatch),
+		cmocka_unit_test(root_self_made),
+		cmocka_unit_test(no_pins),
+		cmocka_unit_test(wrong_key_usage),
+		cmocka_unit_test(ca_is_no_ca),
+		cmocka_unit_test(leaf_is_a_ca),
+		cmocka_unit_test(path_too_long),
+		cmocka_unit_test(chain_too_long),
+		cmocka_unit_test(sha1_signature),
+		cmocka_unit_test(weak_pss),
+		cmocka_unit_test(rsa_1024),
+		cmocka_unit_test(old_version),
+		cmocka_unit_test(odd_extensions),
+		cmocka_unit_test(strict_wants_key_identifiers),
+		cmocka_unit_test(revoked),
+		cmocka_unit_test(missing_crl),
+		cmocka_unit_test(stale_crl),
+		cmocka_unit_test(foreign_crl),
+		cmocka_unit_test(partial_crl),
+		cmocka_unit_test(der_with_more),
+		cmocka_unit_test(der_spelt_differently),
+		cmocka_unit_test(pem_with_more),
+		cmocka_unit_test(crl_malformed),
+		cmocka_unit_test(extension_repeated),
+		cmocka_unit_test(ecdsa_degenerate),
+		cmocka_unit_test(cache_remembers_only_what_held),
+		cmocka_unit_test(cache_tells_chains_apart),
+		cmocka_unit_test(cache_is_bounded),
+	};
+
+	return cmocka_run_group_tests_name("chain", tests, make_keys,
+	    free_keys);
+}
