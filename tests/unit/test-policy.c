@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "conf/policy.h"
+#include "tests/unit/corpus.h"
+
+static struct corpus corpus;
+
+static int
+parse(const char *text, struct policy **ret, struct why *why)
+{
+	return policy_parse(span(text, strlen(text)), "policy.json", ret, why);
+}
+
+static struct policy *
+example(const char *name)
+{
+	char path[128], *text;
+	struct policy *p = NULL;
+	struct why why = { 0 };
+
+	snprintf(path, sizeof(path), "conf/examples/%s.json", name);
+	text = corpus_file(path);
+	if (parse(text, &p, &why) != CVM_OK)
+		fail_msg("%s: %s: %s", name, why.field, why.expected);
+	free(text);
+	return p;
+}
+
+/* The rows of one group: who is refused is told which field, and what for. */
+static void
+group(void **state)
+{
+	const struct corpus_group *g = *state;
+
+	for (size_t i = g->first; i < g->first + g->n; i++) {
+		const struct corpus_row *row = &corpus.rows[i];
+		_cleanup_(policy_freep) struct policy *p = NULL;
+		_cleanup_(freep) char *text = corpus_text(row);
+		struct why why = { 0 };
+		int err = parse(text, &p, &why);
+
+		if ((err == CVM_OK) != (row->verdict == '+'))
+			fail_msg("line %u: %s (%s: %s)", row->line,
+			    cvm_strerror(err), why.field, why.expected);
+		if (err == CVM_OK)
+			continue;
+		assert_null(p);
+		if (err != CVM_E_CONFIG || strcmp(why.field, row->field) != 0)
+			fail_msg("line %u: names %s", row->line, why.field);
+		assert_true(strncmp(why.where, "policy.json:", 12) == 0);
+		assert_true(why.expected[0] != '\0' && why.got[0] != '\0');
+	}
+}
+
+static void
+defaults_are_strict(void **state)
+{
+	_cleanup_(policy_freep) struct policy *p = example("policy-snp");
+	_cleanup_(policy_freep) struct policy *t = example("policy-tdx");
+
+	(void)state;
+	assert_int_equal(p->bind, BIND_SESSION);
+	assert_int_equal(p->snp.debug, FORBID);
+	assert_int_equal(p->snp.migrate_ma, FORBID);
+	assert_int_equal(p->snp.smt, ANY);
+	assert_true(p->snp.allow_vcek && !p->snp.allow_vlek);
+	assert_true(p->snp.require_crl && !p->snp.masked_chip_id &&
+	    !p->snp.provisional_firmware);
+	assert_int_equal(t->session_max_age_s, 300);
+	assert_int_equal(t->tdx.perfmon, FORBID);
+	assert_int_equal(t->tdx.pks, ANY);
+	assert_true(t->tdx.dynamic_platform && t->tdx.cached_keys &&
+	    t->tdx.smt && !t->tdx.trailing_bytes && !t->tdx.xfam_set);
+	assert_false(t->has_tpm);
+	assert_true(t->has_tdx);
+}
+
+static void
+default_tcb_status_lost(void **state)
+{
+	_cleanup_(freep) char *text = corpus_change("policy-tdx",
+	    "tdx.tcb_status", "DELETE");
+	_cleanup_(policy_freep) struct policy *p = NULL;
+
+	(void)state;
+	assert_int_equal(parse(text, &p, NULL), CVM_OK);
+	assert_int_equal(p->tdx.tcb_status.n, 1);
+	assert_string_equal(p->tdx.tcb_status.v[0], "UpToDate");
+}
+
+static void
+value_in_another_place(void **state)
+{
+	_cleanup_(policy_freep) struct policy *p = example("policy-snp");
+	_cleanup_(policy_freep) struct policy *g = example("policy-sev-gce");
+	_cleanup_(policy_freep) struct policy *t = example("policy-tdx");
+	char hex[2 * SHA384_LEN + 1];
+
+	(void)state;
+	assert_int_equal(p->tee, TEE_SNP);
+	assert_string_equal(p->name, "snp-web");
+	assert_int_equal(p->snp.products, SNP_MILAN | SNP_GENOA);
+	assert_int_equal(p->snp.measurement.n, 1);
+	assert_non_null(strstr((char *)p->text.data,
+	    hex_encode(blob_span(&p->snp.measurement.v[0]), hex, sizeof(hex))));
+	assert_int_equal(p->snp.min_abi_major, 1);
+	assert_int_equal(p->snp.min_abi_minor, 51);
+	assert_int_equal(p->snp.min_firmware[0], 1);
+	assert_int_equal(p->snp.min_firmware[1], 55);
+	assert_int_equal(p->snp.min_firmware[2], 21);
+	assert_int_equal(p->snp.p_alias_check, REQUIRE);
+	assert_int_equal(p->snp.min_tcb.bootloader, 4);
+	assert_int_equal(p->snp.min_tcb.microcode, 213);
+	assert_int_equal(p->snp.min_tcb.fmc, 0);
+	assert_int_equal(p->tpm.n_pcr_sets, 3);
+	assert_int_equal(p->tpm.pcr_sets[2].mask,
+	    1 << 0 | 1 << 4 | 1 << 7 | 1 << 11);
+	assert_string_equal(p->tpm.pcr_sets[2].label, "rollback");
+	assert_int_equal(g->log.unlogged_ok.n, 1);
+	assert_string_equal(g->log.unlogged_ok.v[0], "10");
+	assert_string_equal(g->tpm.ak_roots.n == 1 ? g->tpm.instance.zone : "",
+	    "europe-west4-a");
+	assert_int_equal(t->tdx.rtmr_sets[1].mask, 7);
+	assert_int_equal(t->bind, BIND_OPERATION);
+}
+
+static void
+digest_not_of_the_bytes(void **state)
+{
+	_cleanup_(policy_freep) struct policy *p = example("policy-snp");
+	_cleanup_(policy_freep) struct policy *q = NULL;
+	_cleanup_(freep) char *text = corpus_file(
+	    "conf/examples/policy-snp.json");
+	uint8_t digest[SHA256_LEN];
+	size_t len = strlen(text);
+
+	(void)state;
+	assert_int_equal(hash(HASH_SHA256, span(text, len), digest), CVM_OK);
+	assert_memory_equal(p->digest, digest, sizeof(digest));
+	assert_int_equal(p->text.len, len);
+	/* A blank more means nothing else, and is another policy all the same. */
+	text[len - 1] = ' ';
+	assert_int_equal(parse(text, &q, NULL), CVM_OK);
+	assert_memory_not_equal(p->digest, q->digest, sizeof(digest));
+}
+
+static void
+line_of_fault_wrong(void **state)
+{
+	static const char text[] = "{\n\"version\": 1,\n\"name\": \"x\",\n"
+				   "\"tee\": \"sgx\"\n}\n";
+	_cleanup_(policy_freep) struct policy *p = NULL;
+	struct why why = { 0 };
+
+	(void)state;
+	assert_int_equal(parse(text, &p, &why), CVM_E_CONFIG);
+	assert_string_equal(why.where, "policy.json:4");
+	assert_string_equal(why.field, "$.tee");
+	assert_string_equal(why.got, "\"sgx\"");
+	assert_string_equal(why.expected,
+	    "one of \"none\", \"sev\", \"snp\", \"tdx\"");
+}
+
+static void
+firmware_version_not_normalised(void **state)
+{
+	_cleanup_(freep) char *text = corpus_change("policy-snp",
+	    "tpm.firmware_versions", "[\"20240125ABCDEF00\"]");
+	_cleanup_(policy_freep) struct policy *p = NULL;
+
+	(void)state;
+	assert_int_equal(parse(text, &p, NULL), CVM_OK);
+	assert_string_equal(p->tpm.firmware_versions.v[0], "20240125abcdef00");
+}
+
+static void
+missing_file_not_told_apart(void **state)
+{
+	struct policy *p = NULL;
+	struct why why = { 0 };
+
+	(void)state;
+	assert_int_equal(policy_load("/nonexistent/policy.json", &p, &why),
+	    CVM_E_NOT_FOUND);
+	assert_string_equal(why.where, "/nonexistent/policy.json");
+	assert_int_equal(policy_load("/dev", &p, &why), CVM_E_CONFIG);
+	assert_int_equal(policy_load("/dev/null", &p, &why), CVM_E_CONFIG);
+	assert_null(p);
+}
+
+static void
+world_writable_trusted(void **state)
+{
+	char path[] = "/tmp/cvm-policy-XXXXXX";
+	_cleanup_(freep) char *text = corpus_file(
+	    "conf/examples/policy-tdx.json");
+	_cleanup_(policy_freep) struct policy *p = NULL;
+	_cleanup_(closep) int fd = mkstemp(path);
+	struct why why = { 0 };
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	assert_int_equal(fchmod(fd, 0646), 0);
+	assert_int_equal(policy_load(path, &p, &why), CVM_E_CONFIG);
+	assert_string_equal(why.field, "mode");
+	assert_string_equal(why.got, "0646");
+	assert_int_equal(fchmod(fd, 0664), 0);
+	assert_int_equal(policy_load(path, &p, &why), CVM_OK);
+	assert_string_equal(p->path, path);
+	unlink(path);
+}
+
+static void
+add_sentence(void *arg, const char *sentence)
+{
+	char *all = arg;
+
+	strcat(all, sentence);
+	strcat(all, "\n");
+}
+
+/* One change to an example, and a word of the warning that it must cause. */
+static void
+warning_missing(void **state)
+{
+	static const struct {
+		const char *example, *path, *value, *word;
+	} rows[] = {
+		{ "policy-snp", "tpm.pcr_sets",
+		    "[{\"label\":\"a\",\"pcrs\":{\"0\":\"<32*ab>\","
+		    "\"4\":\"<32*ab>\",\"7\":\"<32*ab>\"}}]",
+		    "stop at the boot loader" },
+		{ "policy-snp", "snp.guest_policy.debug", "\"any\"",
+		    "Debugging" },
+		{ "policy-tdx", "tdx.td_attributes.debug", "\"require\"",
+		    "Debugging" },
+		{ "policy-snp", "snp.provisional_firmware", "true",
+		    "Provisional" },
+		{ "policy-snp", "snp.crl", "\"skip\"", "revoked" },
+		{ "policy-snp", "snp.min_tcb", "{}", "min_tcb" },
+		{ "policy-snp", "snp.roots", "[\"<32*ab>\"]", "roots" },
+		{ "policy-snp", "session_max_age_s", "7200", "an hour" },
+		{ "policy-snp", "event_log.kernel_cmdline", "[\"x\"]",
+		    "PCR 8" },
+		{ "policy-tdx", "tdx.tcb_status", "[\"OutOfDate\"]",
+		    "out of date" },
+		{ "policy-tdx", "tdx.rtmr_sets", "DELETE", "rtmr_sets" },
+		{ "policy-sev-gce", "tpm.ak.instance.instance_id", "DELETE",
+		    "instance_id" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		_cleanup_(policy_freep) struct policy *before = example(
+		    rows[i].example);
+		_cleanup_(policy_freep) struct policy *after = NULL;
+		_cleanup_(freep) char *text = corpus_change(rows[i].example,
+		    rows[i].path, rows[i].value);
+		char old[8192] = "", new[8192] = "";
+
+		assert_int_equal(parse(text, &after, NULL), CVM_OK);
+		policy_warnings(before, add_sentence, old);
+		assert_true(policy_warnings(after, add_sentence, new) > 0);
+		if (strstr(old, rows[i].word) != NULL ||
+		    strstr(new, rows[i].word) == NULL)
+			fail_msg("%s: %s", rows[i].path, new);
+	}
+}
+
+static void
+tee_names(void **state)
+{
+	(void)state;
+	assert_string_equal(tee_kind_name(TEE_SNP), "snp");
+	assert_string_equal(tee_kind_name(TEE_NONE), "none");
+	assert_string_equal(tee_kind_name((enum tee_kind)9), "unknown");
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest named[] = {
+		cmocka_unit_test(defaults_are_strict),
+		cmocka_unit_test(default_tcb_status_lost),
+		cmocka_unit_test(value_in_another_place),
+		cmocka_unit_test(digest_not_of_the_bytes),
+		cmocka_unit_test(line_of_fault_wrong),
+		cmocka_unit_test(firmware_version_not_normalised),
+		cmocka_unit_test(missing_file_not_told_apart),
+		cmocka_unit_test(world_writable_trusted),
+		cmocka_unit_test(warning_missing),
+		cmocka_unit_test(tee_names),
+	};
+	struct CMUnitTest tests[CORPUS_GROUPS_MAX + NELEMS(named)];
+	size_t n = 0;
+	int failed;
+
+	corpus_load("policy", &corpus);
+	for (size_t i = 0; i < corpus.n_groups; i++)
+		tests[n++] = (struct CMUnitTest){ corpus.groups[i].name, group,
+			NULL, NULL, &corpus.groups[i] };
+	for (size_t i = 0; i < NELEMS(named); i++)
+		tests[n++] = named[i];
+	failed = _cmocka_run_group_tests("policy", tests, n, NULL, NULL);
+	corpus_clear(&corpus);
+	return failed;
+}
