@@ -11,7 +11,10 @@
  * KEK = HKDF-SHA256(secret, salt = token id,
  *   info = TUPLE("cvm-pkcs11/seal/1", seal id, purpose, policy digest)),
  * and the seal's blob carries box(KEK, key), whose associated data is the
- * whole row: no column can be changed on disk.
+ * whole row: no column can be changed on disk. secret is what the TPM gives,
+ * followed by the auth value where a PIN guards the seal, or the recovery
+ * code. For recovery seals the policy digest is 32 zero bytes by definition:
+ * a code opens after the policy changed, too.
  */
 enum seal_purpose {
 	SEAL_TOKEN = 1, /* opens the token key */
@@ -44,6 +47,23 @@ int seal_make_tpm(const struct seal_context *c, enum seal_purpose purpose,
 int seal_open_tpm(const struct seal_context *c, const struct store_seal *s,
     const struct secret *auth, struct secret **ret_key,
     struct why *reterr_why) _must_check_;
+
+/* What a tpm seal was made for, from its parameters; nothing is opened. */
+struct seal_tpm {
+	enum hash_alg bank;
+	bool auth; /* a PIN guards it */
+	uint8_t policy_digest[POLICY_DIGEST_LEN];
+	struct pcr_set set;
+};
+/* CVM_E_CORRUPT, also for a seal of another kind. */
+int seal_tpm_params(const struct store_seal *s, struct seal_tpm *ret,
+    struct why *reterr_why) _must_check_;
+/* How many PCRs of v differ from the seal's; *ret_first is the lowest. */
+unsigned seal_tpm_differs(const struct seal_tpm *p,
+    const struct pcr_values *v, unsigned *ret_first);
+/* CVM_E_SEALED, naming the PCR, what the seal was made for and its value. */
+int seal_tpm_refuse(const struct store_seal *s, const struct seal_tpm *p,
+    const struct pcr_values *v, struct why *reterr_why) _must_check_;
 
 int seal_make_recovery(const struct seal_context *c,
     enum seal_purpose purpose, const struct secret *code,
