@@ -35,7 +35,7 @@ static const struct row {
 	[K_TSM_EMPTY] = { "tsm.empty", COUNTED, 0, { 0 },
 	    "reports of length 0, without error" },
 	[K_TSM_GENERATION] = { "tsm.generation", COUNTED, 0, { 0 },
-	    "reports after which another writer seems to have come in between" },
+	    "reports after which another writer seems to have come" },
 	[K_TSM_STALE] = { "tsm.stale", COUNTED, 0, { 0 },
 	    "reports that are the one before, once more" },
 	[K_TSM_WRONG_NONCE] = { "tsm.wrong_nonce", COUNTED, 0, { 0 },

@@ -23,8 +23,16 @@ tpm_init(struct tpm *tpm, const char *state_dir)
 }
 
 static void
-exec_swtpm(const char *state, const char *fd)
+exec_swtpm(const char *state, const char *log_path, const char *fd)
 {
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int log = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
+	    0644);
+
+	/* Whoever started the machine must not wait for our end. */
+	if (null < 0 || log < 0 || dup2(null, 0) < 0 || dup2(log, 1) < 0 ||
+	    dup2(log, 2) < 0)
+		_exit(127);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	execlp("swtpm", "swtpm", "socket", "--tpm2", "--tpmstate", state,
 	    "--fd", fd, "--flags", "not-need-init", (char *)NULL);
@@ -36,6 +44,7 @@ tpm_spawn(struct tpm *tpm)
 {
 	_cleanup_(
 	    freep) char *state = xasprintf("dir=%s,mode=0600", tpm->state_dir);
+	_cleanup_(freep) char *log = xasprintf("%s/../log", tpm->state_dir);
 	_cleanup_(freep) char *fd = NULL;
 	int sv[2];
 
@@ -45,7 +54,7 @@ tpm_spawn(struct tpm *tpm)
 	tpm->pid = fork();
 	if (tpm->pid == 0) {
 		fcntl(sv[1], F_SETFD, 0);
-		exec_swtpm(state, fd);
+		exec_swtpm(state, log, fd);
 	}
 	close(sv[1]);
 	if (tpm->pid < 0) {
