@@ -87,9 +87,10 @@ kdf_ctx_freep(EVP_KDF_CTX **ctx)
  * No atexit: where this library is the first in the process to use OpenSSL,
  * an exit handler of OpenSSL would tear it down under threads and destructors
  * that still call C_Finalize. Where the host came first, the choice was the
- * host's, and this call changes nothing. OSSL_LIB_CTX_new() reads no
- * configuration file, and loading a provider by name ends the fallback to
- * others.
+ * host's, and this call changes nothing. OPENSSL_INIT_NO_LOAD_CONFIG is not
+ * for a guest: it would keep the host from ever reading its own configuration
+ * file, while OSSL_LIB_CTX_new() reads none. Loading a provider by name ends
+ * the fallback to others.
  */
 static void
 lib_init(void)
@@ -97,9 +98,7 @@ lib_init(void)
 	QUIET_OPENSSL;
 	_cleanup_(ctx_freep) OSSL_LIB_CTX *ctx = NULL;
 
-	(void)OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT |
-		OPENSSL_INIT_NO_LOAD_CONFIG,
-	    /* settings= */ NULL);
+	(void)OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, /* settings= */ NULL);
 	ctx = OSSL_LIB_CTX_new();
 	if (ctx == NULL || OSSL_PROVIDER_load(ctx, "default") == NULL)
 		return;
