@@ -73,7 +73,8 @@ static void
 written_to_core_dump(void **state)
 {
 	_cleanup_(secret_freep) struct secret *s = secret_new(10000);
-	uintptr_t first = (uintptr_t)secret_data(s);
+	const uint8_t *data = secret_data(s);
+	uintptr_t first = (uintptr_t)data;
 	uintptr_t last = first + 9999;
 	unsigned long from = 0, to = 0;
 	size_t covered = 0;
@@ -117,12 +118,13 @@ static void
 new_one_not_zero(void **state)
 {
 	_cleanup_(secret_freep) struct secret *s = secret_new(SECRET_MAX);
+	const uint8_t *data = secret_data(s);
 
 	(void)state;
 	assert_non_null(s);
 	assert_int_equal(secret_len(s), SECRET_MAX);
 	assert_true(span_is_filled(secret_span(s), 0));
-	assert_int_equal((uintptr_t)secret_data(s) % 16, 0);
+	assert_int_equal((uintptr_t)data % 16, 0);
 }
 
 static void
