@@ -98,11 +98,15 @@ class Entry:
         return os.path.join(self.path, name)
 
     def read(self, name):
-        with open(self.attr(name), "rb", buffering=0) as f:
+        # Not a file object: that takes EAGAIN for "nothing yet".
+        fd = os.open(self.attr(name), os.O_RDONLY | os.O_CLOEXEC)
+        try:
             data = b""
-            while chunk := f.read(65536):
+            while chunk := os.read(fd, 65536):
                 data += chunk
             return data
+        finally:
+            os.close(fd)
 
     def write(self, name, data):
         with open(self.attr(name), "wb", buffering=0) as f:
