@@ -18,7 +18,8 @@ struct mech {
 	CK_FLAGS flags;
 	/* The rest is mech.c's. */
 	const struct mech_ops *ops;
-	int digest; /* enum hash_alg or -1 */
+	int digest; /* enum digest, DIGEST_NONE */
+	int cipher; /* enum cipher; only where ops has a use for it */
 };
 
 /* NULL: unknown here, or the OpenSSL at run time does not have it, or the
@@ -43,10 +44,9 @@ struct op;
  * permit already here (bind "session"); with bind "operation" p may be NULL
  * and key material is first touched at op_once()/op_final().
  */
-int op_new(struct token *t, const struct config_token *cfg,
-    enum op_kind kind, const CK_MECHANISM *mech, struct object *o,
-    const struct permit *p, struct op **ret, struct why *reterr_why)
-    _must_check_;
+int op_new(struct token *t, const struct config_token *cfg, enum op_kind kind,
+    const CK_MECHANISM *mech, struct object *o, const struct permit *p,
+    struct op **ret, struct why *reterr_why) _must_check_;
 void op_freep(struct op **op);
 enum op_kind op_get_kind(const struct op *op);
 struct object *op_object(const struct op *op); /* borrowed */
@@ -55,41 +55,39 @@ bool op_needs_permit(const struct op *op);
 CK_MECHANISM_TYPE op_mechanism(const struct op *op);
 /* SHA-256 of the mechanism's parameter as received, nested pointers encoded
  * (PROTOCOL.md); of the empty string when there is none. */
-void op_parameter_digest(const struct op *op,
-    uint8_t out[static SHA256_LEN]);
+void op_parameter_digest(const struct op *op, uint8_t out[static SHA256_LEN]);
 /* SHA-256 of all input so far; used with bind "operation" (op_hash_input()
  * switches it on before the first data). */
 int op_hash_input(struct op *op) _must_check_;
-int op_input_digest(struct op *op, uint8_t out[static SHA256_LEN])
-    _must_check_;
+int op_input_digest(struct op *op, uint8_t out[static SHA256_LEN]) _must_check_;
 
 /*
  * One-shot and multi-part, PKCS#11 5.2 length rules: out NULL asks for the
  * size; CVM_E_BUFFER_TOO_SMALL sets *len and keeps the operation; every other
  * error ends it (the caller frees). For OP_VERIFY sig is the signature.
  */
-int op_once(struct op *op, const struct permit *p, struct span in,
-    uint8_t *out, CK_ULONG *len, struct why *reterr_why) _must_check_;
+int op_once(struct op *op, const struct permit *p, struct span in, uint8_t *out,
+    CK_ULONG *len, struct why *reterr_why) _must_check_;
 int op_update(struct op *op, const struct permit *p, struct span in,
     uint8_t *out, CK_ULONG *len, struct why *reterr_why) _must_check_;
-int op_final(struct op *op, const struct permit *p, uint8_t *out,
-    CK_ULONG *len, struct why *reterr_why) _must_check_;
-int op_verify_once(struct op *op, struct span in, struct span sig)
-    _must_check_;
+int op_final(struct op *op, const struct permit *p, uint8_t *out, CK_ULONG *len,
+    struct why *reterr_why) _must_check_;
+int op_verify_once(struct op *op, struct span in, struct span sig) _must_check_;
 int op_verify_final(struct op *op, struct span sig) _must_check_;
+/* The permit of an operation whose op_new() had none, where the calls above
+ * take none: verification with a secret key. */
+void op_admit(struct op *op, const struct permit *p);
 
 /* C_WrapKey, C_UnwrapKey, C_DeriveKey. */
 int token_wrap(struct token *t, const struct caller *c,
-    const CK_MECHANISM *mech, CK_OBJECT_HANDLE wrapping,
-    CK_OBJECT_HANDLE key, uint8_t *out, CK_ULONG *len,
-    struct why *reterr_why) _must_check_;
+    const CK_MECHANISM *mech, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key,
+    uint8_t *out, CK_ULONG *len, struct why *reterr_why) _must_check_;
 int token_unwrap(struct token *t, const struct caller *c,
-    const CK_MECHANISM *mech, CK_OBJECT_HANDLE unwrapping,
-    struct span wrapped, const CK_ATTRIBUTE *templ, CK_ULONG n,
-    CK_OBJECT_HANDLE *ret, struct why *reterr_why) _must_check_;
-int token_derive(struct token *t, const struct caller *c,
-    const CK_MECHANISM *mech, CK_OBJECT_HANDLE base,
+    const CK_MECHANISM *mech, CK_OBJECT_HANDLE unwrapping, struct span wrapped,
     const CK_ATTRIBUTE *templ, CK_ULONG n, CK_OBJECT_HANDLE *ret,
     struct why *reterr_why) _must_check_;
+int token_derive(struct token *t, const struct caller *c,
+    const CK_MECHANISM *mech, CK_OBJECT_HANDLE base, const CK_ATTRIBUTE *templ,
+    CK_ULONG n, CK_OBJECT_HANDLE *ret, struct why *reterr_why) _must_check_;
 
 #endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <pthread.h>
+
+#include "base/crypto.h"
+#include "token/ciphers.h"
+
+static const struct {
+	const char *name;
+	size_t len;
+	CK_MECHANISM_TYPE mech;
+	CK_ULONG mgf, kdf; /* 0: none */
+} digests[N_DIGESTS] = {
+	[DIGEST_SHA1] = { "SHA1", 20, CKM_SHA_1, CKG_MGF1_SHA1, CKD_SHA1_KDF },
+	[DIGEST_SHA224] = { "SHA2-224", 28, CKM_SHA224, CKG_MGF1_SHA224,
+	    CKD_SHA224_KDF },
+	[DIGEST_SHA256] = { "SHA2-256", 32, CKM_SHA256, CKG_MGF1_SHA256,
+	    CKD_SHA256_KDF },
+	[DIGEST_SHA384] = { "SHA2-384", 48, CKM_SHA384, CKG_MGF1_SHA384,
+	    CKD_SHA384_KDF },
+	[DIGEST_SHA512] = { "SHA2-512", 64, CKM_SHA512, CKG_MGF1_SHA512,
+	    CKD_SHA512_KDF },
+	[DIGEST_SHA3_224] = { "SHA3-224", 28, CKM_SHA3_224, CKG_MGF1_SHA3_224,
+	    CKD_SHA3_224_KDF },
+	[DIGEST_SHA3_256] = { "SHA3-256", 32, CKM_SHA3_256, CKG_MGF1_SHA3_256,
+	    CKD_SHA3_256_KDF },
+	[DIGEST_SHA3_384] = { "SHA3-384", 48, CKM_SHA3_384, CKG_MGF1_SHA3_384,
+	    CKD_SHA3_384_KDF },
+	[DIGEST_SHA3_512] = { "SHA3-512", 64, CKM_SHA3_512, CKG_MGF1_SHA3_512,
+	    CKD_SHA3_512_KDF },
+};
+
+/* By key length; ChaCha20 has one. */
+static const size_t key_lens[] = { 16, 24, 32 };
+static const char *const cipher_names[N_CIPHERS][NELEMS(key_lens)] = {
+	[CIPHER_ECB] = { "AES-128-ECB", "AES-192-ECB", "AES-256-ECB" },
+	[CIPHER_CBC] = { "AES-128-CBC", "AES-192-CBC", "AES-256-CBC" },
+	[CIPHER_CTR] = { "AES-128-CTR", "AES-192-CTR", "AES-256-CTR" },
+	[CIPHER_GCM] = { "AES-128-GCM", "AES-192-GCM", "AES-256-GCM" },
+	[CIPHER_CCM] = { "AES-128-CCM", "AES-192-CCM", "AES-256-CCM" },
+	[CIPHER_KW] = { "AES-128-WRAP", "AES-192-WRAP", "AES-256-WRAP" },
+	[CIPHER_KWP] = { "AES-128-WRAP-PAD", "AES-192-WRAP-PAD",
+	    "AES-256-WRAP-PAD" },
+	[CIPHER_CHACHA20_POLY1305] = { NULL, NULL, "ChaCha20-Poly1305" },
+};
+
+/* Written once under the once, read-only from then on, never freed. */
+static struct {
+	EVP_MD *md[N_DIGESTS];
+	EVP_CIPHER *cipher[N_CIPHERS][NELEMS(key_lens)];
+	EVP_MAC *hmac, *cmac;
+} fetched;
+static pthread_once_t fetch_once = PTHREAD_ONCE_INIT;
+
+static void
+fetch(void)
+{
+	quiet_openssl();
+	OSSL_LIB_CTX *ctx = crypto_libctx();
+
+	if (ctx == NULL)
+		return;
+	for (size_t i = 0; i < N_DIGESTS; i++)
+		fetched.md[i] = EVP_MD_fetch(ctx, digests[i].name,
+		    /* props= */ NULL);
+	for (size_t i = 0; i < N_CIPHERS; i++)
+		for (size_t k = 0; k < NELEMS(key_lens); k++)
+			if (cipher_names[i][k] != NULL)
+				fetched.cipher[i][k] = EVP_CIPHER_fetch(ctx,
+				    cipher_names[i][k], /* props= */ NULL);
+	fetched.hmac = EVP_MAC_fetch(ctx, "HMAC", /* props= */ NULL);
+	fetched.cmac = EVP_MAC_fetch(ctx, "CMAC", /* props= */ NULL);
+}
+
+const EVP_MD *
+digest_get(enum digest d)
+{
+	(void)pthread_once(&fetch_once, fetch);
+	return d >= 0 && d < N_DIGESTS ? fetched.md[d] : NULL;
+}
+
+const char *
+digest_name(enum digest d)
+{
+	return d >= 0 && d < N_DIGESTS ? digests[d].name : NULL;
+}
+
+size_t
+digest_len(enum digest d)
+{
+	return d >= 0 && d < N_DIGESTS ? digests[d].len : 0;
+}
+
+enum digest
+digest_by_mech(CK_MECHANISM_TYPE type)
+{
+	for (int i = 0; i < N_DIGESTS; i++)
+		if (digests[i].mech == type)
+			return (enum digest)i;
+	return DIGEST_NONE;
+}
+
+enum digest
+digest_by_mgf(CK_ULONG mgf)
+{
+	for (int i = 0; i < N_DIGESTS; i++)
+		if (digests[i].mgf == mgf)
+			return (enum digest)i;
+	return DIGEST_NONE;
+}
+
+enum digest
+digest_by_kdf(CK_ULONG kdf)
+{
+	for (int i = 0; i < N_DIGESTS; i++)
+		if (digests[i].kdf == kdf)
+			return (enum digest)i;
+	return DIGEST_NONE;
+}
+
+const EVP_CIPHER *
+cipher_get(enum cipher c, size_t key_len)
+{
+	(void)pthread_once(&fetch_once, fetch);
+	for (size_t k = 0; k < NELEMS(key_lens); k++)
+		if (key_lens[k] == key_len)
+			return fetched.cipher[c][k];
+	return NULL;
+}
+
+EVP_MAC *
+mac_hmac(void)
+{
+	(void)pthread_once(&fetch_once, fetch);
+	return fetched.hmac;
+}
+
+EVP_MAC *
+mac_cmac(void)
+{
+	(void)pthread_once(&fetch_once, fetch);
+	return fetched.cmac;
+}

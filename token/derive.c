@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <openssl/core_names.h>
+#include <string.h>
+
+#include "token/import.h"
+#include "token/op_impl.h"
+#include "token/template.h"
+
+/* C_DeriveKey with ECDH (SP 800-56A section 5.7.1.2, RFC 7748). */
+
+/* ANSI X9.63 KDF (SEC 1 section 3.6.1): hashes of Z || counter || shared. */
+static int
+x963(enum digest d, struct span z, struct span shared, size_t want,
+    struct secret **ret)
+{
+	_cleanup_(secret_freep) struct secret *out = NULL;
+	_cleanup_(evp_md_ctx_freep) EVP_MD_CTX *md = EVP_MD_CTX_new();
+	size_t len = digest_len(d), blocks = (want + len - 1) / len;
+	uint8_t n[4] = { 0 };
+
+	out = secret_new(blocks * len);
+	if (md == NULL || out == NULL)
+		return CVM_E_NOMEM;
+	for (size_t i = 0; i < blocks; i++) {
+		n[2] = (uint8_t)((i + 1) >> 8);
+		n[3] = (uint8_t)(i + 1);
+		if (EVP_DigestInit_ex2(md, digest_get(d), NULL) != 1 ||
+		    EVP_DigestUpdate(md, z.data, z.len) != 1 ||
+		    EVP_DigestUpdate(md, n, sizeof(n)) != 1 ||
+		    (shared.len > 0 &&
+			EVP_DigestUpdate(md, shared.data, shared.len) != 1) ||
+		    EVP_DigestFinal_ex(md, &secret_data(out)[i * len], NULL) !=
+			1)
+			return CVM_E_CRYPTO;
+	}
+	secret_shrink(out, want);
+	*ret = TAKE_PTR(out);
+	return CVM_OK;
+}
+
+static int
+agree(EVP_PKEY *ours, EVP_PKEY *theirs, struct secret **ret)
+{
+	_cleanup_(pkey_ctx_freep)
+	    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(crypto_libctx(),
+		ours,
+		/* props= */ NULL);
+	_cleanup_(secret_freep) struct secret *z = NULL;
+	size_t len = 0;
+
+	if (ctx == NULL)
+		return CVM_E_NOMEM;
+	if (EVP_PKEY_derive_init(ctx) != 1 ||
+	    EVP_PKEY_derive_set_peer(ctx, theirs) != 1 ||
+	    EVP_PKEY_derive(ctx, NULL, &len) != 1)
+		return CVM_E_MECH_PARAM;
+	z = secret_new(len);
+	if (z == NULL)
+		return CVM_E_NOMEM;
+	/* Fails for a point of small order (RFC 7748 section 6.1). */
+	if (EVP_PKEY_derive(ctx, secret_data(z), &len) != 1)
+		return CVM_E_MECH_PARAM;
+	secret_shrink(z, len);
+	*ret = TAKE_PTR(z);
+	return CVM_OK;
+}
+
+int
+derive_ecdh(struct token *t, struct object *base, const struct permit *p,
+    const struct mech_params *params, size_t want, struct secret **ret,
+    struct why *reterr_why)
+{
+	quiet_openssl();
+	_cleanup_(pkey_freep) EVP_PKEY *ours = NULL;
+	_cleanup_(pkey_freep) EVP_PKEY *theirs = NULL;
+	_cleanup_(secret_freep) struct secret *z = NULL;
+	const struct curve *curve;
+	int err = object_private_key(t, base, p, &ours, reterr_why);
+
+	if (err != CVM_OK)
+		return err;
+	curve = curve_of(ours);
+	err = curve == NULL ? CVM_E_DOMAIN_PARAMS :
+			      ec_peer(curve, blob_span(&params->iv), &theirs);
+	if (err == CVM_E_ATTR_VALUE)
+		return why_set(reterr_why, CVM_E_MECH_PARAM, "CKM_ECDH1_DERIVE",
+		    "pPublicData", "a point of the curve", "something else");
+	if (err == CVM_OK)
+		err = agree(ours, theirs, &z);
+	if (err != CVM_OK)
+		return err;
+	if (params->kdf != CKD_NULL)
+		return x963(digest_by_kdf(params->kdf), secret_span(z),
+		    blob_span(&params->aad), want > 0 ? want : secret_len(z),
+		    ret);
+	if (want > secret_len(z))
+		return template_refuse(reterr_why, CVM_E_KEY_SIZE,
+		    CKA_VALUE_LEN, "at most the length of the shared secret",
+		    "more");
+	/* A shorter key is the secret's leading bytes (PKCS#11 section 6.3.17).
+	 */
+	if (want > 0)
+		secret_shrink(z, want);
+	*ret = TAKE_PTR(z);
+	return CVM_OK;
+}
+
+/* What a derived key inherits from its base (PKCS#11 section 4.10). */
+static int
+inherit(const struct object *base, struct attrs *a)
+{
+	bool sensitive = object_bool(base, CKA_ALWAYS_SENSITIVE) &&
+	    attrs_bool(a, CKA_SENSITIVE, true);
+	bool kept = object_bool(base, CKA_NEVER_EXTRACTABLE) &&
+	    !attrs_bool(a, CKA_EXTRACTABLE, false);
+	int err = attrs_set_bool(a, CKA_ALWAYS_SENSITIVE, sensitive);
+
+	return err == CVM_OK ? attrs_set_bool(a, CKA_NEVER_EXTRACTABLE, kept) :
+			       err;
+}
+
+static int
+read_use(const CK_ATTRIBUTE *templ, CK_ULONG n, struct template_use *use,
+    struct why *why)
+{
+	int err = template_ulong(templ, n, CKA_KEY_TYPE, &use->key_type, why);
+
+	use->class = CKO_SECRET_KEY;
+	if (err == CVM_E_NOT_FOUND)
+		return template_refuse(why, CVM_E_TEMPLATE_INCOMPLETE,
+		    CKA_KEY_TYPE, "a value", "none");
+	return err == CVM_OK ? secret_check_len(use->key_type, 32, why) : err;
+}
+
+static int
+check_mech(struct token *t, const CK_MECHANISM *mech, const struct object *base,
+    const struct mech **ret, struct mech_params *ret_params, struct why *why)
+{
+	const struct mech *m = mech_find(token_config(t), mech->mechanism);
+	int err;
+
+	if (m == NULL || m->ops->derive == NULL)
+		return why_setf(why, CVM_E_MECH_INVALID, "mechanism", "type",
+		    "one of the token that derives", "0x%lx", mech->mechanism);
+	err = mech_check_key(token_config(t), m, CKF_DERIVE, base, why);
+	if (err != CVM_OK)
+		return err;
+	*ret = m;
+	return mech_params_read(mech, m, ret_params, why);
+}
+
+int
+token_derive(struct token *t, const struct caller *c, const CK_MECHANISM *mech,
+    CK_OBJECT_HANDLE base, const CK_ATTRIBUTE *templ, CK_ULONG n,
+    CK_OBJECT_HANDLE *ret, struct why *reterr_why)
+{
+	_cleanup_(object_unrefp) struct object *o = NULL;
+	_cleanup_(newborn_clear) struct newborn b = { 0 };
+	_cleanup_(mech_params_clear) struct mech_params params = { 0 };
+	_cleanup_(secret_freep) struct secret *value = NULL;
+	struct template_use use = { .in = IN_DERIVE, .so = c->so };
+	const struct mech *m = NULL;
+	int err = token_object(t, c, base, &o);
+
+	if (err == CVM_OK)
+		err = check_mech(t, mech, o, &m, &params, reterr_why);
+	if (err == CVM_OK)
+		err = read_use(templ, n, &use, reterr_why);
+	if (err == CVM_OK)
+		err = template_read(&use, templ, n, &b.attrs, reterr_why);
+	if (err == CVM_OK)
+		err = attrs_set_ulong(&b.attrs, CKA_CLASS, CKO_SECRET_KEY);
+	if (err == CVM_OK)
+		err = inherit(o, &b.attrs);
+	if (err == CVM_OK)
+		err = m->ops->derive(t, o, c->permit, &params,
+		    attrs_ulong(&b.attrs, CKA_VALUE_LEN, 0), &value,
+		    reterr_why);
+	if (err == CVM_OK)
+		err = import_value(&value, &b, reterr_why);
+	if (err != CVM_OK)
+		return err;
+	return objects_publish(t, c, &b, 1, ret, reterr_why);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+#ifndef TOKEN_KEYS_H
+#define TOKEN_KEYS_H
+
+#include "conf/config.h"
+#include "token/evp.h"
+#include "token/object.h"
+
+/*
+ * Keys between their three forms: PKCS#11 attributes, encoded material
+ * (PKCS#8 PrivateKeyInfo, raw secret value) and EVP_PKEY.
+ */
+#define RSA_BITS_MAX 8192
+#define RSA_BYTES_MAX (RSA_BITS_MAX / 8)
+#define EC_SIG_MAX 132 /* P-521, r || s */
+#define SIGNATURE_MAX RSA_BYTES_MAX
+
+/* keys.c */
+int key_encode_private(const EVP_PKEY *pkey, struct secret **ret) _must_check_;
+/* CVM_E_PARSE: not one PrivateKeyInfo of a kind that is known here. */
+int key_decode_private(struct span der, EVP_PKEY **ret) _must_check_;
+int key_encode_public(const EVP_PKEY *pkey, struct blob *ret) _must_check_;
+int key_decode_public(struct span spki, EVP_PKEY **ret) _must_check_;
+/* CK_UNAVAILABLE_INFORMATION: none that is known here. */
+CK_KEY_TYPE key_type_of(const EVP_PKEY *pkey);
+/* Bits (secret keys: bytes), from the attributes; 0 when they do not say. */
+CK_ULONG key_size(CK_KEY_TYPE key_type, const struct attrs *a);
+/* Sets what the key itself says in attributes of its class, CKA_ID and
+ * CKA_PUBLIC_KEY_INFO included, where they are absent or empty. What is
+ * there and says otherwise is CVM_E_TEMPLATE_INCONSISTENT. */
+int key_describe(const EVP_PKEY *pkey, CK_OBJECT_CLASS class, struct attrs *a,
+    struct why *reterr_why) _must_check_;
+/* CKA_ID of keys and certificates that were given none: the first 20 bytes
+ * of SHA-256 over the SubjectPublicKeyInfo. */
+int key_default_id(struct attrs *a, struct span spki) _must_check_;
+/* A value of a private key, as the attribute has it. */
+int key_private_value(const EVP_PKEY *pkey, CK_ATTRIBUTE_TYPE type,
+    struct secret **ret) _must_check_;
+/* Sets an attribute that is absent or empty; CVM_E_TEMPLATE_INCONSISTENT when
+ * it is there with another value. */
+int attr_agree(struct attrs *a, CK_ATTRIBUTE_TYPE type, struct span value,
+    struct why *reterr_why) _must_check_;
+
+/* keys_rsa.c */
+int rsa_describe(const EVP_PKEY *pkey, CK_OBJECT_CLASS class, struct attrs *a,
+    struct why *reterr_why) _must_check_;
+int rsa_private_value(const EVP_PKEY *pkey, CK_ATTRIBUTE_TYPE type,
+    struct secret **ret) _must_check_;
+int rsa_from_public(const struct attrs *a, EVP_PKEY **ret,
+    struct why *reterr_why) _must_check_;
+/* From the attributes and, for the secret ones, the template itself. */
+int rsa_from_private(const struct attrs *a, const CK_ATTRIBUTE *templ,
+    CK_ULONG n, EVP_PKEY **ret, struct why *reterr_why) _must_check_;
+int rsa_generate(CK_ULONG bits, struct span public_exponent, EVP_PKEY **ret,
+    struct why *reterr_why) _must_check_;
+/* min_rsa_bits .. RSA_BITS_MAX, whole bytes. */
+int rsa_check_bits(const struct config_token *cfg, CK_ULONG bits,
+    struct why *reterr_why) _must_check_;
+CK_ULONG rsa_bits(struct span modulus);
+
+/* keys_ec.c */
+struct curve {
+	const char *name; /* OpenSSL's group or key type */
+	CK_KEY_TYPE key_type;
+	unsigned bits;
+	size_t private_len, public_len; /* public: the raw point */
+	struct span oid;		/* DER OBJECT IDENTIFIER */
+	const char *words[2];		/* PrintableString forms; or NULL */
+};
+/* By CKA_EC_PARAMS: a named curve's OID, or its name as PrintableString. */
+const struct curve *curve_find(CK_KEY_TYPE key_type, struct span ec_params);
+const struct curve *curve_of(const EVP_PKEY *pkey);
+int ec_describe(const EVP_PKEY *pkey, struct attrs *a,
+    struct why *reterr_why) _must_check_;
+int ec_private_value(const EVP_PKEY *pkey, struct secret **ret) _must_check_;
+int ec_from_public(CK_KEY_TYPE key_type, const struct attrs *a, EVP_PKEY **ret,
+    struct why *reterr_why) _must_check_;
+int ec_from_private(CK_KEY_TYPE key_type, const struct attrs *a,
+    struct span value, EVP_PKEY **ret, struct why *reterr_why) _must_check_;
+int ec_generate(const struct curve *curve, EVP_PKEY **ret) _must_check_;
+/* The peer's key for a derivation: a raw point, or in a DER OCTET STRING. */
+int ec_peer(const struct curve *curve, struct span point,
+    EVP_PKEY **ret) _must_check_;
+
+/* keys_secret.c */
+/* Length rules of the key type; CVM_E_KEY_SIZE. */
+int secret_check_len(CK_KEY_TYPE key_type, size_t len,
+    struct why *reterr_why) _must_check_;
+/* CKA_VALUE_LEN and CKA_CHECK_VALUE of a value; agrees with what is there. */
+int secret_describe(CK_KEY_TYPE key_type, struct span value, struct attrs *a,
+    struct why *reterr_why) _must_check_;
+
+/* certificate.c */
+int certificate_describe(struct attrs *a, struct why *reterr_why) _must_check_;
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <string.h>
+
+#include "token/object_impl.h"
+#include "token/template.h"
+
+/* C_CopyObject, C_SetAttributeValue, C_DestroyObject. */
+
+static int
+refuse_action(struct why *why, CK_ATTRIBUTE_TYPE type)
+{
+	return template_refuse(why, CVM_E_ACTION_PROHIBITED, type, "TRUE",
+	    "FALSE");
+}
+
+static int
+check_writable(const struct object *o, const struct caller *c, struct why *why)
+{
+	if (!o->token || c->writable)
+		return CVM_OK;
+	return why_set(why, CVM_E_READ_ONLY, "session", "flags",
+	    "a read/write session for a token object", "read-only");
+}
+
+/* Lays the template over the attributes of o. */
+static int
+overlay(const struct object *o, const struct template_use *use,
+    const CK_ATTRIBUTE *templ, CK_ULONG n, struct attrs *ret, struct why *why)
+{
+	_cleanup_(attrs_clear) struct attrs change = { 0 };
+	_cleanup_(attrs_clear) struct attrs all = { 0 };
+	int err = template_read(use, templ, n, &change, why);
+
+	if (err == CVM_OK)
+		err = attrs_copy(&o->attrs, &all);
+	for (size_t i = 0; i < change.n && err == CVM_OK; i++) {
+		struct span value = blob_span(&change.v[i].value);
+
+		err = template_change(use,
+		    attr_rule_find(change.v[i].type, use->class, use->key_type),
+		    &o->attrs, value, why);
+		if (err == CVM_OK)
+			err = attrs_set(&all, change.v[i].type, value);
+	}
+	if (err != CVM_OK)
+		return err;
+	*ret = all;
+	all = (struct attrs){ 0 };
+	return CVM_OK;
+}
+
+static struct template_use
+use_of(const struct object *o, const struct caller *c, unsigned in)
+{
+	return (struct template_use){ .in = in,
+		.class = o->class,
+		.key_type = o->key_type,
+		.so = c->so };
+}
+
+int
+token_copy(struct token *t, const struct caller *c, CK_OBJECT_HANDLE from,
+    const CK_ATTRIBUTE *templ, CK_ULONG n, CK_OBJECT_HANDLE *ret,
+    struct why *reterr_why)
+{
+	_cleanup_(object_unrefp) struct object *o = NULL;
+	_cleanup_(newborn_clear) struct newborn b = { 0 };
+	struct template_use use;
+	int err = token_object(t, c, from, &o);
+
+	if (err != CVM_OK)
+		return err;
+	if (!attrs_bool(&o->attrs, CKA_COPYABLE, true))
+		return refuse_action(reterr_why, CKA_COPYABLE);
+	use = use_of(o, c, IN_COPY);
+	err = overlay(o, &use, templ, n, &b.attrs, reterr_why);
+	/* Public data do not become private by copying: their value is where
+	 * public values are. */
+	if (err == CVM_OK && o->class == CKO_DATA &&
+	    attrs_bool(&b.attrs, CKA_PRIVATE, true) != o->private)
+		err = template_refuse(reterr_why, CVM_E_TEMPLATE_INCONSISTENT,
+		    CKA_PRIVATE, "as it is", "another");
+	if (err == CVM_OK && o->key != NULL && o->class != CKO_PUBLIC_KEY)
+		err = object_material(t, o, c->permit, &b.material, reterr_why);
+	if (err != CVM_OK)
+		return err;
+	return objects_publish(t, c, &b, 1, ret, reterr_why);
+}
+
+static int
+replace(struct token *t, struct object *old, struct attrs *attrs,
+    struct why *why)
+{
+	_cleanup_(object_unrefp) struct object *o = NULL;
+	struct record_change change = { .what = RECORD_REPLACE };
+	int err;
+
+	memcpy(change.id, old->id, sizeof(change.id));
+	if (old->token) {
+		change.attrs = attrs;
+		err = object_table_write(t, &change, 1, why);
+		if (err != CVM_OK)
+			return err;
+	}
+	err = object_new(old->id, attrs, old->key, &o);
+	if (err != CVM_OK)
+		return err;
+	o->session = old->session;
+	(void)object_table_put(token_objects(t), o);
+	return CVM_OK;
+}
+
+int
+token_set_attributes(struct token *t, const struct caller *c,
+    CK_OBJECT_HANDLE handle, const CK_ATTRIBUTE *templ, CK_ULONG n,
+    struct why *reterr_why)
+{
+	_cleanup_(object_unrefp) struct object *o = NULL;
+	_cleanup_(attrs_clear) struct attrs attrs = { 0 };
+	struct template_use use;
+	int err = token_object(t, c, handle, &o);
+
+	if (err == CVM_OK)
+		err = check_writable(o, c, reterr_why);
+	if (err != CVM_OK)
+		return err;
+	if (!attrs_bool(&o->attrs, CKA_MODIFIABLE, true))
+		return refuse_action(reterr_why, CKA_MODIFIABLE);
+	if (o->class == CKO_DATA && o->private &&
+	    template_value(templ, n, CKA_VALUE).len > 0)
+		return template_refuse(reterr_why, CVM_E_ATTR_READ_ONLY,
+		    CKA_VALUE, "unchanged in a private object", "another");
+	use = use_of(o, c, IN_SET);
+	err = overlay(o, &use, templ, n, &attrs, reterr_why);
+	return err == CVM_OK ? replace(t, o, &attrs, reterr_why) : err;
+}
+
+int
+token_destroy(struct token *t, const struct caller *c, CK_OBJECT_HANDLE handle,
+    struct why *reterr_why)
+{
+	_cleanup_(object_unrefp) struct object *o = NULL;
+	struct record_change change = { .what = RECORD_DELETE };
+	int err = token_object(t, c, handle, &o);
+
+	if (err == CVM_OK)
+		err = check_writable(o, c, reterr_why);
+	if (err != CVM_OK)
+		return err;
+	if (!attrs_bool(&o->attrs, CKA_DESTROYABLE, true))
+		return refuse_action(reterr_why, CKA_DESTROYABLE);
+	memcpy(change.id, o->id, sizeof(change.id));
+	if (o->token) {
+		err = object_table_write(t, &change, 1, reterr_why);
+		/* Another process was first: it is gone all the same. */
+		if (err != CVM_OK && err != CVM_E_NOT_FOUND)
+			return err;
+	}
+	object_table_drop(token_objects(t), o);
+	if (o->key != NULL)
+		key_cache_wipe(o->key);
+	return CVM_OK;
+}

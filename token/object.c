@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <string.h>
+
+#include "token/keys.h"
+#include "token/object_impl.h"
+
+static const struct {
+	CK_ATTRIBUTE_TYPE type;
+	CK_FLAGS flag;
+} usages[] = {
+	{ CKA_ENCRYPT, CKF_ENCRYPT },
+	{ CKA_DECRYPT, CKF_DECRYPT },
+	{ CKA_SIGN, CKF_SIGN },
+	{ CKA_VERIFY, CKF_VERIFY },
+	{ CKA_WRAP, CKF_WRAP },
+	{ CKA_UNWRAP, CKF_UNWRAP },
+	{ CKA_DERIVE, CKF_DERIVE },
+};
+
+/* FNV-1a: values come from the token's own users. */
+uint64_t
+object_hash(struct span s)
+{
+	uint64_t h = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < s.len; i++)
+		h = (h ^ s.data[i]) * 0x100000001b3;
+	return h;
+}
+
+static uint64_t
+hash_attr(const struct attrs *a, CK_ATTRIBUTE_TYPE type)
+{
+	const struct attr *at = attrs_find(a, type);
+
+	return at == NULL ? 0 : object_hash(blob_span(&at->value));
+}
+
+static void
+object_init(struct object *o)
+{
+	const struct attrs *a = &o->attrs;
+
+	o->class = attrs_ulong(a, CKA_CLASS, CK_UNAVAILABLE_INFORMATION);
+	o->key_type = attrs_ulong(a, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION);
+	o->token = attrs_bool(a, CKA_TOKEN, false);
+	/* An object whose attribute is lost counts as private. */
+	o->private = attrs_bool(a, CKA_PRIVATE, true);
+	for (size_t i = 0; i < NELEMS(usages); i++)
+		if (attrs_bool(a, usages[i].type, false))
+			o->usage |= usages[i].flag;
+	if (o->key_type != CK_UNAVAILABLE_INFORMATION)
+		o->key_size = key_size(o->key_type, a);
+	o->hash[BY_RECORD] = object_hash(span(o->id, sizeof(o->id)));
+	o->hash[BY_ID] = hash_attr(a, CKA_ID);
+	o->hash[BY_LABEL] = hash_attr(a, CKA_LABEL);
+}
+
+/* Private data objects have material too: their value. */
+static bool
+has_key(const struct object *o)
+{
+	return o->class == CKO_PUBLIC_KEY || object_is_key(o) ||
+	    (o->class == CKO_DATA && o->private);
+}
+
+int
+object_new(const uint8_t id[static STORE_ID_LEN], struct attrs *attrs,
+    struct key_cache *key, struct object **ret)
+{
+	_cleanup_(object_unrefp) struct object *o = calloc(1, sizeof(*o));
+	int err;
+
+	if (o == NULL)
+		return CVM_E_NOMEM;
+	o->refs = 1;
+	memcpy(o->id, id, STORE_ID_LEN);
+	o->attrs = *attrs;
+	*attrs = (struct attrs){ 0 };
+	object_init(o);
+	if (key != NULL) {
+		o->key = key_cache_ref(key);
+	} else if (has_key(o)) {
+		err = key_cache_new(&o->key);
+		if (err != CVM_OK)
+			return err;
+	}
+	*ret = TAKE_PTR(o);
+	return CVM_OK;
+}
+
+int
+object_husk(const struct object *o, struct object **ret)
+{
+	struct object *husk = calloc(1, sizeof(*husk));
+
+	if (husk == NULL)
+		return CVM_E_NOMEM;
+	husk->refs = 1;
+	husk->husk = true;
+	husk->token = true;
+	husk->private = true;
+	husk->class = husk->key_type = CK_UNAVAILABLE_INFORMATION;
+	husk->handle = o->handle;
+	husk->seen = o->seen;
+	memcpy(husk->id, o->id, sizeof(husk->id));
+	memcpy(husk->hash, o->hash, sizeof(husk->hash));
+	husk->hash[BY_ID] = husk->hash[BY_LABEL] = 0;
+	*ret = husk;
+	return CVM_OK;
+}
+
+struct object *
+object_ref(struct object *o)
+{
+	(void)atomic_fetch_add(&o->refs, 1);
+	return o;
+}
+
+void
+object_unrefp(struct object **o)
+{
+	struct object *old = TAKE_PTR(*o);
+
+	if (old == NULL || atomic_fetch_sub(&old->refs, 1) != 1)
+		return;
+	attrs_clear(&old->attrs);
+	key_cache_unrefp(&old->key);
+	free(old);
+}
+
+CK_OBJECT_HANDLE
+object_handle(const struct object *o)
+{
+	return o->handle;
+}
+
+bool
+object_is_private(const struct object *o)
+{
+	return o->private;
+}
+
+bool
+object_is_token(const struct object *o)
+{
+	return o->token;
+}
+
+CK_OBJECT_CLASS
+object_class(const struct object *o)
+{
+	return o->class;
+}
+
+CK_KEY_TYPE
+object_key_type(const struct object *o)
+{
+	return o->key_type;
+}
+
+bool
+object_is_key(const struct object *o)
+{
+	return o->class == CKO_PRIVATE_KEY || o->class == CKO_SECRET_KEY;
+}
+
+bool
+object_bool(const struct object *o, CK_ATTRIBUTE_TYPE type)
+{
+	return attrs_bool(&o->attrs, type, false);
+}
+
+int
+object_fingerprint(const struct object *o, uint8_t out[static SHA256_LEN])
+{
+	const struct attr *info = attrs_find(&o->attrs, CKA_PUBLIC_KEY_INFO);
+
+	if (o->class == CKO_SECRET_KEY)
+		return hash(HASH_SHA256, span(o->id, sizeof(o->id)), out);
+	if (info == NULL || info->value.len == 0)
+		return CVM_E_KEY_TYPE;
+	return hash(HASH_SHA256, blob_span(&info->value), out);
+}

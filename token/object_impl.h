@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+#ifndef TOKEN_OBJECT_IMPL_H
+#define TOKEN_OBJECT_IMPL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "token/evp.h"
+#include "token/internal.h"
+
+/*
+ * Between the files of the object half. A struct object is immutable once it
+ * is in the table: a change of attributes puts a new one, with the same handle
+ * and the same struct key_cache, in its place. So whoever holds a reference reads
+ * without a lock.
+ */
+
+/*
+ * A prepared private operation: EVP contexts that are ready for the next
+ * input. tag tells for what; 0 fits nothing.
+ */
+struct prepared {
+	EVP_PKEY_CTX *pctx;
+	EVP_MD_CTX *md;
+	uint64_t tag;
+	uint64_t generation;
+};
+
+#define KEY_IDLE_MAX 16
+
+/*
+ * What is cached of an object's material, shared by all versions of the
+ * object. wiped counts wipes: what was taken out before a wipe never comes
+ * back.
+ */
+struct key_cache {
+	_Atomic unsigned refs;
+	_Atomic uint64_t wiped;
+	struct prepared *_Atomic idle[KEY_IDLE_MAX];
+	pthread_mutex_t lock; /* of what follows; held for a few loads only */
+	EVP_PKEY *pkey;
+	struct secret *material; /* session objects: its only place */
+};
+
+enum object_index { BY_HANDLE, BY_RECORD, BY_ID, BY_LABEL, N_INDEXES };
+
+#define OBJECT_STAMP_LEN 16
+
+struct object {
+	_Atomic unsigned refs;
+	CK_OBJECT_HANDLE handle;
+	uint8_t id[STORE_ID_LEN];
+	/* The end of the record's box, its tag: which version this is. */
+	uint8_t stamp[OBJECT_STAMP_LEN];
+	CK_SESSION_HANDLE session; /* owner; 0: a token object */
+	bool token, private;
+	/* Wiped: only the handle and the record's id are left. */
+	bool husk;
+	CK_OBJECT_CLASS class;
+	CK_KEY_TYPE key_type; /* CK_UNAVAILABLE_INFORMATION: no key */
+	CK_FLAGS usage;	      /* CKF_SIGN... for CKA_SIGN... */
+	CK_ULONG key_size;    /* bits; secret keys: bytes */
+	struct attrs attrs;
+	struct key_cache
+	    *key; /* NULL: an object without material or public key */
+	/* The table's. */
+	uint64_t hash[N_INDEXES];
+	struct object *next[N_INDEXES];
+	uint64_t seen;
+};
+
+/* object.c. Takes attrs over; key may be NULL (a new one is made where the
+ * class has keys) or is referenced. */
+int object_new(const uint8_t id[static STORE_ID_LEN], struct attrs *attrs,
+    struct key_cache *key, struct object **ret) _must_check_;
+/* What is left of o after a wipe. */
+int object_husk(const struct object *o, struct object **ret) _must_check_;
+struct object *object_ref(struct object *o);
+/* The hash of a value in the table's indexes. */
+uint64_t object_hash(struct span s);
+bool object_is_key(const struct object *o); /* private or secret */
+bool object_bool(const struct object *o, CK_ATTRIBUTE_TYPE type);
+
+/* key_cache.c */
+int key_cache_new(struct key_cache **ret) _must_check_;
+struct key_cache *key_cache_ref(struct key_cache *k);
+void key_cache_unrefp(struct key_cache **k);
+/* Forgets everything; a session object's material is gone for good. */
+void key_cache_wipe(struct key_cache *k);
+void key_cache_after_fork(struct key_cache *k);
+/* Takes pkey's reference over where nothing is cached yet and no wipe came
+ * in since generation. */
+void key_cache_remember(struct key_cache *k, uint64_t generation,
+    EVP_PKEY *pkey);
+EVP_PKEY *key_cache_recall(struct key_cache *k); /* a reference, or NULL */
+/* A prepared operation out of the cache, or NULL; and back into it. */
+struct prepared *prepared_take(struct key_cache *k, uint64_t tag);
+void prepared_give(struct key_cache *k, struct prepared **p);
+void prepared_freep(struct prepared **p);
+
+/* object_key.c: object_private_key() and its like without the permit check
+ * of a caller: material is decrypted for copying into a record. */
+int object_material(struct token *t, struct object *o, const struct permit *p,
+    struct secret **ret, struct why *reterr_why) _must_check_;
+
+/* object_table.c */
+/* Loads what changed in the store, if it is open; cheap when nothing did. */
+int object_table_refresh(struct token *t, struct why *reterr_why) _must_check_;
+/* records_write(), which spares the table a load for our own change: the
+ * caller puts it into the table itself. */
+int object_table_write(struct token *t, const struct record_change *v, size_t n,
+    struct why *reterr_why) _must_check_;
+/* Whether the last look at the store is long ago. */
+bool object_table_stale(struct object_table *ot);
+/* Puts o into the table, and gives it a handle if it has none. An object
+ * with the same handle or record is replaced. */
+CK_OBJECT_HANDLE object_table_put(struct object_table *ot, struct object *o);
+void object_table_drop(struct object_table *ot, struct object *o);
+/* Whether the caller may know of o. admitted: its permit holds. */
+bool object_visible(const struct object *o, const struct caller *c,
+    bool admitted);
+bool caller_admitted(const struct token *t, const struct caller *c);
+/* Calls fn under the table's read lock: for all objects, or only for those
+ * whose CKA_ID or CKA_LABEL (index) has this value. Stops when fn fails. */
+int object_table_each(struct object_table *ot, enum object_index index,
+    struct span value, int (*fn)(void *arg, struct object *o),
+    void *arg) _must_check_;
+
+/* create.c */
+struct newborn {
+	struct attrs attrs;
+	struct secret *material; /* PKCS#8 or raw value; or NULL */
+	EVP_PKEY *pkey;		 /* to be cached; or NULL */
+};
+void newborn_clear(struct newborn *b);
+/* Gives defaults and computed attributes, checks what the caller may create,
+ * writes all or nothing, and puts the objects into the table. */
+int objects_publish(struct token *t, const struct caller *c, struct newborn *v,
+    size_t n, CK_OBJECT_HANDLE *ret, struct why *reterr_why) _must_check_;
+
+#endif

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <string.h>
+
+#include "token/object_table.h"
+
+static int
+table_init_locks(struct object_table *ot)
+{
+	if (pthread_rwlock_init(&ot->lock, /* attr= */ NULL) != 0 ||
+	    pthread_mutex_init(&ot->loading, /* attr= */ NULL) != 0)
+		return CVM_E_NOMEM;
+	return CVM_OK;
+}
+
+int
+object_table_new(struct object_table **ret)
+{
+	_cleanup_(object_table_freep) struct object_table *ot = calloc(1,
+	    sizeof(*ot));
+	int err;
+
+	if (ot == NULL)
+		return CVM_E_NOMEM;
+	for (size_t i = 0; i < N_INDEXES; i++) {
+		ot->bucket[i] = calloc(TABLE_BUCKETS, sizeof(*ot->bucket[i]));
+		if (ot->bucket[i] == NULL)
+			return CVM_E_NOMEM;
+	}
+	err = table_init_locks(ot);
+	if (err != CVM_OK)
+		return err;
+	*ret = TAKE_PTR(ot);
+	return CVM_OK;
+}
+
+static struct object **
+bucket_of(struct object_table *ot, enum object_index i, uint64_t hash)
+{
+	/* The upper half mixes better than the lower. */
+	return &ot->bucket[i][(hash ^ (hash >> 32)) & (TABLE_BUCKETS - 1)];
+}
+
+/* Empty values are not indexed: they name nothing. */
+static bool
+indexed(const struct object *o, enum object_index i)
+{
+	const struct attr *a;
+
+	if (i == BY_HANDLE || i == BY_RECORD)
+		return true;
+	a = attrs_find(&o->attrs, i == BY_ID ? CKA_ID : CKA_LABEL);
+	return a != NULL && a->value.len > 0;
+}
+
+static void
+chain_insert(struct object_table *ot, struct object *o)
+{
+	for (enum object_index i = 0; i < N_INDEXES; i++) {
+		struct object **head = bucket_of(ot, i, o->hash[i]);
+
+		if (!indexed(o, i))
+			continue;
+		o->next[i] = *head;
+		/* In this order also for a child that is forked in between. */
+		atomic_signal_fence(memory_order_seq_cst);
+		*head = o;
+	}
+	if (!o->token)
+		(void)atomic_fetch_add(&ot->n_session, 1);
+}
+
+static void
+chain_remove(struct object_table *ot, struct object *o)
+{
+	for (enum object_index i = 0; i < N_INDEXES; i++) {
+		struct object **p = bucket_of(ot, i, o->hash[i]);
+
+		while (*p != NULL && *p != o)
+			p = &(*p)->next[i];
+		if (*p != NULL)
+			*p = o->next[i];
+	}
+	if (!o->token)
+		(void)atomic_fetch_sub(&ot->n_session, 1);
+}
+
+static struct object *
+find_handle(struct object_table *ot, CK_OBJECT_HANDLE handle)
+{
+	struct object *o = *bucket_of(ot, BY_HANDLE, handle);
+
+	while (o != NULL && o->handle != handle)
+		o = o->next[BY_HANDLE];
+	return o;
+}
+
+struct object *
+table_find_record(struct object_table *ot,
+    const uint8_t id[static STORE_ID_LEN])
+{
+	struct object *o = *bucket_of(ot, BY_RECORD,
+	    object_hash(span(id, STORE_ID_LEN)));
+
+	while (o != NULL && memcmp(o->id, id, sizeof(o->id)) != 0)
+		o = o->next[BY_RECORD];
+	return o;
+}
+
+/* The table gets a reference of its own. */
+void
+table_put(struct object_table *ot, struct object *o)
+{
+	struct object *old = table_find_record(ot, o->id);
+
+	o->handle = old != NULL ? old->handle : ++ot->last_handle;
+	o->hash[BY_HANDLE] = o->handle;
+	chain_insert(ot, object_ref(o));
+	if (old != NULL) {
+		chain_remove(ot, old);
+		object_unrefp(&old);
+	}
+}
+
+CK_OBJECT_HANDLE
+object_table_put(struct object_table *ot, struct object *o)
+{
+	(void)pthread_rwlock_wrlock(&ot->lock);
+	ot->changes++;
+	table_put(ot, o);
+	(void)pthread_rwlock_unlock(&ot->lock);
+	return o->handle;
+}
+
+void
+object_table_drop(struct object_table *ot, struct object *o)
+{
+	struct object *old;
+
+	(void)pthread_rwlock_wrlock(&ot->lock);
+	ot->changes++;
+	old = table_find_record(ot, o->id);
+	if (old != NULL)
+		chain_remove(ot, old);
+	(void)pthread_rwlock_unlock(&ot->lock);
+	object_unrefp(&old);
+}
+
+/* Takes out of the table, in one chain, what fn wants out. */
+void
+table_sweep(struct object_table *ot,
+    bool (*fn)(const void *arg, const struct object *o), const void *arg)
+{
+	for (size_t i = 0; i < TABLE_BUCKETS; i++) {
+		struct object *o = ot->bucket[BY_HANDLE][i], *next;
+
+		for (; o != NULL; o = next) {
+			next = o->next[BY_HANDLE];
+			if (!fn(arg, o))
+				continue;
+			chain_remove(ot, o);
+			if (o->key != NULL && !o->token)
+				key_cache_wipe(o->key);
+			object_unrefp(&o);
+		}
+	}
+}
+
+static bool
+is_any(const void *arg, const struct object *o)
+{
+	(void)arg;
+	(void)o;
+	return true;
+}
+
+void
+object_table_freep(struct object_table **ot)
+{
+	struct object_table *old = TAKE_PTR(*ot);
+
+	if (old == NULL)
+		return;
+	if (old->bucket[N_INDEXES - 1] != NULL) {
+		table_sweep(old, is_any, /* arg= */ NULL);
+		(void)pthread_rwlock_destroy(&old->lock);
+		(void)pthread_mutex_destroy(&old->loading);
+	}
+	for (size_t i = 0; i < N_INDEXES; i++)
+		free(old->bucket[i]);
+	free(old);
+}
+
+static bool
+is_session_secret(const void *arg, const struct object *o)
+{
+	(void)arg;
+	return !o->token && (o->private || object_is_key(o));
+}
+
+/* A private object shrinks to its handle; without memory, to nothing. */
+static void
+wipe_object(struct object_table *ot, struct object *o)
+{
+	struct object *husk = NULL;
+
+	if (o->key != NULL)
+		key_cache_wipe(o->key);
+	if (!o->private || o->husk)
+		return;
+	if (object_husk(o, &husk) == CVM_OK)
+		chain_insert(ot, husk);
+	chain_remove(ot, o);
+	object_unrefp(&o);
+}
+
+void
+object_table_wipe(struct object_table *ot)
+{
+	(void)pthread_rwlock_wrlock(&ot->lock);
+	ot->changes++;
+	ot->loaded = false;
+	table_sweep(ot, is_session_secret, /* arg= */ NULL);
+	for (size_t i = 0; i < TABLE_BUCKETS; i++) {
+		struct object *o = ot->bucket[BY_HANDLE][i], *next;
+
+		for (; o != NULL; o = next) {
+			next = o->next[BY_HANDLE];
+			wipe_object(ot, o);
+		}
+	}
+	(void)pthread_rwlock_unlock(&ot->lock);
+}
+
+void
+object_table_after_fork(struct object_table *ot)
+{
+	(void)table_init_locks(ot);
+	for (size_t i = 0; i < TABLE_BUCKETS; i++)
+		for (struct object *o = ot->bucket[BY_HANDLE][i]; o != NULL;
+		     o = o->next[BY_HANDLE])
+			if (o->key != NULL)
+				key_cache_after_fork(o->key);
+	/* A load that another thread had begun is not finished here. */
+	ot->loaded = false;
+}
+
+static bool
+is_of_session(const void *arg, const struct object *o)
+{
+	return !o->token && o->session == *(const CK_SESSION_HANDLE *)arg;
+}
+
+void
+token_session_closed(struct token *t, CK_SESSION_HANDLE session)
+{
+	struct object_table *ot = token_objects(t);
+
+	if (atomic_load(&ot->n_session) == 0)
+		return;
+	(void)pthread_rwlock_wrlock(&ot->lock);
+	ot->changes++;
+	table_sweep(ot, is_of_session, &session);
+	(void)pthread_rwlock_unlock(&ot->lock);
+}
+
+static int
+each_in(struct object *o, enum object_index index, uint64_t hash, bool all,
+    int (*fn)(void *arg, struct object *o), void *arg)
+{
+	for (; o != NULL; o = o->next[index]) {
+		int err = all || o->hash[index] == hash ? fn(arg, o) : CVM_OK;
+
+		if (err != CVM_OK)
+			return err;
+	}
+	return CVM_OK;
+}
+
+int
+object_table_each(struct object_table *ot, enum object_index index,
+    struct span value, int (*fn)(void *arg, struct object *o), void *arg)
+{
+	uint64_t hash = object_hash(value);
+	int err = CVM_OK;
+
+	(void)pthread_rwlock_rdlock(&ot->lock);
+	if (index == BY_HANDLE)
+		for (size_t i = 0; i < TABLE_BUCKETS && err == CVM_OK; i++)
+			err = each_in(ot->bucket[BY_HANDLE][i], index, 0,
+			    /* all= */ true, fn, arg);
+	else
+		err = each_in(*bucket_of(ot, index, hash), index, hash,
+		    /* all= */ false, fn, arg);
+	(void)pthread_rwlock_unlock(&ot->lock);
+	return err;
+}
+
+bool
+caller_admitted(const struct token *t, const struct caller *c)
+{
+	return permit_check(c->permit, token_issuer(t)) == CVM_OK;
+}
+
+bool
+object_visible(const struct object *o, const struct caller *c, bool admitted)
+{
+	if (o->husk || (o->private && !c->user))
+		return false;
+	return !object_is_key(o) || admitted;
+}
+
+/* A reference to the object, or NULL; *ret_husk: wiped, to be loaded. */
+static struct object *
+get_handle(struct object_table *ot, CK_OBJECT_HANDLE handle, bool *ret_husk)
+{
+	struct object *o;
+
+	(void)pthread_rwlock_rdlock(&ot->lock);
+	o = find_handle(ot, handle);
+	*ret_husk = o != NULL && o->husk;
+	if (o != NULL)
+		(void)object_ref(o);
+	(void)pthread_rwlock_unlock(&ot->lock);
+	return o;
+}
+
+int
+token_object(struct token *t, const struct caller *c, CK_OBJECT_HANDLE handle,
+    struct object **ret)
+{
+	_cleanup_(object_unrefp) struct object *o = NULL;
+	struct object_table *ot = token_objects(t);
+	bool husk;
+	int err;
+
+	o = get_handle(ot, handle, &husk);
+	if (o == NULL)
+		return CVM_E_NOT_FOUND;
+	if (husk || object_table_stale(ot)) {
+		err = object_table_refresh(t, /* reterr_why= */ NULL);
+		if (err != CVM_OK)
+			return err;
+		object_unrefp(&o);
+		o = get_handle(ot, handle, &husk);
+	}
+	if (o == NULL || !object_visible(o, c, caller_admitted(t, c)))
+		return CVM_E_NOT_FOUND;
+	*ret = TAKE_PTR(o);
+	return CVM_OK;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+#ifndef TOKEN_OP_IMPL_H
+#define TOKEN_OP_IMPL_H
+
+#include "token/keys.h"
+#include "token/mech.h"
+
+/*
+ * An operation and the family of mechanisms that carries it out. Input of
+ * several parts is streamed where the family can; otherwise, and while there
+ * is no permit to bring the key in, it is held and given to once() at the end.
+ */
+#define OP_HELD_MAX SECRET_MAX
+
+struct op {
+	enum op_kind kind;
+	CK_FLAGS use; /* CKF_SIGN..., also CKF_WRAP and CKF_UNWRAP */
+	const struct mech *mech;
+	const struct op_ops *ops;
+	struct token *token;
+	struct object *object;
+	struct mech_params params;
+	struct permit permit; /* of op_new() or op_admit() */
+	bool secret_key;      /* uses need a permit */
+	bool begun;	      /* the key is in */
+	bool parts;	      /* op_update() was called */
+	struct prepared *key;
+	EVP_PKEY *pkey; /* where nothing can be prepared */
+	EVP_CIPHER_CTX *cipher;
+	EVP_MAC_CTX *mac;
+	EVP_MD_CTX *md;	   /* of streamed input */
+	uint64_t streamed; /* bytes given to the cipher */
+	struct secret *held;
+	size_t held_len;
+	struct span sig; /* verification */
+	EVP_MD_CTX *input_md;
+};
+
+struct op_ops {
+	/* Brings the key in; p is valid for secret keys, NULL for others. */
+	int (*begin)(struct op *op, const struct permit *p, struct why *why);
+	/* Upper bound of what once() or final() writes for held plus in. */
+	size_t (*bound)(const struct op *op, size_t in);
+	/* The same for update(). */
+	size_t (*update_bound)(const struct op *op, size_t in);
+	/* Streams; NULL: held. *len is the room in, the length out. */
+	int (*update)(struct op *op, struct span in, uint8_t *out, size_t *len);
+	int (*final)(struct op *op, uint8_t *out, size_t *len);
+	/* The whole in one call. CVM_E_BUFFER_TOO_SMALL with the right *len
+	 * leaves the operation as it was. */
+	int (*once)(struct op *op, struct span in, uint8_t *out, size_t *len);
+	/* update() works without the key: hashing. */
+	bool keyless;
+	/* Whether this operation streams at all; NULL: it does. */
+	bool (*streams)(const struct op *op);
+	/* bound() may be more than is needed: room below it is no error. */
+	bool inexact;
+	/* How much input can make sense; NULL: OP_HELD_MAX. */
+	size_t (*held_max)(const struct op *op);
+};
+
+/* As op_new(), for a use that need not be kind's own. */
+int op_start(struct token *t, const struct config_token *cfg, enum op_kind kind,
+    CK_FLAGS use, const CK_MECHANISM *mech, struct object *o,
+    const struct permit *p, struct op **ret,
+    struct why *reterr_why) _must_check_;
+
+/* A prepared EVP_PKEY operation out of the key's cache, or a new one that
+ * init sets up. */
+int op_prepare(struct op *op, const struct permit *p, uint64_t tag,
+    int (*init)(struct op *op, EVP_PKEY_CTX *ctx),
+    struct why *reterr_why) _must_check_;
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <string.h>
+
+#include "token/op_impl.h"
+
+/* HMAC (FIPS 198-1) and CMAC (SP 800-38B), whole or cut short. */
+
+static size_t
+mac_bound(const struct op *op, size_t in)
+{
+	(void)in;
+	if (op->params.tag_len > 0)
+		return op->params.tag_len;
+	return op->mech->digest == DIGEST_NONE ?
+	    16 :
+	    digest_len((enum digest)op->mech->digest);
+}
+
+static OSSL_PARAM
+name_param(const char *key, const char *name)
+{
+	union {
+		const char *in;
+		char *out;
+	} u = { .in = name };
+
+	return OSSL_PARAM_construct_utf8_string(key, u.out, 0);
+}
+
+static int
+mac_begin(struct op *op, const struct permit *p, struct why *why)
+{
+	_cleanup_(secret_freep) struct secret *key = NULL;
+	bool cmac = op->mech->digest == DIGEST_NONE;
+	OSSL_PARAM params[2] = { OSSL_PARAM_construct_end(),
+		OSSL_PARAM_construct_end() };
+	struct span k;
+	int err = object_secret_value(op->token, op->object, p, &key, why);
+
+	if (err != CVM_OK)
+		return err;
+	k = secret_span(key);
+	if (cmac)
+		params[0] = name_param(OSSL_MAC_PARAM_CIPHER,
+		    EVP_CIPHER_get0_name(cipher_get(CIPHER_CBC, k.len)));
+	else
+		params[0] = name_param(OSSL_MAC_PARAM_DIGEST,
+		    digest_name((enum digest)op->mech->digest));
+	op->mac = EVP_MAC_CTX_new(cmac ? mac_cmac() : mac_hmac());
+	if (op->mac == NULL)
+		return CVM_E_NOMEM;
+	return EVP_MAC_init(op->mac, k.data, k.len, params) == 1 ? CVM_OK :
+								   CVM_E_CRYPTO;
+}
+
+static int
+mac_update(struct op *op, struct span in, uint8_t *out, size_t *len)
+{
+	(void)out;
+	*len = 0;
+	return in.len == 0 || EVP_MAC_update(op->mac, in.data, in.len) == 1 ?
+	    CVM_OK :
+	    CVM_E_CRYPTO;
+}
+
+static int
+mac_final(struct op *op, uint8_t *out, size_t *len)
+{
+	uint8_t mac[EVP_MAX_MD_SIZE];
+	size_t want = mac_bound(op, 0), n = 0;
+	int err = CVM_OK;
+
+	if (op->kind == OP_VERIFY && op->sig.len != want)
+		return CVM_E_SIGNATURE_LEN;
+	if (EVP_MAC_final(op->mac, mac, &n, sizeof(mac)) != 1 || n < want)
+		return CVM_E_CRYPTO;
+	if (op->kind == OP_VERIFY) {
+		err = CRYPTO_memcmp(mac, op->sig.data, want) == 0 ?
+		    CVM_OK :
+		    CVM_E_SIGNATURE_INVALID;
+	} else {
+		memcpy(out, mac, want);
+		*len = want;
+	}
+	secret_wipe(mac, sizeof(mac));
+	return err;
+}
+
+static int
+mac_once(struct op *op, struct span in, uint8_t *out, size_t *len)
+{
+	size_t none;
+	int err = mac_update(op, in, NULL, &none);
+
+	return err == CVM_OK ? mac_final(op, out, len) : err;
+}
+
+const struct op_ops op_mac = {
+	.begin = mac_begin,
+	.bound = mac_bound,
+	.update = mac_update,
+	.final = mac_final,
+	.once = mac_once,
+};
