@@ -149,7 +149,7 @@ digest_not_of_the_bytes(void **state)
 	assert_int_equal(hash(HASH_SHA256, span(text, len), digest), CVM_OK);
 	assert_memory_equal(p->digest, digest, sizeof(digest));
 	assert_int_equal(p->text.len, len);
-	/* A blank more means nothing else, and is another policy all the same. */
+	/* Another blank means the same, and is another policy. */
 	text[len - 1] = ' ';
 	assert_int_equal(parse(text, &q, NULL), CVM_OK);
 	assert_memory_not_equal(p->digest, q->digest, sizeof(digest));
