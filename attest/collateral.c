@@ -62,8 +62,7 @@ read_components(const struct source *s, const cJSON *tcb, const char *member,
 		return r;
 	if (n != TCB_COMPONENTS)
 		return source_refuse(s, array, "an array of exactly 16");
-	cJSON_ArrayForEach(item, array)
-	{
+	cJSON_ArrayForEach(item, array) {
 		uint32_t svn = 0;
 
 		if (!cJSON_IsObject(item))
@@ -148,8 +147,7 @@ read_advisories(const struct source *s, const cJSON *level,
 	r = get_array(s, level, "advisoryIDs", TCB_ADVISORIES_MAX, &array, &n);
 	if (r < 0)
 		return r;
-	cJSON_ArrayForEach(item, array)
-	{
+	cJSON_ArrayForEach(item, array) {
 		const char *id = cJSON_IsString(item) ? item->valuestring : "";
 		size_t len = strlen(id);
 
@@ -217,8 +215,7 @@ read_levels(const struct source *s, const cJSON *object,
 	out->v = calloc(n, sizeof(*out->v));
 	if (out->v == NULL)
 		return CVM_E_NOMEM;
-	cJSON_ArrayForEach(item, array)
-	{
+	cJSON_ArrayForEach(item, array) {
 		r = read_level(s, item, kind, &out->v[out->n]);
 		if (r < 0)
 			return r;
@@ -302,8 +299,7 @@ read_identities(const struct source *s, const cJSON *root, struct tcb_info *t)
 	t->identities = calloc(n, sizeof(*t->identities));
 	if (t->identities == NULL)
 		return CVM_E_NOMEM;
-	cJSON_ArrayForEach(item, array)
-	{
+	cJSON_ArrayForEach(item, array) {
 		r = read_identity(s, item, t);
 		if (r < 0)
 			return r;

@@ -7,6 +7,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "attest/openssl.h"
 #include "attest/tdx_parts.h"
@@ -167,6 +168,18 @@ as_chain(const struct intel_chain *c, X509 *intermediates[static 1])
 	};
 }
 
+const char *
+tdx_time_text(int64_t t, char buf[static TDX_TIME_LEN])
+{
+	struct tm tm = { 0 };
+	time_t tt = (time_t)t;
+
+	if (gmtime_r(&tt, &tm) == NULL ||
+	    strftime(buf, TDX_TIME_LEN, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		(void)snprintf(buf, TDX_TIME_LEN, "%" PRId64, t);
+	return buf;
+}
+
 int
 intel_chain_dates(const struct intel_chain *c, int64_t now,
     struct why *reterr_why)
@@ -174,18 +187,18 @@ intel_chain_dates(const struct intel_chain *c, int64_t now,
 	X509 *intermediates[1];
 	struct chain chain = as_chain(c, intermediates);
 	struct chain_validity v = { 0 };
-	char expected[96];
+	char expected[96], from[TDX_TIME_LEN], until[TDX_TIME_LEN];
 
 	if (chain_validity(&chain, &v) < 0)
 		return why_set(reterr_why, CVM_E_PARSE, "", "dates", "readable",
 		    "not");
 	if (now >= v.from && now <= v.until)
 		return CVM_OK;
-	(void)snprintf(expected, sizeof(expected),
-	    "a time of %" PRId64 "..%" PRId64 " (seconds since 1970)", v.from,
-	    v.until);
-	return why_setf(reterr_why, CVM_E_DENIED, "", "", expected,
-	    "%" PRId64 ", %s", now, now < v.from ? "not yet valid" : "expired");
+	(void)snprintf(expected, sizeof(expected), "a time of %s to %s",
+	    tdx_time_text(v.from, from), tdx_time_text(v.until, until));
+	return why_setf(reterr_why, CVM_E_DENIED, "", "", expected, "%s (%s)",
+	    tdx_time_text(now, from),
+	    now < v.from ? "not yet valid" : "expired");
 }
 
 int

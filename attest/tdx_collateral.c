@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
-#include <inttypes.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
@@ -167,18 +166,18 @@ check_dates(struct tdx_run *run, enum check_id id,
     const struct collateral_head *head)
 {
 	int64_t now = run->a->now;
-	char expected[96];
+	char expected[96], from[TDX_TIME_LEN], until[TDX_TIME_LEN];
 
 	if (head->issue_date > run->newest_time)
 		run->newest_time = head->issue_date;
-	(void)snprintf(expected, sizeof(expected),
-	    "a time of %" PRId64 "..%" PRId64 " (seconds since 1970)",
-	    head->issue_date, head->next_update);
+	(void)snprintf(expected, sizeof(expected), "a time of %s to %s",
+	    tdx_time_text(head->issue_date, from),
+	    tdx_time_text(head->next_update, until));
 	return verdict_check(run->v, id,
 	    head->issue_date <= now && now < head->next_update, expected,
-	    "%" PRId64 "%s", now,
-	    now < head->issue_date	 ? ", before issueDate" :
-		now >= head->next_update ? ", after nextUpdate" :
+	    "%s%s", tdx_time_text(now, from),
+	    now < head->issue_date	 ? " (before issueDate)" :
+		now >= head->next_update ? " (nextUpdate has come)" :
 					   "");
 }
 

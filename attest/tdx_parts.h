@@ -81,6 +81,9 @@ int intel_chain_dates(const struct intel_chain *c, int64_t now,
 /* chain_verify_cached(); n_crls 0 asks for no revocation information. */
 int intel_chain_verify(struct tdx_run *run, const struct intel_chain *c,
     X509_CRL **crls, size_t n_crls, struct why *reterr_why) _must_check_;
+/* "2026-06-08T11:32:35Z" */
+#define TDX_TIME_LEN 32
+const char *tdx_time_text(int64_t t, char buf[static TDX_TIME_LEN]);
 bool intel_name_is(const X509_NAME *name, const char *common_name);
 extern const char intel_root_ca[], intel_platform_ca[], intel_processor_ca[];
 
