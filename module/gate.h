@@ -10,33 +10,44 @@
 /*
  * The ONE door to private keys. A slot has one gate: its policy, its rounds,
  * its token. A session is opened through gate_open_session(), every use of a
- * private or secret key passes gate_operation(); what comes out is a permit,
- * without which token/ touches nothing.
+ * private or secret key passes gate_operation() or gate_key_use(); what comes
+ * out is a permit, without which token/ touches nothing.
  */
 struct gate;
 
 /*
- * cfg outlives the gate. A policy that does not load is not an error here:
- * the slot is listed in error state (gate_trouble()) and nothing is admitted.
+ * Reads the policy and nothing else. cfg and tcfg outlive the gate. A policy
+ * that does not load is not an error here: the slot is listed in error state
+ * (gate_trouble()) and nothing is admitted.
  */
 int gate_new(const struct config *cfg, const struct config_token *tcfg,
     struct gate **ret) _must_check_;
 void gate_freep(struct gate **g);
+/* The token, whose store is opened when it is first asked for; NULL when out
+ * of memory. Owned by the gate. */
 struct token *gate_token(struct gate *g);
 const struct policy *gate_policy(const struct gate *g); /* or NULL */
 struct rounds *gate_rounds(struct gate *g);		/* or NULL */
+/* The TPM connection, or NULL where the policy uses no TPM. */
+struct vtpm *gate_vtpm(struct gate *g);
 /* Why nothing can be admitted (policy, store), or err 0. */
 void gate_trouble(struct gate *g, struct why *ret);
-/* The last known verdict, without asking for a new one. */
+/* The last known verdict, without asking for a new one. A seal that did not
+ * open counts as a denial. */
 enum round_state gate_state(struct gate *g);
+/* True for a process that has no permission on the store and never had. */
+bool gate_forbidden(struct gate *g);
 
 /*
- * What a session keeps of its admission. id and random identify the session
- * in operation leaves; counter counts its operations. Owned by the session,
- * used under the session's lock.
+ * What a session keeps of its admission. id is random and leads the random
+ * bytes of the session's leaves, so that the receipts of its operations can
+ * be matched to them; counter counts its operations. A child that inherits
+ * the session gets another id. Owned by the session, used under its lock.
  */
 struct gate_session {
 	uint8_t id[SESSION_ID_LEN];
+	bool has_id;
+	uint64_t fork_count; /* that id belongs to */
 	uint64_t counter;
 	struct permit permit;	    /* of the last admission */
 	struct admission admission; /* its evidence, for the bundle object */
@@ -52,10 +63,18 @@ struct gate_session {
 int gate_open_session(struct gate *g, struct gate_session *s,
     struct why *reterr_why) _must_check_;
 
+/* As gate_open_session() without a token to open: for C_InitToken. */
+int gate_admit(struct gate *g, struct gate_session *s, struct why *reterr_why)
+    _must_check_;
+
+/* The session's permit as it is, or NULL: nobody is asked. */
+const struct permit *gate_peek(struct gate *g, const struct gate_session *s);
+
 /*
  * A permit to look at keys in this session: the session's, when it is still
  * good; else joins a new round (rate-limited). For finding objects, ...Init
- * functions, creation of keys.
+ * functions, creation of keys. While the evidence source is unreachable, a
+ * permit that was given before stays good until session_max_age_s.
  */
 int gate_permit(struct gate *g, struct gate_session *s, struct permit *ret,
     struct why *reterr_why) _must_check_;
@@ -64,18 +83,29 @@ int gate_permit(struct gate *g, struct gate_session *s, struct permit *ret,
  * A permit for one use of a private or secret key. With bind "session" it is
  * gate_permit(); with bind "operation" (policy, or CKA_CVM_BIND_OPERATION of
  * the key) it joins a round whose leaf names function, mechanism, parameter,
- * key and input, and yields a permit for a single use. op has seen all its
- * input (H(input) is known); function is the C_ name.
+ * key and input, and yields a permit for a single use. input is that of a
+ * one-shot call; NULL: op has seen all its input, in parts. function is the
+ * C_ name.
  */
 int gate_operation(struct gate *g, struct gate_session *s,
-    const char *function, struct op *op, struct permit *ret,
-    struct why *reterr_why) _must_check_;
+    const char *function, struct op *op, const struct span *input,
+    struct permit *ret, struct why *reterr_why) _must_check_;
 /* The same for uses that are no struct op (unwrap, derive, wrap, generate):
  * key may be NULL, input is hashed. */
 int gate_key_use(struct gate *g, struct gate_session *s,
     const char *function, const CK_MECHANISM *mech, const struct object *key,
     struct span input, struct permit *ret, struct why *reterr_why)
     _must_check_;
+/*
+ * The evidence bundle of an admission, with the endorsements that are on disk
+ * now. CVM_E_NOT_FOUND: the admission has no evidence. The caller frees.
+ */
+int gate_bundle(struct gate *g, const struct admission *a, char **ret_json,
+    struct why *reterr_why) _must_check_;
+/* A bundle of fresh evidence over a verifier's nonce, whatever the verdict. */
+int gate_challenge(struct gate *g, struct span nonce, char **ret_json,
+    struct why *reterr_why) _must_check_;
+
 /* True when this use must be an admission of its own. */
 bool gate_binds_operation(const struct gate *g, const struct object *key);
 void gate_session_clear(struct gate_session *s);

@@ -8,17 +8,14 @@
 #include "module/gate.h"
 
 /*
- * Slots and sessions. Handles are never reused in a process; a session lives
- * until the last thread that uses it has left, whoever closes it meanwhile.
+ * Sessions. Handles are never reused in a process. A session's memory is kept
+ * for the next session until the table is freed, so that a thread with an old
+ * handle finds a lock to take and a handle that differs. One PKCS#11 call at
+ * a time is in a session; who closes it waits for the one that is.
  */
 #define SESSIONS_MAX 65536
-#define SLOTS_MAX CONFIG_TOKENS_MAX
 
-struct slot {
-	CK_SLOT_ID id;
-	const struct config_token *cfg;
-	struct gate *gate; /* made when the slot is first looked into */
-};
+struct slot;
 
 enum session_op { /* operations that may be in progress side by side */
 	SESSION_SIGN,
@@ -29,19 +26,51 @@ enum session_op { /* operations that may be in progress side by side */
 	SESSION_OPS,
 };
 
+struct operation {
+	struct op *op;	  /* NULL: none in progress */
+	bool multipart;	  /* a part was processed */
+	bool bound;	  /* each use is an admission of its own */
+	bool always_auth; /* CKA_ALWAYS_AUTHENTICATE */
+	bool authed;	  /* ... and CKU_CONTEXT_SPECIFIC has been done */
+};
+
 struct session {
-	CK_SESSION_HANDLE handle;
+	pthread_mutex_t lock; /* of everything below */
+	/* A call is under way: after a fork, what it left is not trusted. */
+	_Atomic bool busy;
+	_Atomic CK_SESSION_HANDLE handle; /* 0: not in use */
 	struct slot *slot;
 	bool writable;
-	pthread_mutex_t lock; /* one PKCS#11 call at a time in a session */
 	struct gate_session gate;
-	struct op *op[SESSION_OPS];
-	bool context_login; /* CKU_CONTEXT_SPECIFIC done for the next use */
+	struct operation op[SESSION_OPS];
 	CK_OBJECT_HANDLE *found; /* of C_FindObjectsInit */
 	size_t n_found, next_found;
 	bool finding;
-	_Atomic unsigned refs;
-	_Atomic bool closed;
+	struct evidence_object *evidence; /* a list */
 };
+
+struct session_table;
+
+int session_table_new(struct session_table **ret) _must_check_;
+/* Sessions that are open are closed, as far as memory goes. */
+void session_table_freep(struct session_table **t);
+
+/* A new session, locked. CVM_E_BUSY: there are SESSIONS_MAX. */
+int session_open(struct session_table *t, struct slot *slot, bool writable,
+    struct session **ret) _must_check_;
+/* The session of that handle, locked; NULL: there is none. */
+struct session *session_lock(struct session_table *t, CK_SESSION_HANDLE h);
+void session_unlock(struct session *s);
+/* Closes and unlocks. */
+void session_close(struct session_table *t, struct session *s);
+/* Closes all sessions of the slot, or of all slots when it is NULL. */
+void session_close_all(struct session_table *t, const struct slot *slot);
+
+void operation_end(struct operation *o);
+void session_find_end(struct session *s);
+
+/* In the child: new locks; sessions in which another thread was are emptied
+ * and stay open; counts of slots are taken anew. */
+void session_table_after_fork(struct session_table *t);
 
 #endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include "base/log.h"
+#include "module/call.h"
+
+CK_RV
+call_enter(struct call *c)
+{
+	c->lib = state_enter();
+	return c->lib != NULL ? CKR_OK : CKR_CRYPTOKI_NOT_INITIALIZED;
+}
+
+CK_RV
+call_slot(struct call *c, CK_SLOT_ID id)
+{
+	CK_RV rv = call_enter(c);
+
+	if (rv != CKR_OK)
+		return rv;
+	c->slot = library_slot(c->lib, id);
+	if (c->slot == NULL)
+		return CKR_SLOT_ID_INVALID;
+	c->token = gate_token(c->slot->gate);
+	return c->token != NULL ? CKR_OK : CKR_HOST_MEMORY;
+}
+
+/* PKCS#11 v3.0 section 5.6: the SO sees no private objects. */
+void
+call_use_permit(struct call *c, const struct permit *p)
+{
+	bool so = token_so_logged_in(c->token);
+
+	if (p != NULL)
+		c->permit = *p;
+	c->caller = (struct caller){
+		.session = atomic_load(&c->session->handle),
+		.so = so,
+		.writable = c->session->writable,
+		.permit = p != NULL ? &c->permit : NULL,
+	};
+	if (c->slot->cfg->login == LOGIN_ATTESTATION)
+		c->caller.user = p != NULL && !so;
+	else
+		c->caller.user = token_user_logged_in(c->token);
+}
+
+CK_RV
+call_session(struct call *c, CK_SESSION_HANDLE handle)
+{
+	CK_RV rv = call_enter(c);
+
+	if (rv != CKR_OK)
+		return rv;
+	c->session = session_lock(c->lib->sessions, handle);
+	if (c->session == NULL)
+		return CKR_SESSION_HANDLE_INVALID;
+	c->slot = c->session->slot;
+	c->token = gate_token(c->slot->gate);
+	if (c->token == NULL)
+		return CKR_HOST_MEMORY;
+	call_use_permit(c, gate_peek(c->slot->gate, &c->session->gate));
+	return CKR_OK;
+}
+
+void
+call_leave(struct call *c)
+{
+	if (c->session != NULL)
+		session_unlock(c->session);
+	c->session = NULL;
+	state_leave(c->lib);
+	c->lib = NULL;
+}
+
+int
+call_admit(struct call *c)
+{
+	struct permit p = { 0 };
+	int err;
+
+	if (c->caller.permit != NULL)
+		return CVM_OK;
+	err = gate_permit(c->slot->gate, &c->session->gate, &p, &c->why);
+	call_use_permit(c, err == CVM_OK ? &p : NULL);
+	return err;
+}
+
+CK_RV
+call_key(struct call *c, CK_OBJECT_HANDLE handle, struct object **ret)
+{
+	int found, err;
+
+	found = token_object(c->token, &c->caller, handle, ret);
+	if (found == CVM_OK && (object_class(*ret) == CKO_PUBLIC_KEY ||
+	    c->caller.permit != NULL))
+		return CKR_OK;
+	if (found != CVM_OK && found != CVM_E_NOT_FOUND)
+		return rv_of_key(found);
+	err = call_admit(c);
+	if (err == CVM_OK && found != CVM_OK)
+		err = token_object(c->token, &c->caller, handle, ret);
+	else if (err != CVM_OK && found == CVM_OK)
+		object_unrefp(ret);
+	return rv_of_key(err);
+}
+
+CK_RV
+call_fail(struct call *c, const char *function, CK_RV rv)
+{
+	char text[WHY_SENTENCE_MAX];
+
+	if (c->why.err != CVM_OK)
+		log_line(LOG_LEVEL_DEBUG, "%s: 0x%lx: %s", function, rv,
+		    why_sentence(&c->why, text, sizeof(text)));
+	return rv;
+}
+
+bool
+template_bounded(const CK_ATTRIBUTE *templ, CK_ULONG n)
+{
+	return n <= ATTRS_MAX && (n == 0 || templ != NULL);
+}

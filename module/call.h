@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+#ifndef MODULE_CALL_H
+#define MODULE_CALL_H
+
+#include "module/rv.h"
+#include "module/state.h"
+
+/*
+ * One PKCS#11 call from enter to leave:
+ *	_cleanup_(call_leave) struct call c = { 0 };
+ *	CK_RV rv = call_session(&c, session);
+ */
+struct call {
+	struct library *lib;
+	struct slot *slot;
+	struct session *session; /* locked */
+	struct token *token;
+	struct permit permit; /* that caller.permit points to */
+	struct caller caller;
+	struct why why;
+};
+
+CK_RV call_enter(struct call *c);
+CK_RV call_slot(struct call *c, CK_SLOT_ID id);
+/* Looks the session up and fills caller with what it may do as it is: with
+ * the permit that the session has, if it is good, and no question asked. */
+CK_RV call_session(struct call *c, CK_SESSION_HANDLE handle);
+void call_leave(struct call *c);
+
+/* Asks the gate for a permit if the session has none. */
+int call_admit(struct call *c) _must_check_;
+/* Fills caller anew, with permit p (copied) or NULL. */
+void call_use_permit(struct call *c, const struct permit *p);
+/*
+ * The key of that handle. A public key needs no permit; for private and
+ * secret ones the gate is asked. While nothing is admitted, a handle that
+ * cannot be seen is answered like that of a private key.
+ */
+CK_RV call_key(struct call *c, CK_OBJECT_HANDLE handle, struct object **ret);
+/* Logs an error that the caller of C_ cannot be told, at debug. */
+CK_RV call_fail(struct call *c, const char *function, CK_RV rv);
+
+/* A template that can be walked: not NULL, not too long. */
+bool template_bounded(const CK_ATTRIBUTE *templ, CK_ULONG n);
+
+#endif

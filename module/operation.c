@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include "module/operation.h"
+#include "token/object_impl.h"
+
+static const enum op_kind kinds[SESSION_OPS] = {
+	[SESSION_SIGN] = OP_SIGN,
+	[SESSION_VERIFY] = OP_VERIFY,
+	[SESSION_ENCRYPT] = OP_ENCRYPT,
+	[SESSION_DECRYPT] = OP_DECRYPT,
+	[SESSION_DIGEST] = OP_DIGEST,
+};
+
+static bool
+bad_bytes(const void *p, CK_ULONG len)
+{
+	return p == NULL && len > 0;
+}
+
+/* With the key of the operation, or without one for a digest. */
+static CK_RV
+begin(struct call *c, enum session_op which, const CK_MECHANISM *mech,
+    struct object *key)
+{
+	struct operation *o = &c->session->op[which];
+	bool secret = key != NULL && object_class(key) != CKO_PUBLIC_KEY;
+	bool bound = secret && gate_binds_operation(c->slot->gate, key);
+	int err;
+
+	err = op_new(c->token, c->slot->cfg, kinds[which], mech, key,
+	    secret && !bound ? c->caller.permit : NULL, &o->op, &c->why);
+	if (err == CVM_OK && bound)
+		err = op_hash_input(o->op);
+	if (err != CVM_OK) {
+		operation_end(o);
+		return rv_of_key(err);
+	}
+	o->bound = bound;
+	o->always_auth = secret && object_bool(key, CKA_ALWAYS_AUTHENTICATE);
+	return CKR_OK;
+}
+
+/* PKCS#11 v3.0: an Init function without a mechanism cancels. */
+static CK_RV
+cancel(struct operation *o)
+{
+	if (o->op == NULL)
+		return CKR_ARGUMENTS_BAD;
+	operation_end(o);
+	return CKR_OK;
+}
+
+CK_RV
+operation_init(CK_SESSION_HANDLE h, enum session_op which, CK_MECHANISM *mech,
+    CK_OBJECT_HANDLE key)
+{
+	_cleanup_(call_leave) struct call c = { 0 };
+	_cleanup_(object_unrefp) struct object *o = NULL;
+	CK_RV rv = call_session(&c, h);
+
+	if (rv != CKR_OK)
+		return rv;
+	if (mech == NULL)
+		return cancel(&c.session->op[which]);
+	if (bad_bytes(mech->pParameter, mech->ulParameterLen))
+		return CKR_MECHANISM_PARAM_INVALID;
+	if (c.session->op[which].op != NULL)
+		return CKR_OPERATION_ACTIVE;
+	if (kinds[which] != OP_DIGEST)
+		rv = call_key(&c, key, &o);
+	if (rv == CKR_OK)
+		rv = begin(&c, which, mech, o);
+	return call_fail(&c, "Init", rv);
+}
+
+/*
+ * Whether the key may be used now: the login, its own login if it wants one,
+ * and the gate. *ret_p is NULL where no permit is needed.
+ */
+static CK_RV
+allow(struct call *c, struct operation *o, const char *function,
+    const struct span *input, struct permit *permit,
+    const struct permit **ret_p)
+{
+	int err;
+
+	*ret_p = NULL;
+	if (!op_needs_permit(o->op))
+		return CKR_OK;
+	if (c->slot->cfg->login == LOGIN_PIN &&
+	    object_is_private(op_object(o->op)) && !c->caller.user)
+		return CKR_USER_NOT_LOGGED_IN;
+	if (o->always_auth && !o->authed)
+		return CKR_USER_NOT_LOGGED_IN;
+	err = gate_operation(c->slot->gate, &c->session->gate, function, o->op,
+	    input, permit, &c->why);
+	if (err == CVM_OK)
+		*ret_p = permit;
+	return rv_of_key(err);
+}
+
+/* A part of a bound operation is kept, and admitted with the whole. */
+static CK_RV
+allow_part(struct call *c, struct operation *o, const char *function,
+    struct permit *permit, const struct permit **ret_p)
+{
+	*ret_p = NULL;
+	return o->bound ? CKR_OK :
+			  allow(c, o, function, /* input= */ NULL, permit,
+			      ret_p);
+}
+
+static CK_RV
+look_up(struct call *c, CK_SESSION_HANDLE h, enum session_op which,
+    struct operation **ret)
+{
+	CK_RV rv = call_session(c, h);
+
+	if (rv != CKR_OK)
+		return rv;
+	*ret = &c->session->op[which];
+	return (*ret)->op != NULL ? CKR_OK : CKR_OPERATION_NOT_INITIALIZED;
+}
+
+static CK_RV
+finish(struct call *c, struct operation *o, const char *function, CK_RV rv,
+    bool goes_on)
+{
+	if (rv != CKR_BUFFER_TOO_SMALL && (rv != CKR_OK || !goes_on))
+		operation_end(o);
+	return call_fail(c, function, rv);
+}
+
+CK_RV
+operation_once(CK_SESSION_HANDLE h, enum session_op which,
+    const char *function, const CK_BYTE *in, CK_ULONG in_len, CK_BYTE *out,
+    CK_ULONG *out_len)
+{
+	_cleanup_(call_leave) struct call c = { 0 };
+	const struct span input = span(in, in_len);
+	const struct permit *p = NULL;
+	struct permit permit;
+	struct operation *o;
+	CK_RV rv = look_up(&c, h, which, &o);
+
+	if (rv != CKR_OK)
+		return rv;
+	if (bad_bytes(in, in_len) || out_len == NULL)
+		rv = CKR_ARGUMENTS_BAD;
+	else if (o->multipart)
+		rv = CKR_OPERATION_NOT_INITIALIZED;
+	else if (out != NULL)
+		rv = allow(&c, o, function, &input, &permit, &p);
+	if (rv == CKR_OK)
+		rv = rv_of_key(op_once(o->op, p, input, out, out_len,
+		    &c.why));
+	return finish(&c, o, function, rv, out == NULL);
+}
+
+static CK_RV
+update(struct call *c, struct operation *o, const char *function,
+    struct span in, CK_BYTE *out, CK_ULONG *out_len)
+{
+	bool asks = out_len != NULL && out == NULL;
+	const struct permit *p = NULL;
+	struct permit permit;
+	CK_RV rv = CKR_OK;
+
+	if (!asks)
+		rv = allow_part(c, o, function, &permit, &p);
+	if (rv == CKR_OK && p != NULL && op_get_kind(o->op) == OP_VERIFY)
+		op_admit(o->op, p);
+	if (rv == CKR_OK)
+		rv = rv_of_key(op_update(o->op, p, in, out, out_len,
+		    &c->why));
+	if (rv == CKR_OK && !asks)
+		o->multipart = true;
+	return rv;
+}
+
+CK_RV
+operation_update(CK_SESSION_HANDLE h, enum session_op which,
+    const char *function, const CK_BYTE *in, CK_ULONG in_len, CK_BYTE *out,
+    CK_ULONG *out_len)
+{
+	_cleanup_(call_leave) struct call c = { 0 };
+	struct operation *o;
+	CK_RV rv = look_up(&c, h, which, &o);
+
+	if (rv != CKR_OK)
+		return rv;
+	if (bad_bytes(in, in_len))
+		rv = CKR_ARGUMENTS_BAD;
+	else
+		rv = update(&c, o, function, span(in, in_len), out, out_len);
+	return finish(&c, o, function, rv, /* goes_on= */ true);
+}
+
+CK_RV
+operation_final(CK_SESSION_HANDLE h, enum session_op which,
+    const char *function, CK_BYTE *out, CK_ULONG *out_len)
+{
+	_cleanup_(call_leave) struct call c = { 0 };
+	const struct permit *p = NULL;
+	struct permit permit;
+	struct operation *o;
+	CK_RV rv = look_up(&c, h, which, &o);
+
+	if (rv != CKR_OK)
+		return rv;
+	if (out_len == NULL)
+		rv = CKR_ARGUMENTS_BAD;
+	else if (out != NULL)
+		rv = allow(&c, o, function, /* input= */ NULL, &permit, &p);
+	if (rv == CKR_OK)
+		rv = rv_of_key(op_final(o->op, p, out, out_len, &c.why));
+	return finish(&c, o, function, rv, out == NULL);
+}
+
+/* Verification takes its permit beforehand, for it has no output to hold. */
+static CK_RV
+allow_verify(struct call *c, struct operation *o, const char *function,
+    const struct span *input)
+{
+	const struct permit *p = NULL;
+	struct permit permit;
+	CK_RV rv = allow(c, o, function, input, &permit, &p);
+
+	if (rv == CKR_OK && p != NULL)
+		op_admit(o->op, p);
+	return rv;
+}
+
+CK_RV
+operation_verify(CK_SESSION_HANDLE h, const CK_BYTE *in, CK_ULONG in_len,
+    const CK_BYTE *sig, CK_ULONG sig_len)
+{
+	_cleanup_(call_leave) struct call c = { 0 };
+	const struct span input = span(in, in_len);
+	struct operation *o;
+	CK_RV rv = look_up(&c, h, SESSION_VERIFY, &o);
+
+	if (rv != CKR_OK)
+		return rv;
+	if (bad_bytes(in, in_len) || sig == NULL)
+		rv = CKR_ARGUMENTS_BAD;
+	else if (o->multipart)
+		rv = CKR_OPERATION_NOT_INITIALIZED;
+	else
+		rv = allow_verify(&c, o, "C_Verify", &input);
+	if (rv == CKR_OK)
+		rv = rv_of_key(op_verify_once(o->op, input,
+		    span(sig, sig_len)));
+	return finish(&c, o, "C_Verify", rv, /* goes_on= */ false);
+}
+
+CK_RV
+operation_verify_final(CK_SESSION_HANDLE h, const CK_BYTE *sig,
+    CK_ULONG sig_len)
+{
+	_cleanup_(call_leave) struct call c = { 0 };
+	struct operation *o;
+	CK_RV rv = look_up(&c, h, SESSION_VERIFY, &o);
+
+	if (rv != CKR_OK)
+		return rv;
+	if (sig == NULL)
+		rv = CKR_ARGUMENTS_BAD;
+	else
+		rv = allow_verify(&c, o, "C_VerifyFinal", /* input= */ NULL);
+	if (rv == CKR_OK)
+		rv = rv_of_key(op_verify_final(o->op, span(sig, sig_len)));
+	return finish(&c, o, "C_VerifyFinal", rv, /* goes_on= */ false);
+}
+
+/* The one that gives output goes first: if its buffer is too small, the
+ * other must not have seen the part. */
+static CK_RV
+dual(struct call *c, struct operation *first, struct operation *second,
+    enum dual_order order, const char *function, struct span in,
+    CK_BYTE *out, CK_ULONG *out_len)
+{
+	CK_RV rv = update(c, first, function, in, out, out_len);
+
+	if (rv != CKR_OK || out == NULL)
+		return rv;
+	return update(c, second, function, order == INPUT_TO_BOTH ? in :
+	    span(out, *out_len), /* out= */ NULL, /* out_len= */ NULL);
+}
+
+CK_RV
+operation_dual(CK_SESSION_HANDLE h, enum session_op first,
+    enum session_op second, enum dual_order order, const char *function,
+    const CK_BYTE *in, CK_ULONG in_len, CK_BYTE *out, CK_ULONG *out_len)
+{
+	_cleanup_(call_leave) struct call c = { 0 };
+	struct operation *a, *b;
+	CK_RV rv = look_up(&c, h, first, &a);
+
+	if (rv != CKR_OK)
+		return rv;
+	b = &c.session->op[second];
+	if (b->op == NULL)
+		return CKR_OPERATION_NOT_INITIALIZED;
+	if (bad_bytes(in, in_len) || out_len == NULL)
+		rv = CKR_ARGUMENTS_BAD;
+	else
+		rv = dual(&c, a, b, order, function, span(in, in_len), out,
+		    out_len);
+	(void)finish(&c, b, function, rv, /* goes_on= */ true);
+	return finish(&c, a, function, rv, /* goes_on= */ true);
+}
+
+CK_RV
+operation_digest_part(struct call *c, struct span part)
+{
+	struct operation *o = &c->session->op[SESSION_DIGEST];
+	CK_RV rv = update(c, o, "C_DigestKey", part, NULL, NULL);
+
+	return finish(c, o, "C_DigestKey", rv, /* goes_on= */ true);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+#ifndef MODULE_OPERATION_H
+#define MODULE_OPERATION_H
+
+#include "module/call.h"
+
+/*
+ * What C_SignInit, C_Sign, C_SignUpdate, C_SignFinal and their like have in
+ * common: enter, look the operation up, allow, do, leave. Every error ends
+ * the operation but CKR_BUFFER_TOO_SMALL; so does success, unless only the
+ * size was asked for. function is the C_ name, as operation leaves have it.
+ */
+CK_RV operation_init(CK_SESSION_HANDLE h, enum session_op which,
+    CK_MECHANISM *mech, CK_OBJECT_HANDLE key);
+CK_RV operation_once(CK_SESSION_HANDLE h, enum session_op which,
+    const char *function, const CK_BYTE *in, CK_ULONG in_len, CK_BYTE *out,
+    CK_ULONG *out_len);
+/* out_len NULL: the operation gives no output before its end. */
+CK_RV operation_update(CK_SESSION_HANDLE h, enum session_op which,
+    const char *function, const CK_BYTE *in, CK_ULONG in_len, CK_BYTE *out,
+    CK_ULONG *out_len);
+CK_RV operation_final(CK_SESSION_HANDLE h, enum session_op which,
+    const char *function, CK_BYTE *out, CK_ULONG *out_len);
+CK_RV operation_verify(CK_SESSION_HANDLE h, const CK_BYTE *in,
+    CK_ULONG in_len, const CK_BYTE *sig, CK_ULONG sig_len);
+CK_RV operation_verify_final(CK_SESSION_HANDLE h, const CK_BYTE *sig,
+    CK_ULONG sig_len);
+
+/* Two operations of a session that work on the same part. */
+enum dual_order {
+	INPUT_TO_BOTH,	/* second gets what the first got */
+	OUTPUT_TO_SECOND /* second gets what the first gave */
+};
+CK_RV operation_dual(CK_SESSION_HANDLE h, enum session_op first,
+    enum session_op second, enum dual_order order, const char *function,
+    const CK_BYTE *in, CK_ULONG in_len, CK_BYTE *out, CK_ULONG *out_len);
+
+/* Feeds a part to the digest in progress; for C_DigestKey. */
+CK_RV operation_digest_part(struct call *c, struct span part);
+
+#endif
