@@ -24,7 +24,6 @@ struct gce_instance {
 };
 
 /* Strict DER; CVM_E_PARSE. Spans borrow from der. */
-int gce_instance_parse(struct span der, struct gce_instance *ret)
-    _must_check_;
+int gce_instance_parse(struct span der, struct gce_instance *ret) _must_check_;
 
 #endif

@@ -213,18 +213,18 @@ tpm_public_parse(struct span tpmt, struct tpm_public *ret,
 	p.attributes = read_be32(&r);
 	p.auth_policy = read_sized(&r, HASH_LEN_MAX);
 	if (r.failed || (p.type != TPM2_ALG_RSA && p.type != TPM2_ALG_ECC))
-		return why_setf(reterr_why, CVM_E_PARSE, "TPMT_PUBLIC",
-		    "type", "0001 (RSA) or 0023 (ECC)", "%04x", p.type);
+		return why_setf(reterr_why, CVM_E_PARSE, "TPMT_PUBLIC", "type",
+		    "0001 (RSA) or 0023 (ECC)", "%04x", p.type);
 	if (p.type == TPM2_ALG_RSA)
 		read_rsa(&r, &p);
 	else
 		read_ecc(&r, &p);
 	if (reader_end(&r) != CVM_OK)
 		return why_setf(reterr_why, CVM_E_PARSE, "TPMT_PUBLIC",
-		    "parameters", p.type == TPM2_ALG_RSA ?
-		    "an RSA key of 1024 to 4096 bits" :
-		    "a key on P-256, P-384 or P-521", "%zu malformed bytes",
-		    tpmt.len);
+		    "parameters",
+		    p.type == TPM2_ALG_RSA ? "an RSA key of 1024 to 4096 bits" :
+					     "a key on P-256, P-384 or P-521",
+		    "%zu malformed bytes", tpmt.len);
 	*ret = p;
 	return CVM_OK;
 }
@@ -426,12 +426,15 @@ verify_rsa(EVP_PKEY *ak, const struct signature *s, struct span attest)
 	int pad = s->scheme == TPM2_ALG_RSAPSS ? RSA_PKCS1_PSS_PADDING :
 						 RSA_PKCS1_PADDING;
 
-	if (ctx == NULL || EVP_DigestVerifyInit_ex(ctx, &pctx,
-	    hash_name(s->hash), crypto_libctx(), NULL, ak, NULL) != 1 ||
+	if (ctx == NULL ||
+	    EVP_DigestVerifyInit_ex(ctx, &pctx, hash_name(s->hash),
+		crypto_libctx(), NULL, ak, NULL) != 1 ||
 	    EVP_PKEY_CTX_set_rsa_padding(pctx, pad) <= 0)
 		return CVM_E_CRYPTO;
 	return EVP_DigestVerify(ctx, s->rsa.data, s->rsa.len, attest.data,
-	    attest.len) == 1 ? CVM_OK : CVM_E_DENIED;
+		   attest.len) == 1 ?
+	    CVM_OK :
+	    CVM_E_DENIED;
 }
 
 static int
@@ -450,8 +453,9 @@ verify_ecdsa(EVP_PKEY *ak, const struct tpm_public *pub,
 	pad_left(s->r, rs, len);
 	pad_left(s->s, &rs[len], len);
 	r = hash(s->hash, attest, digest);
-	return r != CVM_OK ? r : ecdsa_verify_raw(ak, span(rs, 2 * len),
-	    span(digest, hash_len(s->hash)));
+	return r != CVM_OK ? r :
+			     ecdsa_verify_raw(ak, span(rs, 2 * len),
+				 span(digest, hash_len(s->hash)));
 }
 
 int
@@ -469,8 +473,9 @@ quote_verify_signature(EVP_PKEY *ak, const struct tpm_public *pub,
 		return why_set(reterr_why, CVM_E_DENIED, SIGNATURE, "hash",
 		    "SHA-256, SHA-384 or SHA-512", "SHA-1");
 	if (is_rsa_scheme(s.scheme) != (pub->type == TPM2_ALG_RSA) ||
-	    (pub->scheme != TPM2_ALG_NULL && (pub->scheme != s.scheme ||
-	    pub->scheme_hash != tpm_hash_id(s.hash))))
+	    (pub->scheme != TPM2_ALG_NULL &&
+		(pub->scheme != s.scheme ||
+		    pub->scheme_hash != tpm_hash_id(s.hash))))
 		return why_setf(reterr_why, CVM_E_DENIED, SIGNATURE, "scheme",
 		    "that of the attestation key", "%04x with %s", s.scheme,
 		    hash_name(s.hash));
@@ -479,8 +484,8 @@ quote_verify_signature(EVP_PKEY *ak, const struct tpm_public *pub,
 	else
 		r = verify_ecdsa(ak, pub, &s, attest);
 	if (r != CVM_OK)
-		return why_set(reterr_why, CVM_E_DENIED, SIGNATURE,
-		    "signature", "one by the attestation key over the quote",
+		return why_set(reterr_why, CVM_E_DENIED, SIGNATURE, "signature",
+		    "one by the attestation key over the quote",
 		    "one that does not verify");
 	*ret_hash = s.hash;
 	return CVM_OK;

@@ -28,8 +28,7 @@ quote_appraise(struct tpm_case *c)
 		return false;
 	r = tpm_public_parse(blob_span(&e->ak_public), &c->public, &why);
 	if (r == CVM_OK)
-		r = tpm_name(blob_span(&e->ak_public), c->name,
-		    &c->name_len);
+		r = tpm_name(blob_span(&e->ak_public), c->name, &c->name_len);
 	if (r == CVM_OK)
 		r = tpm_public_key(&c->public, &c->key);
 	if (r != CVM_OK)
@@ -38,9 +37,8 @@ quote_appraise(struct tpm_case *c)
 		    why.where, why.field, why.got);
 	if (!tpm_key_appraise(c))
 		return false;
-	r = quote_verify_signature(c->key, &c->public,
-	    blob_span(&e->tpm_quote), blob_span(&e->tpm_signature), &c->hash,
-	    &why);
+	r = quote_verify_signature(c->key, &c->public, blob_span(&e->tpm_quote),
+	    blob_span(&e->tpm_signature), &c->hash, &why);
 	return verdict_from_why(c->v, CHECK_TPM_04, r, &why);
 }
 
@@ -100,7 +98,7 @@ differing(const struct pcr_set *set, const struct pcr_values *v,
 			continue;
 		if ((v->mask & UINT32_C(1) << i) &&
 		    CRYPTO_memcmp(set->value[i], v->value[i],
-		    hash_len(v->bank)) == 0)
+			hash_len(v->bank)) == 0)
 			continue;
 		n++;
 		*ret_first = i;
@@ -134,11 +132,12 @@ values_appraise(struct tpm_case *c)
 		return verdict_fail(c->v, CHECK_TPM_14, "a set", "none");
 	(void)snprintf(expected, sizeof(expected), "PCR %u = %s", pcr,
 	    hex_encode(span(closest->value[pcr], hash_len(v->bank)), got,
-	    sizeof(got)));
+		sizeof(got)));
 	return verdict_fail(c->v, CHECK_TPM_14, expected,
 	    "PCR %u = %s (set \"%s\", %u differ)", pcr,
 	    hex_encode(span(v->value[pcr], hash_len(v->bank)), got,
-	    sizeof(got)), closest->label, least);
+		sizeof(got)),
+	    closest->label, least);
 }
 
 static bool
@@ -178,12 +177,14 @@ clock_appraise(struct tpm_case *c)
 		    "first quote: reset %" PRIu32, now->reset_count);
 		return ok;
 	}
-	(void)snprintf(expected, sizeof(expected), "at least reset %" PRIu32
-	    " restart %" PRIu32 " clock %" PRIu64, last->reset_count,
-	    last->restart_count, last->clock);
+	(void)snprintf(expected, sizeof(expected),
+	    "at least reset %" PRIu32 " restart %" PRIu32 " clock %" PRIu64,
+	    last->reset_count, last->restart_count, last->clock);
 	return verdict_check(c->v, CHECK_TPM_16, is_forward(now, last),
-	    expected, "reset %" PRIu32 " restart %" PRIu32 " clock %" PRIu64,
-	    now->reset_count, now->restart_count, now->clock) && ok;
+		   expected,
+		   "reset %" PRIu32 " restart %" PRIu32 " clock %" PRIu64,
+		   now->reset_count, now->restart_count, now->clock) &&
+	    ok;
 }
 
 static bool
@@ -208,7 +209,8 @@ tpm_appraise(const struct appraisal *a, struct verdict *v,
     struct appraisal_facts *facts)
 {
 	_cleanup_(tpm_case_clear) struct tpm_case c = { .a = a,
-		.policy = &a->policy->tpm, .v = v };
+		.policy = &a->policy->tpm,
+		.v = v };
 	bool ok;
 
 	if (!quote_appraise(&c))

@@ -24,12 +24,12 @@
  * restricted: it signs what the TPM made, and anything else that does not
  * look like it; the fixed bits: it was born in this TPM and stays there.
  */
-#define AK_SET                                                               \
-	(TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |                    \
-	    TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_RESTRICTED |       \
+#define AK_SET                                                                 \
+	(TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |                      \
+	    TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_RESTRICTED |         \
 	    TPMA_OBJECT_SIGN_ENCRYPT)
-#define AK_MAY                                                               \
-	(TPMA_OBJECT_STCLEAR | TPMA_OBJECT_USERWITHAUTH |                    \
+#define AK_MAY                                                                 \
+	(TPMA_OBJECT_STCLEAR | TPMA_OBJECT_USERWITHAUTH |                      \
 	    TPMA_OBJECT_ADMINWITHPOLICY | TPMA_OBJECT_NODA)
 
 static bool
@@ -44,7 +44,7 @@ is_strong(const struct tpm_public *p)
 		return p->key_bits >= RSA_BITS_MIN &&
 		    p->exponent == RSA_EXPONENT &&
 		    (p->scheme == TPM2_ALG_RSASSA ||
-		    p->scheme == TPM2_ALG_RSAPSS);
+			p->scheme == TPM2_ALG_RSAPSS);
 	return p->scheme == TPM2_ALG_ECDSA;
 }
 
@@ -58,13 +58,13 @@ tpm_key_appraise(struct tpm_case *c)
 	    "%08" PRIx32 " set, nothing beyond %08" PRIx32, (uint32_t)AK_SET,
 	    (uint32_t)(AK_SET | AK_MAY));
 	return verdict_check(c->v, CHECK_TPM_02,
-	    (p->attributes & AK_SET) == AK_SET &&
-	    (p->attributes & ~(AK_SET | AK_MAY)) == 0, expected,
-	    "%08" PRIx32, p->attributes) &&
+		   (p->attributes & AK_SET) == AK_SET &&
+		       (p->attributes & ~(AK_SET | AK_MAY)) == 0,
+		   expected, "%08" PRIx32, p->attributes) &&
 	    verdict_check(c->v, CHECK_TPM_03, is_strong(p),
-	    "nameAlg SHA-256, a fixed scheme with SHA-2, RSA 2048 or P-256",
-	    "nameAlg %04x, type %04x, scheme %04x, hash %04x, %u bits",
-	    p->name_alg, p->type, p->scheme, p->scheme_hash, p->key_bits);
+		"nameAlg SHA-256, a fixed scheme with SHA-2, RSA 2048 or P-256",
+		"nameAlg %04x, type %04x, scheme %04x, hash %04x, %u bits",
+		p->name_alg, p->type, p->scheme, p->scheme_hash, p->key_bits);
 }
 
 static const struct {
@@ -85,9 +85,8 @@ hierarchy_of(const struct tpm_case *c)
 
 	for (size_t i = 0; i < NELEMS(hierarchies); i++)
 		if (tpm_qualified_name(hierarchies[i].handle,
-		    span(c->name, c->name_len), qn) == CVM_OK &&
-		    span_equal(span(qn, sizeof(qn)),
-		    c->quote.qualified_signer))
+			span(c->name, c->name_len), qn) == CVM_OK &&
+		    span_equal(span(qn, sizeof(qn)), c->quote.qualified_signer))
 			return hierarchies[i].name;
 	return NULL;
 }
@@ -105,14 +104,14 @@ signer_appraise(struct tpm_case *c)
 	const char *h = hierarchy_of(c);
 	bool must = c->policy->ak_trust == AK_TRUST_GCE;
 
-	if (h != NULL && (must ? strcmp(h, "endorsement") == 0 :
-				 strcmp(h, "null") != 0))
+	if (h != NULL &&
+	    (must ? strcmp(h, "endorsement") == 0 : strcmp(h, "null") != 0))
 		return verdict_pass_value(c->v, CHECK_TPM_05, "%s", h);
 	if (must || h != NULL)
-		return verdict_fail(c->v, CHECK_TPM_05, must ?
-		    "a primary key of the endorsement hierarchy" :
-		    "a key of a lasting hierarchy", "%s",
-		    h != NULL ? h : "another parent");
+		return verdict_fail(c->v, CHECK_TPM_05,
+		    must ? "a primary key of the endorsement hierarchy" :
+			   "a key of a lasting hierarchy",
+		    "%s", h != NULL ? h : "another parent");
 	return verdict_skip(c->v, CHECK_TPM_05,
 	    "the key has a parent; the policy trusts the key itself");
 }
@@ -171,9 +170,9 @@ load_crls(const struct endorsements *e, struct material *m, struct why *why)
 		if (strncmp(name, CRL_FOLDER, strlen(CRL_FOLDER)) != 0 ||
 		    dot == NULL || strcmp(dot, ".crl") != 0)
 			continue;
-		if (m->n_all_crls == CRLS_MAX || crl_from_bytes(
-		    endorsements_find(e, name),
-		    &m->all_crls[m->n_all_crls]) != CVM_OK)
+		if (m->n_all_crls == CRLS_MAX ||
+		    crl_from_bytes(endorsements_find(e, name),
+			&m->all_crls[m->n_all_crls]) != CVM_OK)
 			return why_set(why, CVM_E_DENIED, name, "endorsement",
 			    "one of at most 8 CRLs", "malformed or too many");
 		m->n_all_crls++;
@@ -196,8 +195,7 @@ load_material(const struct tpm_case *c, struct material *m, struct why *why)
 		return why_set(why, CVM_E_DENIED, "AK certificate", "",
 		    "a DER certificate", "malformed bytes");
 	r = load_pem(e, ROOTS_FILE, m->roots, &m->n_roots, why);
-	if (r == CVM_OK &&
-	    endorsements_find(e, INTERMEDIATES_FILE).len > 0)
+	if (r == CVM_OK && endorsements_find(e, INTERMEDIATES_FILE).len > 0)
 		r = load_pem(e, INTERMEDIATES_FILE, m->more, &m->n_more, why);
 	return r == CVM_OK ? load_crls(e, m, why) : r;
 }
@@ -210,7 +208,7 @@ issuer_of(X509 *x, X509 *const *from, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		if (X509_NAME_cmp(X509_get_issuer_name(x),
-		    X509_get_subject_name(from[i])) == 0 &&
+			X509_get_subject_name(from[i])) == 0 &&
 		    X509_verify(x, X509_get0_pubkey(from[i])) == 1)
 			return from[i];
 	return NULL;
@@ -236,7 +234,7 @@ static bool
 issued_by(const X509_CRL *crl, const X509 *ca)
 {
 	return X509_NAME_cmp(X509_CRL_get_issuer(crl),
-	    X509_get_subject_name(ca)) == 0;
+		   X509_get_subject_name(ca)) == 0;
 }
 
 static void
@@ -255,17 +253,20 @@ choose_crls(struct material *m, const X509 *root)
 static int
 verify_path(const struct tpm_case *c, struct material *m, struct why *why)
 {
-	struct chain chain = { .leaf = m->leaf, .intermediates = m->path,
-		.crls = m->crls, .pins = &c->policy->ak_roots,
-		.now = c->a->now, .want_strict = true };
+	struct chain chain = { .leaf = m->leaf,
+		.intermediates = m->path,
+		.crls = m->crls,
+		.pins = &c->policy->ak_roots,
+		.now = c->a->now,
+		.want_strict = true };
 	char name[CERT_NAME_MAX];
 
 	chain.root = find_path(m);
 	if (chain.root == NULL)
 		return why_set(why, CVM_E_DENIED, "AK certificate", "issuer",
 		    "signed by one of " ROOTS_FILE " or " INTERMEDIATES_FILE,
-		    cert_name(m->n_path > 0 ? m->path[m->n_path - 1] :
-		    m->leaf, name, sizeof(name)));
+		    cert_name(m->n_path > 0 ? m->path[m->n_path - 1] : m->leaf,
+			name, sizeof(name)));
 	choose_crls(m, chain.root);
 	chain.n_intermediates = m->n_path;
 	chain.n_crls = m->n_crls;
@@ -284,8 +285,9 @@ usage_appraise(struct tpm_case *c, X509 *leaf)
 	    KU_CRL_SIGN;
 	uint32_t usage = X509_get_key_usage(leaf);
 
-	return verdict_check(c->v, CHECK_TPM_07, usage != UINT32_MAX &&
-	    (usage & KU_DIGITAL_SIGNATURE) && !(usage & forbidden),
+	return verdict_check(c->v, CHECK_TPM_07,
+	    usage != UINT32_MAX && (usage & KU_DIGITAL_SIGNATURE) &&
+		!(usage & forbidden),
 	    "digitalSignature, and no encipherment or agreement",
 	    usage == UINT32_MAX ? "no keyUsage" : "keyUsage %02x", usage);
 }
@@ -319,9 +321,9 @@ compare_instance(struct tpm_case *c, const struct gce_instance *g)
 	bool ok;
 
 	(void)snprintf(expected, sizeof(expected), "%s/%s(%s)/%s(%s) %s",
-	    or_any(p->zone), or_any(p->project_id),
-	    or_any(p->project_number), or_any(p->instance_name),
-	    or_any(p->instance_id), p->production ? "production" : "");
+	    or_any(p->zone), or_any(p->project_id), or_any(p->project_number),
+	    or_any(p->instance_name), or_any(p->instance_id),
+	    p->production ? "production" : "");
 	ok = same_text(p->zone, g->zone) &&
 	    same_text(p->project_id, g->project_id) &&
 	    same_number(p->project_number, g->project_number) &&
@@ -353,8 +355,7 @@ instance_appraise(struct tpm_case *c, const X509 *leaf)
 		    "extension " GCE_INSTANCE_OID " once", "none, or several");
 	if (gce_instance_parse(ext, &g) != CVM_OK)
 		return verdict_fail(c->v, CHECK_TPM_09,
-		    "extension " GCE_INSTANCE_OID " in DER",
-		    "malformed bytes");
+		    "extension " GCE_INSTANCE_OID " in DER", "malformed bytes");
 	return compare_instance(c, &g);
 }
 
@@ -375,9 +376,10 @@ certificate_appraise(struct tpm_case *c)
 		return false;
 	ok = usage_appraise(c, m.leaf) && ok;
 	ok = verdict_check(c->v, CHECK_TPM_08,
-	    X509_get0_pubkey(m.leaf) != NULL &&
-	    EVP_PKEY_eq(X509_get0_pubkey(m.leaf), c->key) == 1,
-	    "the public key that signed the quote", "another key") && ok;
+		 X509_get0_pubkey(m.leaf) != NULL &&
+		     EVP_PKEY_eq(X509_get0_pubkey(m.leaf), c->key) == 1,
+		 "the public key that signed the quote", "another key") &&
+	    ok;
 	return instance_appraise(c, m.leaf) && ok;
 }
 
@@ -405,9 +407,9 @@ tee_appraise(struct tpm_case *c)
 {
 	const struct evidence *e = c->a->evidence;
 
-	return verdict_check(c->v, CHECK_TPM_11, e->tee_report.len > 0 &&
-	    (e->tee == TEE_SNP || e->tee == TEE_TDX) &&
-	    e->tee == c->a->policy->tee,
+	return verdict_check(c->v, CHECK_TPM_11,
+	    e->tee_report.len > 0 && (e->tee == TEE_SNP || e->tee == TEE_TDX) &&
+		e->tee == c->a->policy->tee,
 	    "an SNP report or TDX quote over the key's name", "%s",
 	    e->tee_report.len > 0 ? tee_kind_name(e->tee) : "none");
 }
@@ -415,14 +417,18 @@ tee_appraise(struct tpm_case *c)
 bool
 tpm_trust_appraise(struct tpm_case *c)
 {
-	static const enum check_id certificate[] = { CHECK_TPM_06,
-		CHECK_TPM_07, CHECK_TPM_08, CHECK_TPM_09 };
+	static const enum check_id certificate[] = { CHECK_TPM_06, CHECK_TPM_07,
+		CHECK_TPM_08, CHECK_TPM_09 };
 	static const char other[] = "the policy trusts the key otherwise";
 	enum policy_ak_trust trust = c->policy->ak_trust;
 	bool ok = signer_appraise(c);
 
+	/* Of an unknown trust nothing is decided, which denies. */
+	if (trust != AK_TRUST_GCE && trust != AK_TRUST_PINNED &&
+	    trust != AK_TRUST_TEE)
+		return false;
 	for (size_t i = 0; trust != AK_TRUST_GCE && i < NELEMS(certificate);
-	    i++)
+	     i++)
 		(void)verdict_skip(c->v, certificate[i], other);
 	if (trust != AK_TRUST_PINNED)
 		(void)verdict_skip(c->v, CHECK_TPM_10, other);
@@ -432,7 +438,5 @@ tpm_trust_appraise(struct tpm_case *c)
 		return certificate_appraise(c) && ok;
 	if (trust == AK_TRUST_PINNED)
 		return pinned_appraise(c) && ok;
-	if (trust == AK_TRUST_TEE)
-		return tee_appraise(c) && ok;
-	return false; /* nothing was decided: denied */
+	return tee_appraise(c) && ok;
 }

@@ -159,12 +159,14 @@ refuse(const struct entry *e, const char *what, int err, struct why *why)
 static void
 hint_module(const char *provider, struct why *why)
 {
-	const char *module = strcmp(provider, "tdx_guest") == 0 ?
-	    "tdx-guest" : "sev-guest";
+	const char *module = strcmp(provider, "tdx_guest") == 0 ? "tdx-guest" :
+								  "sev-guest";
 
-	why_hint(why, "load the kernel module %s (package "
+	why_hint(why,
+	    "load the kernel module %s (package "
 	    "linux-modules-extra-$(uname -r)) and mount configfs; needs Linux "
-	    "6.7", module);
+	    "6.7",
+	    module);
 }
 
 static int
@@ -174,8 +176,10 @@ refuse_mkdir(const struct entry *e, const char *provider, int err,
 	int r = refuse(e, "mkdir", err, why);
 
 	if (err == EACCES || err == EPERM)
-		why_hint(why, "only root may ask for reports: use p11-kit "
-		    "server, or give %s to a group", e->dir);
+		why_hint(why,
+		    "only root may ask for reports: use p11-kit "
+		    "server, or give %s to a group",
+		    e->dir);
 	else if (err == ENXIO || err == ENOENT)
 		hint_module(provider, why);
 	return r;
@@ -192,8 +196,8 @@ entry_make(struct entry *e, const char *provider, struct why *why)
 		return why_set(why, CVM_E_CRYPTO, e->dir, "name",
 		    "random bytes", "none");
 	(void)snprintf(e->name, sizeof(e->name), "cvm-pkcs11-%ld-%s",
-	    (long)getpid(), hex_encode(span(rnd, sizeof(rnd)), hex,
-	    sizeof(hex)));
+	    (long)getpid(),
+	    hex_encode(span(rnd, sizeof(rnd)), hex, sizeof(hex)));
 	/* An existing directory is not ours: mkdir(2) has O_EXCL's meaning. */
 	if (mkdirat(e->dirfd, e->name, 0700) != 0) {
 		int err = errno;
@@ -233,8 +237,8 @@ transient(int err)
 
 /* The request itself; *ret_again tells whether another try makes sense. */
 static int
-request(const struct entry *e, struct span report_data,
-    struct tsm_report *out, bool *ret_again, struct why *why)
+request(const struct entry *e, struct span report_data, struct tsm_report *out,
+    bool *ret_again, struct why *why)
 {
 	uint64_t before, after;
 	const char *what = "generation";
@@ -279,7 +283,8 @@ try_once(const char *dir, int dirfd, const char *provider,
     struct span report_data, struct tsm_report *ret, bool *ret_again,
     struct why *why)
 {
-	_cleanup_(entry_end) struct entry e = { .dir = dir, .dirfd = dirfd,
+	_cleanup_(entry_end) struct entry e = { .dir = dir,
+		.dirfd = dirfd,
 		.fd = -1 };
 	_cleanup_(tsm_report_clear) struct tsm_report out = { 0 };
 	int r;
@@ -370,15 +375,18 @@ tsm_get_report(const char *dir, const char *provider,
 		return r;
 	out.simulated = !is_kernels(dirfd, configfs, NELEMS(configfs));
 	for (;;) {
-		r = try_once(dir, dirfd, provider, span(report_data,
-		    REPORT_DATA_LEN), &out, &again, reterr_why);
+		r = try_once(dir, dirfd, provider,
+		    span(report_data, REPORT_DATA_LEN), &out, &again,
+		    reterr_why);
 		if (r == CVM_OK)
 			break;
 		if (!again)
 			return r;
 		if (!back_off(wait_ms, deadline_ms)) {
-			why_hint(reterr_why, "tried for %u ms "
-			    "(evidence.timeout_ms)", timeout_ms);
+			why_hint(reterr_why,
+			    "tried for %u ms "
+			    "(evidence.timeout_ms)",
+			    timeout_ms);
 			return r;
 		}
 		if (wait_ms < BACK_OFF_MAX_MS)
@@ -418,7 +426,8 @@ kernel_log_read(const char *path, struct blob *ret, bool *ret_simulated,
 	    "a regular file of at most 1 MiB",
 	    strerror_r(err, buf, sizeof(buf)));
 	if (err == EACCES || err == EPERM)
-		why_hint(reterr_why, "only root may read it: use p11-kit "
+		why_hint(reterr_why,
+		    "only root may read it: use p11-kit "
 		    "server, or drop \"event_log\" from the policy");
 	return CVM_E_UNREACHABLE;
 }

@@ -79,7 +79,7 @@ lock(struct vtpm *t)
 	while (seen != now) {
 		if (seen != (now | MARK_BUSY) &&
 		    atomic_compare_exchange_strong(&t->fork_mark, &seen,
-		    now | MARK_BUSY)) {
+			now | MARK_BUSY)) {
 			drop_inherited(t);
 			atomic_store(&t->fork_mark, now);
 			break;

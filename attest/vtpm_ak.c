@@ -50,8 +50,7 @@ tpm_ak_forget(struct vtpm *t)
 
 /* TPMT_PUBLIC at the start of an NV index that may be longer. */
 static int
-read_template(struct vtpm *t, uint32_t index, struct blob *ret,
-    struct why *why)
+read_template(struct vtpm *t, uint32_t index, struct blob *ret, struct why *why)
 {
 	int r;
 
@@ -60,7 +59,8 @@ read_template(struct vtpm *t, uint32_t index, struct blob *ret,
 		r = why_setf(why, CVM_E_UNREACHABLE, t->tcti, "tpm.ak",
 		    "an attestation key template in the TPM",
 		    "NV index 0x%08x is not defined", index);
-		why_hint(why, "is this a Google Compute Engine VM with vTPM? "
+		why_hint(why,
+		    "is this a Google Compute Engine VM with vTPM? "
 		    "Otherwise set tpm.ak");
 	}
 	return r;
@@ -100,8 +100,8 @@ load_kind(struct vtpm *t, struct tpm_object *o, struct why *why)
 	int r;
 
 	if (t->ak_kind == AK_OWN)
-		return load_primary(t, span(own_template,
-		    sizeof(own_template)), o, why);
+		return load_primary(t, span(own_template, sizeof(own_template)),
+		    o, why);
 	if (t->ak_kind == AK_HANDLE)
 		handle = t->ak_persistent;
 	if (handle != 0)

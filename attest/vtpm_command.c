@@ -90,8 +90,8 @@ refuse_rc(const struct vtpm *t, const char *what, struct why *why)
 	for (size_t i = 0; i < NELEMS(rc_names); i++)
 		if (tpm_rc_base(rc_names[i].rc) == tpm_rc_base(t->rc))
 			name = rc_names[i].name;
-	return why_setf(why, CVM_E_UNREACHABLE, t->tcti, what,
-	    "TPM_RC_SUCCESS", "0x%08x %s", t->rc, name);
+	return why_setf(why, CVM_E_UNREACHABLE, t->tcti, what, "TPM_RC_SUCCESS",
+	    "0x%08x %s", t->rc, name);
 }
 
 int
@@ -121,8 +121,7 @@ block_signals(sigset_t *old)
 }
 
 static int
-exchange(struct vtpm *t, struct span command, struct blob *ret,
-    struct why *why)
+exchange(struct vtpm *t, struct span command, struct blob *ret, struct why *why)
 {
 	sigset_t old;
 	int r;
@@ -204,7 +203,7 @@ worth_waiting(TPM2_RC rc)
 static bool
 back_off(const struct vtpm *t, unsigned round)
 {
-	struct timespec ts = { .tv_nsec = 1000000L << (round < 6 ? round : 6)};
+	struct timespec ts = { .tv_nsec = 1000000L << (round < 6 ? round : 6) };
 
 	(void)nanosleep(&ts, NULL);
 	return monotonic_ns() < t->deadline_ns;
@@ -243,7 +242,9 @@ tpm_flush(struct vtpm *t, TPM2_HANDLE handle)
 {
 	_cleanup_(tpm_response_clear) struct tpm_response rsp = { 0 };
 	_cleanup_(tpm_command_clear) struct tpm_command c = {
-		.code = TPM2_CC_FlushContext, .what = "TPM2_FlushContext" };
+		.code = TPM2_CC_FlushContext,
+		.what = "TPM2_FlushContext"
+	};
 	TPM2_RC rc = t->rc;
 
 	if (handle == 0 || t->link == NULL || t->broken)
@@ -270,9 +271,13 @@ tpm_create_primary(struct vtpm *t, TPM2_HANDLE hierarchy, struct span tmpl,
 	_cleanup_(tpm_object_endp) struct tpm_object o = { .t = t };
 	_cleanup_(tpm_response_clear) struct tpm_response rsp = { 0 };
 	_cleanup_(tpm_command_clear) struct tpm_command c = {
-		.code = TPM2_CC_CreatePrimary, .what = "TPM2_CreatePrimary",
-		.handles = { hierarchy }, .n_handles = 1, .password = true,
-		.returns_handle = true };
+		.code = TPM2_CC_CreatePrimary,
+		.what = "TPM2_CreatePrimary",
+		.handles = { hierarchy },
+		.n_handles = 1,
+		.password = true,
+		.returns_handle = true
+	};
 	struct reader r;
 	int err;
 
@@ -289,8 +294,8 @@ tpm_create_primary(struct vtpm *t, TPM2_HANDLE hierarchy, struct span tmpl,
 	err = blob_set(&o.public, read_2b(&r));
 	if (err != CVM_OK)
 		return err;
-	if (r.failed || tpm_name(blob_span(&o.public), o.name, &o.name_len) !=
-	    CVM_OK)
+	if (r.failed ||
+	    tpm_name(blob_span(&o.public), o.name, &o.name_len) != CVM_OK)
 		return tpm_garbled(t, c.what, reterr_why);
 	*ret = o;
 	o = (struct tpm_object){ 0 };
@@ -303,8 +308,11 @@ tpm_read_public(struct vtpm *t, TPM2_HANDLE handle, struct blob *ret,
 {
 	_cleanup_(tpm_response_clear) struct tpm_response rsp = { 0 };
 	_cleanup_(tpm_command_clear) struct tpm_command c = {
-		.code = TPM2_CC_ReadPublic, .what = "TPM2_ReadPublic",
-		.handles = { handle }, .n_handles = 1 };
+		.code = TPM2_CC_ReadPublic,
+		.what = "TPM2_ReadPublic",
+		.handles = { handle },
+		.n_handles = 1
+	};
 	struct span public;
 	struct reader r;
 	int err;
@@ -332,8 +340,11 @@ nv_read_public(struct vtpm *t, uint32_t index, struct nv_public *ret,
 {
 	_cleanup_(tpm_response_clear) struct tpm_response rsp = { 0 };
 	_cleanup_(tpm_command_clear) struct tpm_command c = {
-		.code = TPM2_CC_NV_ReadPublic, .what = "TPM2_NV_ReadPublic",
-		.handles = { index }, .n_handles = 1 };
+		.code = TPM2_CC_NV_ReadPublic,
+		.what = "TPM2_NV_ReadPublic",
+		.handles = { index },
+		.n_handles = 1
+	};
 	struct reader r, p;
 	int err;
 
@@ -363,9 +374,12 @@ nv_read_chunk(struct vtpm *t, TPM2_HANDLE auth, uint32_t index, uint16_t at,
     uint16_t len, struct blob *out, struct why *why)
 {
 	_cleanup_(tpm_response_clear) struct tpm_response rsp = { 0 };
-	_cleanup_(tpm_command_clear) struct tpm_command c = {
-		.code = TPM2_CC_NV_Read, .what = "TPM2_NV_Read",
-		.handles = { auth, index }, .n_handles = 2, .password = true };
+	_cleanup_(
+	    tpm_command_clear) struct tpm_command c = { .code = TPM2_CC_NV_Read,
+		.what = "TPM2_NV_Read",
+		.handles = { auth, index },
+		.n_handles = 2,
+		.password = true };
 	struct span data;
 	struct reader r;
 	int err;
@@ -468,7 +482,9 @@ tpm_read_pcrs(struct vtpm *t, enum hash_alg bank, uint32_t mask,
 	while (missing != 0) {
 		_cleanup_(tpm_response_clear) struct tpm_response rsp = { 0 };
 		_cleanup_(tpm_command_clear) struct tpm_command c = {
-			.code = TPM2_CC_PCR_Read, .what = "TPM2_PCR_Read" };
+			.code = TPM2_CC_PCR_Read,
+			.what = "TPM2_PCR_Read"
+		};
 		int r;
 
 		write_selection(&c.params, bank, missing);

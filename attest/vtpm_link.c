@@ -47,9 +47,9 @@ refuse(const char *where, const char *what, int err, struct why *why)
 {
 	char buf[128];
 
-	return why_setf(why, CVM_E_UNREACHABLE, where, what, "an answer",
-	    "%s", err == ETIMEDOUT ? "no answer in tpm.timeout_ms" :
-	    strerror_r(err, buf, sizeof(buf)));
+	return why_setf(why, CVM_E_UNREACHABLE, where, what, "an answer", "%s",
+	    err == ETIMEDOUT ? "no answer in tpm.timeout_ms" :
+			       strerror_r(err, buf, sizeof(buf)));
 }
 
 static const struct {
@@ -58,7 +58,8 @@ static const struct {
 } open_hints[] = {
 	{ EACCES, "add the user to group tss" },
 	{ EPERM, "add the user to group tss" },
-	{ ENOENT, "no TPM driver: load tpm_crb or tpm_tis (package "
+	{ ENOENT,
+	    "no TPM driver: load tpm_crb or tpm_tis (package "
 	    "linux-modules-extra), or correct tpm.tcti" },
 	{ ENODEV, "the TPM driver lost its device" },
 	{ EBUSY, "another process has it: use device:/dev/tpmrm0" },
@@ -107,7 +108,7 @@ wait_connected(int fd, uint64_t deadline_ns)
 	if (n == 0)
 		return ETIMEDOUT;
 	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) == 0 ? err :
-	    errno;
+								       errno;
 }
 
 /* A connected, non-blocking socket, or a negative errno. */
@@ -154,14 +155,14 @@ static int
 open_swtpm(const char *conf, uint64_t deadline_ns)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
-		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV }, *ai = NULL;
+		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV },
+			*ai = NULL;
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	char host[64] = "127.0.0.1", port[8] = "2321";
 	int fd;
 
 	if (option(conf, "path", un.sun_path, sizeof(un.sun_path)))
-		return open_address((const void *)&un, sizeof(un),
-		    deadline_ns);
+		return open_address((const void *)&un, sizeof(un), deadline_ns);
 	(void)option(conf, "host", host, sizeof(host));
 	(void)option(conf, "port", port, sizeof(port));
 	/* Numeric only: no resolver, no network inside a library. */
@@ -248,7 +249,7 @@ put(struct tpm_link *l, struct span s, uint64_t deadline_ns)
 		ssize_t n;
 
 		n = l->stream ? send(l->fd, at, len, MSG_NOSIGNAL) :
-		    write(l->fd, at, len);
+				write(l->fd, at, len);
 		if (n > 0) {
 			read_skip(&left, (size_t)n);
 			continue;
@@ -306,8 +307,8 @@ get(struct tpm_link *l, uint8_t buf[static TPM_RESPONSE_MAX], size_t *ret_len,
 
 static int
 exchange_tcti(struct tpm_link *l, struct span command,
-    uint8_t buf[static TPM_RESPONSE_MAX], size_t *ret_len,
-    uint64_t deadline_ns, struct why *why)
+    uint8_t buf[static TPM_RESPONSE_MAX], size_t *ret_len, uint64_t deadline_ns,
+    struct why *why)
 {
 	size_t len = TPM_RESPONSE_MAX;
 	const char *what = "transmit";
@@ -333,8 +334,8 @@ exchange_tcti(struct tpm_link *l, struct span command,
 }
 
 int
-tpm_link_exchange(struct tpm_link *l, struct span command,
-    uint64_t deadline_ns, struct blob *ret, struct why *reterr_why)
+tpm_link_exchange(struct tpm_link *l, struct span command, uint64_t deadline_ns,
+    struct blob *ret, struct why *reterr_why)
 {
 	uint8_t buf[TPM_RESPONSE_MAX];
 	size_t len = 0;

@@ -27,12 +27,12 @@
 
 struct tpm_link;
 
-int tpm_link_open(const char *tcti, uint64_t deadline_ns,
-    struct tpm_link **ret, struct why *reterr_why) _must_check_;
+int tpm_link_open(const char *tcti, uint64_t deadline_ns, struct tpm_link **ret,
+    struct why *reterr_why) _must_check_;
 /* One command and its response, before the deadline (CLOCK_MONOTONIC). */
 int tpm_link_exchange(struct tpm_link *l, struct span command,
-    uint64_t deadline_ns, struct blob *ret, struct why *reterr_why)
-    _must_check_;
+    uint64_t deadline_ns, struct blob *ret,
+    struct why *reterr_why) _must_check_;
 void tpm_link_freep(struct tpm_link **l);
 /* Drops what a child inherited: closes, sends nothing. */
 void tpm_link_abandon(struct tpm_link **l);
@@ -82,7 +82,7 @@ struct tpm_command {
 	const char *what; /* "TPM2_Quote", for messages */
 	TPM2_HANDLE handles[3];
 	size_t n_handles;
-	bool password;	       /* empty password for handles[0] */
+	bool password; /* empty password for handles[0] */
 	bool returns_handle;
 	struct writer params;
 };
@@ -114,9 +114,8 @@ TPM2_RC tpm_rc_base(TPM2_RC rc);
 void tpm_flush(struct vtpm *t, TPM2_HANDLE handle);
 void tpm_object_endp(struct tpm_object *o);
 /* TPM2_CreatePrimary with a TPMT_PUBLIC and empty auth. */
-int tpm_create_primary(struct vtpm *t, TPM2_HANDLE hierarchy,
-    struct span tmpl, struct tpm_object *ret, struct why *reterr_why)
-    _must_check_;
+int tpm_create_primary(struct vtpm *t, TPM2_HANDLE hierarchy, struct span tmpl,
+    struct tpm_object *ret, struct why *reterr_why) _must_check_;
 int tpm_read_public(struct vtpm *t, TPM2_HANDLE handle, struct blob *ret,
     struct why *reterr_why) _must_check_;
 int tpm_nv_read(struct vtpm *t, uint32_t index, size_t max, struct blob *ret,
@@ -128,8 +127,7 @@ void write_selection(struct writer *w, enum hash_alg bank, uint32_t mask);
 
 /* type: TPM2_SE_HMAC or TPM2_SE_POLICY; salted to key (ECC P-256). */
 int tpm_session_start(struct vtpm *t, const struct tpm_object *key,
-    TPM2_SE type, struct tpm_session *ret, struct why *reterr_why)
-    _must_check_;
+    TPM2_SE type, struct tpm_session *ret, struct why *reterr_why) _must_check_;
 void tpm_session_endp(struct tpm_session *s);
 /*
  * Sends c with s authorising handles[0], whose name and auth value are given.
@@ -153,7 +151,7 @@ void tpm_ak_forget(struct vtpm *t);
  * link broke or the TPM ran out of room; the jobs are all idempotent.
  */
 typedef int (*tpm_job)(struct vtpm *t, void *arg, struct why *reterr_why);
-int vtpm_run(struct vtpm *t, tpm_job job, void *arg, struct why *reterr_why)
-    _must_check_;
+int vtpm_run(struct vtpm *t, tpm_job job, void *arg,
+    struct why *reterr_why) _must_check_;
 
 #endif

@@ -40,9 +40,12 @@ static int
 quote_once(struct vtpm *t, struct quote_job *j, struct why *why)
 {
 	_cleanup_(tpm_response_clear) struct tpm_response rsp = { 0 };
-	_cleanup_(tpm_command_clear) struct tpm_command c = {
-		.code = TPM2_CC_Quote, .what = "TPM2_Quote",
-		.handles = { t->ak }, .n_handles = 1, .password = true };
+	_cleanup_(
+	    tpm_command_clear) struct tpm_command c = { .code = TPM2_CC_Quote,
+		.what = "TPM2_Quote",
+		.handles = { t->ak },
+		.n_handles = 1,
+		.password = true };
 	int r;
 
 	write_2b(&c.params, j->qualifying);
@@ -54,8 +57,8 @@ quote_once(struct vtpm *t, struct quote_job *j, struct why *why)
 
 /* Are v the values that the quote is over? Its digest decides. */
 static int
-is_quoted(const struct quote_job *j, const struct pcr_values *v,
-    bool *ret, struct why *why)
+is_quoted(const struct quote_job *j, const struct pcr_values *v, bool *ret,
+    struct why *why)
 {
 	uint8_t digest[HASH_LEN_MAX];
 	enum hash_alg alg;
@@ -107,12 +110,12 @@ quote_job(struct vtpm *t, void *arg, struct why *why)
 
 int
 vtpm_quote(struct vtpm *t, enum hash_alg bank, uint32_t mask,
-    struct span qualifying, struct blob *ret_quote,
-    struct blob *ret_signature, struct pcr_values *ret_pcrs,
-    struct why *reterr_why)
+    struct span qualifying, struct blob *ret_quote, struct blob *ret_signature,
+    struct pcr_values *ret_pcrs, struct why *reterr_why)
 {
-	_cleanup_(quote_job_clear) struct quote_job j = {
-		.bank = bank, .mask = mask, .qualifying = qualifying };
+	_cleanup_(quote_job_clear) struct quote_job j = { .bank = bank,
+		.mask = mask,
+		.qualifying = qualifying };
 	int r;
 
 	if (mask == 0 || mask >> POLICY_PCR_MAX != 0 || qualifying.len == 0 ||

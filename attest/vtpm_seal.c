@@ -15,21 +15,21 @@
  * provisioned, and no other key can have been left at that handle.
  */
 static const uint8_t srk_template[] = {
-	0x00, 0x23,		/* TPM_ALG_ECC */
-	0x00, 0x0b,		/* nameAlg: SHA-256 */
-	0x00, 0x03, 0x04, 0x72, /* objectAttributes */
-	0x00, 0x00,		/* authPolicy */
+	0x00, 0x23,			    /* TPM_ALG_ECC */
+	0x00, 0x0b,			    /* nameAlg: SHA-256 */
+	0x00, 0x03, 0x04, 0x72,		    /* objectAttributes */
+	0x00, 0x00,			    /* authPolicy */
 	0x00, 0x06, 0x00, 0x80, 0x00, 0x43, /* AES-128-CFB */
-	0x00, 0x10,		/* scheme: NULL */
-	0x00, 0x03,		/* curve: NIST P-256 */
-	0x00, 0x10,		/* kdf: NULL */
-	0x00, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* unique.x */
-	0x00, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* unique.y */
+	0x00, 0x10,			    /* scheme: NULL */
+	0x00, 0x03,			    /* curve: NIST P-256 */
+	0x00, 0x10,			    /* kdf: NULL */
+	0x00, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* unique.x */
+	0x00, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* unique.y */
 };
 
-#define SEAL_ATTRIBUTES                                                      \
+#define SEAL_ATTRIBUTES                                                        \
 	(TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_NODA)
 #define SEAL_MIN 32
 #define SEAL_MAX 64
@@ -41,11 +41,13 @@ make_srk(struct vtpm *t, struct tpm_object *ret, struct why *why)
 {
 	int r;
 
-	r = tpm_create_primary(t, TPM2_RH_OWNER, span(srk_template,
-	    sizeof(srk_template)), ret, why);
-	if (r != CVM_OK && (tpm_rc_base(t->rc) == TPM2_RC_BAD_AUTH ||
-	    tpm_rc_base(t->rc) == TPM2_RC_AUTH_FAIL))
-		why_hint(why, "the owner hierarchy has a password: clear it "
+	r = tpm_create_primary(t, TPM2_RH_OWNER,
+	    span(srk_template, sizeof(srk_template)), ret, why);
+	if (r != CVM_OK &&
+	    (tpm_rc_base(t->rc) == TPM2_RC_BAD_AUTH ||
+		tpm_rc_base(t->rc) == TPM2_RC_AUTH_FAIL))
+		why_hint(why,
+		    "the owner hierarchy has a password: clear it "
 		    "with tpm2_changeauth -c owner");
 	return r;
 }
@@ -80,7 +82,7 @@ policy_digest(enum hash_alg bank, const struct pcr_set *set, bool with_auth,
 	write_bytes(&w, span(out, SHA256_LEN));
 	write_be32(&w, TPM2_CC_PolicyAuthValue);
 	return w.failed ? CVM_E_NOMEM :
-	    hash(HASH_SHA256, blob_span(&w.out), out);
+			  hash(HASH_SHA256, blob_span(&w.out), out);
 }
 
 /* The TPM strips trailing zeros of auth values; so do we, on both ways. */
@@ -164,8 +166,9 @@ seal_job(struct vtpm *t, void *arg, struct why *why)
 	_cleanup_(tpm_session_endp) struct tpm_session s = { 0 };
 	_cleanup_(tpm_response_clear) struct tpm_response rsp = { 0 };
 	_cleanup_(writer_clear) struct writer public = { 0 };
-	_cleanup_(tpm_command_clear) struct tpm_command c = {
-		.code = TPM2_CC_Create, .what = "TPM2_Create",
+	_cleanup_(
+	    tpm_command_clear) struct tpm_command c = { .code = TPM2_CC_Create,
+		.what = "TPM2_Create",
 		.n_handles = 1 };
 	struct seal_job *j = arg;
 	int r;
@@ -188,8 +191,8 @@ seal_job(struct vtpm *t, void *arg, struct why *why)
 
 int
 vtpm_seal(struct vtpm *t, enum hash_alg bank, const struct pcr_set *set,
-    const struct secret *data, const struct secret *auth,
-    struct blob *ret_blob, struct why *reterr_why)
+    const struct secret *data, const struct secret *auth, struct blob *ret_blob,
+    struct why *reterr_why)
 {
 	_cleanup_(secret_freep) struct secret *stripped = NULL, *in = NULL;
 	uint8_t policy[SHA256_LEN];
@@ -247,8 +250,7 @@ static const struct {
 	    "another (TPM_RC_BAD_AUTH)", "" },
 	{ TPM2_RC_AUTH_FAIL, CVM_E_PIN_INCORRECT, "auth value",
 	    "the one sealed", "another (TPM_RC_AUTH_FAIL)", "" },
-	{ TPM2_RC_INTEGRITY, CVM_E_SEALED, "sealed object",
-	    "made by this TPM",
+	{ TPM2_RC_INTEGRITY, CVM_E_SEALED, "sealed object", "made by this TPM",
 	    "another TPM's, or changed (TPM_RC_INTEGRITY)",
 	    "was the TPM cleared, or the store moved to another VM?" },
 };
@@ -287,9 +289,12 @@ load_sealed(struct vtpm *t, const struct tpm_object *srk,
 {
 	_cleanup_(tpm_object_endp) struct tpm_object o = { .t = t };
 	_cleanup_(tpm_response_clear) struct tpm_response rsp = { 0 };
-	_cleanup_(tpm_command_clear) struct tpm_command c = {
-		.code = TPM2_CC_Load, .what = "TPM2_Load",
-		.handles = { srk->handle }, .n_handles = 1, .password = true,
+	_cleanup_(
+	    tpm_command_clear) struct tpm_command c = { .code = TPM2_CC_Load,
+		.what = "TPM2_Load",
+		.handles = { srk->handle },
+		.n_handles = 1,
+		.password = true,
 		.returns_handle = true };
 	int r;
 
@@ -312,8 +317,11 @@ policy_pcr(struct tpm_session *s, const struct unseal_job *j, struct why *why)
 {
 	_cleanup_(tpm_response_clear) struct tpm_response rsp = { 0 };
 	_cleanup_(tpm_command_clear) struct tpm_command c = {
-		.code = TPM2_CC_PolicyPCR, .what = "TPM2_PolicyPCR",
-		.handles = { s->handle }, .n_handles = 1 };
+		.code = TPM2_CC_PolicyPCR,
+		.what = "TPM2_PolicyPCR",
+		.handles = { s->handle },
+		.n_handles = 1
+	};
 
 	write_be16(&c.params, 0); /* pcrDigest: the current values */
 	write_selection(&c.params, j->bank, j->mask);
@@ -327,7 +335,9 @@ policy_auth_value(struct tpm_session *s, struct why *why)
 	_cleanup_(tpm_command_clear) struct tpm_command c = {
 		.code = TPM2_CC_PolicyAuthValue,
 		.what = "TPM2_PolicyAuthValue",
-		.handles = { s->handle }, .n_handles = 1 };
+		.handles = { s->handle },
+		.n_handles = 1
+	};
 
 	return tpm_send(s->t, &c, span(NULL, 0), &rsp, why);
 }
@@ -338,9 +348,11 @@ unseal_once(struct vtpm *t, const struct tpm_object *srk,
 {
 	_cleanup_(tpm_session_endp) struct tpm_session s = { 0 };
 	_cleanup_(tpm_response_clear) struct tpm_response rsp = { 0 };
-	_cleanup_(tpm_command_clear) struct tpm_command c = {
-		.code = TPM2_CC_Unseal, .what = "TPM2_Unseal",
-		.handles = { sealed->handle }, .n_handles = 1 };
+	_cleanup_(
+	    tpm_command_clear) struct tpm_command c = { .code = TPM2_CC_Unseal,
+		.what = "TPM2_Unseal",
+		.handles = { sealed->handle },
+		.n_handles = 1 };
 	int r;
 
 	r = tpm_session_start(t, srk, TPM2_SE_POLICY, &s, why);
@@ -370,8 +382,7 @@ unseal_job(struct vtpm *t, void *arg, struct why *why)
 	/* Any PCR that moves meanwhile, ours or not, ends a policy session. */
 	for (int i = 0; i < TPM_ATTEMPTS; i++) {
 		r = unseal_once(t, &srk, &sealed, j, why);
-		if (r == CVM_OK ||
-		    tpm_rc_base(t->rc) != TPM2_RC_PCR_CHANGED)
+		if (r == CVM_OK || tpm_rc_base(t->rc) != TPM2_RC_PCR_CHANGED)
 			break;
 	}
 	return explain(t, r, why);
@@ -383,7 +394,8 @@ vtpm_unseal(struct vtpm *t, enum hash_alg bank, uint32_t mask,
     struct why *reterr_why)
 {
 	_cleanup_(secret_freep) struct secret *stripped = NULL;
-	struct unseal_job j = { .bank = bank, .mask = mask,
+	struct unseal_job j = { .bank = bank,
+		.mask = mask,
 		.with_auth = auth != NULL };
 	struct reader r = reader_init(sealed);
 	int err;

@@ -26,9 +26,9 @@ hmac(struct span key, struct span data, uint8_t out[static SHA256_LEN])
 	quiet_openssl();
 	size_t len = 0;
 
-	if (EVP_Q_mac(crypto_libctx(), "HMAC", NULL, "SHA2-256", NULL,
-	    key.data, key.len, data.data, data.len, out, SHA256_LEN, &len) ==
-	    NULL || len != SHA256_LEN)
+	if (EVP_Q_mac(crypto_libctx(), "HMAC", NULL, "SHA2-256", NULL, key.data,
+		key.len, data.data, data.len, out, SHA256_LEN, &len) == NULL ||
+	    len != SHA256_LEN)
 		return CVM_E_CRYPTO;
 	return CVM_OK;
 }
@@ -95,8 +95,9 @@ point(EVP_PKEY *key, uint8_t out[static 1 + 2 * P256_LEN])
 	size_t len = 0;
 
 	if (EVP_PKEY_get_octet_string_param(key,
-	    OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, out, 1 + 2 * P256_LEN,
-	    &len) <= 0 || len != 1 + 2 * P256_LEN || out[0] != 4)
+		OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, out, 1 + 2 * P256_LEN,
+		&len) <= 0 ||
+	    len != 1 + 2 * P256_LEN || out[0] != 4)
 		return CVM_E_CRYPTO;
 	return CVM_OK;
 }
@@ -120,8 +121,8 @@ make_salt(const struct tpm_object *key, uint8_t salt[static SHA256_LEN],
 	int r;
 
 	r = tpm_public_parse(blob_span(&key->public), &pub, NULL);
-	if (r == CVM_OK && (pub.type != TPM2_ALG_ECC ||
-	    pub.curve != TPM2_ECC_NIST_P256))
+	if (r == CVM_OK &&
+	    (pub.type != TPM2_ALG_ECC || pub.curve != TPM2_ECC_NIST_P256))
 		r = CVM_E_UNSUPPORTED;
 	if (r == CVM_OK)
 		r = tpm_public_key(&pub, &peer);
@@ -177,8 +178,10 @@ tpm_session_start(struct vtpm *t, const struct tpm_object *key, TPM2_SE type,
 	_cleanup_(tpm_command_clear) struct tpm_command c = {
 		.code = TPM2_CC_StartAuthSession,
 		.what = "TPM2_StartAuthSession",
-		.handles = { key->handle, TPM2_RH_NULL }, .n_handles = 2,
-		.returns_handle = true };
+		.handles = { key->handle, TPM2_RH_NULL },
+		.n_handles = 2,
+		.returns_handle = true
+	};
 	uint8_t salt[SHA256_LEN];
 	int r;
 
@@ -260,8 +263,9 @@ cfb(struct span value, struct span newer, struct span older, bool encrypt,
 	ctx = EVP_CIPHER_CTX_new();
 	if (cipher == NULL || ctx == NULL ||
 	    EVP_CipherInit_ex2(ctx, cipher, k, k + CFB_KEY_LEN, encrypt,
-	    NULL) != 1 || EVP_CipherUpdate(ctx, out, &len, in.data,
-	    (int)in.len) != 1 || (size_t)len != in.len)
+		NULL) != 1 ||
+	    EVP_CipherUpdate(ctx, out, &len, in.data, (int)in.len) != 1 ||
+	    (size_t)len != in.len)
 		r = CVM_E_CRYPTO;
 	secret_wipe(k, sizeof(k));
 	return r;

@@ -365,7 +365,10 @@ swtpm_lockout_counter(const struct swtpm *s)
 {
 	/* TPM_CAP_TPM_PROPERTIES, TPM_PT_LOCKOUT_COUNTER, one. */
 	struct blob b = swtpm_raw(s,
-	    "8001000000160000017a" "00000006" "0000020e" "00000001");
+	    "8001000000160000017a"
+	    "00000006"
+	    "0000020e"
+	    "00000001");
 	struct reader r = reader_init(blob_span(&b));
 	uint32_t v;
 

@@ -13,9 +13,9 @@
  * serves one client at a time. */
 struct swtpm {
 	char dir[64];
-	char tcti[96];	  /* "swtpm:path=DIR/sock" */
-	pid_t pid;	  /* 0: not running */
-	pid_t proxy;	  /* 0: none */
+	char tcti[96]; /* "swtpm:path=DIR/sock" */
+	pid_t pid;     /* 0: not running */
+	pid_t proxy;   /* 0: none */
 };
 
 /* False: swtpm is not installed, and the test must be skipped. */
