@@ -212,6 +212,15 @@ def close_flushes_sessions_and_objects(m):
 
 
 @test
+def close_flushes_saved_sessions(m):
+    with Tpm(m) as other:
+        for _ in range(80):
+            with Tpm(m) as tpm:
+                tpm.start_session()
+                other.get_random()  # puts the session aside
+
+
+@test
 def forked_child_uses_the_device(m):
     with Tpm(m) as tpm:
         tpm.get_random()
