@@ -136,7 +136,7 @@ add_ca(struct endorsements *e, const char *path)
 {
 	static const char *const lines[] = { "milan", "genoa", "turin" };
 	static const char *const kinds[] = { "ask", "asvk" };
-	_cleanup_(blob_clear) struct blob b = { 0 }, all = { 0 };
+	_cleanup_(blob_clear) struct blob b = { 0 };
 	char name[PATH_LEN_MAX];
 
 	vector_load(path, &b);
