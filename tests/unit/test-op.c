@@ -1,0 +1,608 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include "tests/unit/objects-fixture.h"
+
+#include <openssl/evp.h>
+#include <openssl/rsa.h>
+
+#include "token/evp.h"
+#include "token/keys.h"
+
+/* Signatures and RSA encryption, checked by OpenSSL itself, or by values that
+ * RFCs and NIST published. */
+
+static const uint8_t message[] = "What the token signs and decrypts.";
+#define MESSAGE span(message, sizeof(message) - 1)
+
+static EVP_PKEY *
+public_key(struct stage *s, CK_OBJECT_HANDLE h)
+{
+	_cleanup_(
+	    blob_clear) struct blob info = get_attr(s, h, CKA_PUBLIC_KEY_INFO);
+	EVP_PKEY *pkey = NULL;
+
+	ok(key_decode_public(blob_span(&info), &pkey));
+	return pkey;
+}
+
+/* Signs once, and asks for the size before as applications do. */
+static void
+sign_as(struct stage *s, CK_MECHANISM *mech, CK_OBJECT_HANDLE key,
+    struct span in, struct blob *ret)
+{
+	_cleanup_(op_freep) struct op *op = begin(s, OP_SIGN, mech, key);
+	CK_ULONG len = 0, small;
+
+	ok(op_once(op, s->c.permit, in, NULL, &len, why));
+	assert_true(len > 0);
+	ret->data = calloc(1, len);
+	assert_non_null(ret->data);
+	small = len - 1;
+	assert_int_equal(op_once(op, s->c.permit, in, ret->data, &small, NULL),
+	    CVM_E_BUFFER_TOO_SMALL);
+	assert_int_equal(small, len);
+	ok(op_once(op, s->c.permit, in, ret->data, &len, why));
+	ret->len = len;
+}
+
+/* The same in parts of uneven size. */
+static void
+sign_in_parts(struct stage *s, CK_MECHANISM *mech, CK_OBJECT_HANDLE key,
+    struct span in, struct blob *ret)
+{
+	_cleanup_(op_freep) struct op *op = begin(s, OP_SIGN, mech, key);
+	CK_ULONG len = 0;
+
+	ok(op_update(op, s->c.permit, span(in.data, 3), NULL, NULL, why));
+	ok(op_update(op, s->c.permit, span(in.data, 0), NULL, NULL, why));
+	ok(op_update(op, s->c.permit, span(in.data + 3, in.len - 3), NULL, NULL,
+	    why));
+	ok(op_final(op, s->c.permit, NULL, &len, why));
+	ret->data = calloc(1, len);
+	assert_non_null(ret->data);
+	ok(op_final(op, s->c.permit, ret->data, &len, why));
+	ret->len = len;
+}
+
+static int
+verify(struct stage *s, CK_MECHANISM *mech, CK_OBJECT_HANDLE key,
+    struct span in, struct span sig)
+{
+	_cleanup_(op_freep) struct op *op = begin(s, OP_VERIFY, mech, key);
+
+	return op_verify_once(op, in, sig);
+}
+
+/* Right as it is; wrong with any bit of it or of the message changed. */
+static void
+check_signature(struct stage *s, CK_MECHANISM *mech, CK_OBJECT_HANDLE pub,
+    struct span in, struct blob *sig)
+{
+	_cleanup_(blob_clear) struct blob other = { 0 };
+	_cleanup_(op_freep) struct op *op = NULL;
+
+	assert_int_equal(verify(s, mech, pub, in, blob_span(sig)), CVM_OK);
+	sig->data[sig->len - 1] ^= 1;
+	assert_int_equal(verify(s, mech, pub, in, blob_span(sig)),
+	    CVM_E_SIGNATURE_INVALID);
+	sig->data[sig->len - 1] ^= 1;
+	ok(blob_set(&other, in));
+	other.data[0] ^= 0x40;
+	assert_int_equal(verify(s, mech, pub, blob_span(&other),
+			     blob_span(sig)),
+	    CVM_E_SIGNATURE_INVALID);
+	assert_int_equal(verify(s, mech, pub, in,
+			     span(sig->data, sig->len - 1)),
+	    CVM_E_SIGNATURE_LEN);
+	op = begin(s, OP_VERIFY, mech, pub);
+	ok(op_update(op, NULL, in, NULL, NULL, why));
+	assert_int_equal(op_verify_final(op, blob_span(sig)), CVM_OK);
+}
+
+static void
+round_trip(struct stage *s, CK_MECHANISM *mech, struct pair p, struct span in)
+{
+	_cleanup_(blob_clear) struct blob sig = { 0 };
+	_cleanup_(blob_clear) struct blob parts = { 0 };
+
+	sign_as(s, mech, p.priv, in, &sig);
+	check_signature(s, mech, p.pub, in, &sig);
+	sign_in_parts(s, mech, p.priv, in, &parts);
+	check_signature(s, mech, p.pub, in, &parts);
+}
+
+static const struct {
+	CK_MECHANISM_TYPE rsa, pss, ecdsa, hash;
+	CK_ULONG mgf;
+	const char *name;
+} hashes[] = {
+	{ CKM_SHA1_RSA_PKCS, CKM_SHA1_RSA_PKCS_PSS, CKM_ECDSA_SHA1, CKM_SHA_1,
+	    CKG_MGF1_SHA1, "SHA1" },
+	{ CKM_SHA224_RSA_PKCS, CKM_SHA224_RSA_PKCS_PSS, CKM_ECDSA_SHA224,
+	    CKM_SHA224, CKG_MGF1_SHA224, "SHA224" },
+	{ CKM_SHA256_RSA_PKCS, CKM_SHA256_RSA_PKCS_PSS, CKM_ECDSA_SHA256,
+	    CKM_SHA256, CKG_MGF1_SHA256, "SHA256" },
+	{ CKM_SHA384_RSA_PKCS, CKM_SHA384_RSA_PKCS_PSS, CKM_ECDSA_SHA384,
+	    CKM_SHA384, CKG_MGF1_SHA384, "SHA384" },
+	{ CKM_SHA512_RSA_PKCS, CKM_SHA512_RSA_PKCS_PSS, CKM_ECDSA_SHA512,
+	    CKM_SHA512, CKG_MGF1_SHA512, "SHA512" },
+	{ CKM_SHA3_256_RSA_PKCS, CKM_SHA3_256_RSA_PKCS_PSS, CKM_ECDSA_SHA3_256,
+	    CKM_SHA3_256, CKG_MGF1_SHA3_256, "SHA3-256" },
+};
+
+/* OpenSSL's own verification over the message. */
+static bool
+openssl_verifies(EVP_PKEY *pkey, const char *md, int padding, int salt,
+    struct span in, const struct blob *sig)
+{
+	_cleanup_(evp_md_ctx_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	EVP_PKEY_CTX *p = NULL;
+
+	assert_int_equal(EVP_DigestVerifyInit_ex(ctx, &p, md, crypto_libctx(),
+			     NULL, pkey, NULL),
+	    1);
+	if (padding != 0)
+		assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(p, padding), 1);
+	if (padding == RSA_PKCS1_PSS_PADDING)
+		assert_int_equal(EVP_PKEY_CTX_set_rsa_pss_saltlen(p, salt), 1);
+	return EVP_DigestVerify(ctx, sig->data, sig->len, in.data, in.len) == 1;
+}
+
+static void
+rsa_signature_differs_from_openssl(void **state)
+{
+	struct stage *s = *state;
+	struct pair p = make_rsa(s, 2048, false);
+	_cleanup_(pkey_freep) EVP_PKEY *pkey = public_key(s, p.priv);
+
+	for (size_t i = 0; i < COUNT(hashes); i++) {
+		CK_MECHANISM mech = { hashes[i].rsa, NULL, 0 };
+		_cleanup_(blob_clear) struct blob sig = { 0 };
+
+		round_trip(s, &mech, p, MESSAGE);
+		sign_as(s, &mech, p.priv, MESSAGE, &sig);
+		assert_true(openssl_verifies(pkey, hashes[i].name,
+		    RSA_PKCS1_PADDING, 0, MESSAGE, &sig));
+	}
+}
+
+static void
+pss_signature_differs_from_openssl(void **state)
+{
+	struct stage *s = *state;
+	struct pair p = make_rsa(s, 2048, false);
+	_cleanup_(pkey_freep) EVP_PKEY *pkey = public_key(s, p.priv);
+
+	for (size_t i = 0; i < COUNT(hashes); i++)
+		for (CK_ULONG salt = 0; salt <= 40; salt += 20) {
+			CK_RSA_PKCS_PSS_PARAMS pss = { hashes[i].hash,
+				hashes[i].mgf, salt };
+			CK_MECHANISM mech = { hashes[i].pss, &pss,
+				sizeof(pss) };
+			_cleanup_(blob_clear) struct blob sig = { 0 };
+
+			round_trip(s, &mech, p, MESSAGE);
+			sign_as(s, &mech, p.priv, MESSAGE, &sig);
+			assert_true(openssl_verifies(pkey, hashes[i].name,
+			    RSA_PKCS1_PSS_PADDING, (int)salt, MESSAGE, &sig));
+		}
+}
+
+/* nginx through libp11, and ssh with a DigestInfo of its own. */
+static void
+raw_signature_not_what_clients_send(void **state)
+{
+	static const uint8_t info[] = { 0x30, 0x31, 0x30, 0x0d, 0x06, 0x09,
+		0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05,
+		0x00, 0x04, 0x20 };
+	struct stage *s = *state;
+	struct pair p = make_rsa(s, 2048, false);
+	_cleanup_(pkey_freep) EVP_PKEY *pkey = public_key(s, p.priv);
+	CK_RSA_PKCS_PSS_PARAMS pss = { CKM_SHA256, CKG_MGF1_SHA256, 32 };
+	CK_MECHANISM raw = { CKM_RSA_PKCS, NULL, 0 };
+	CK_MECHANISM raw_pss = { CKM_RSA_PKCS_PSS, &pss, sizeof(pss) };
+	_cleanup_(blob_clear) struct blob sig = { 0 };
+	_cleanup_(blob_clear) struct blob sig_pss = { 0 };
+	uint8_t tbs[sizeof(info) + SHA256_LEN];
+
+	memcpy(tbs, info, sizeof(info));
+	ok(hash(HASH_SHA256, MESSAGE, tbs + sizeof(info)));
+	round_trip(s, &raw, p, span(tbs, sizeof(tbs)));
+	sign_as(s, &raw, p.priv, span(tbs, sizeof(tbs)), &sig);
+	assert_true(openssl_verifies(pkey, "SHA256", RSA_PKCS1_PADDING, 0,
+	    MESSAGE, &sig));
+	round_trip(s, &raw_pss, p, span(tbs + sizeof(info), SHA256_LEN));
+	sign_as(s, &raw_pss, p.priv, span(tbs + sizeof(info), SHA256_LEN),
+	    &sig_pss);
+	assert_true(openssl_verifies(pkey, "SHA256", RSA_PKCS1_PSS_PADDING, 32,
+	    MESSAGE, &sig_pss));
+}
+
+static void
+pss_parameter_wrong(void **state)
+{
+	struct stage *s = *state;
+	struct pair p = make_rsa(s, 1024, false);
+	CK_RSA_PKCS_PSS_PARAMS pss = { CKM_SHA256, CKG_MGF1_SHA256, 32 };
+	CK_MECHANISM mech = { CKM_SHA256_RSA_PKCS_PSS, &pss, sizeof(pss) };
+
+	assert_int_equal(try_begin(s, OP_SIGN, &mech, p.priv), CVM_OK);
+	pss.hashAlg = CKM_SHA384; /* not the mechanism's */
+	assert_int_equal(try_begin(s, OP_SIGN, &mech, p.priv),
+	    CVM_E_MECH_PARAM);
+	pss = (CK_RSA_PKCS_PSS_PARAMS){ CKM_SHA256, 99, 32 };
+	assert_int_equal(try_begin(s, OP_SIGN, &mech, p.priv),
+	    CVM_E_MECH_PARAM);
+	/* 128 bytes hold 32 of hash, 94 of salt and 2 more. */
+	pss = (CK_RSA_PKCS_PSS_PARAMS){ CKM_SHA256, CKG_MGF1_SHA256, 94 };
+	assert_int_equal(try_begin(s, OP_SIGN, &mech, p.priv), CVM_OK);
+	pss.sLen = 95;
+	assert_int_equal(try_begin(s, OP_SIGN, &mech, p.priv),
+	    CVM_E_MECH_PARAM);
+	pss.sLen = ULONG_MAX;
+	assert_int_equal(try_begin(s, OP_SIGN, &mech, p.priv),
+	    CVM_E_MECH_PARAM);
+	pss.sLen = 32;
+	mech.ulParameterLen--;
+	assert_int_equal(try_begin(s, OP_SIGN, &mech, p.priv),
+	    CVM_E_MECH_PARAM);
+	mech.pParameter = NULL;
+	mech.ulParameterLen = 0;
+	assert_int_equal(try_begin(s, OP_SIGN, &mech, p.priv),
+	    CVM_E_MECH_PARAM);
+}
+
+/* A digest of another length than the hash's is no digest. */
+static void
+raw_input_of_wrong_length(void **state)
+{
+	struct stage *s = *state;
+	struct pair p = make_rsa(s, 1024, false);
+	CK_RSA_PKCS_PSS_PARAMS pss = { CKM_SHA256, CKG_MGF1_SHA256, 32 };
+	CK_MECHANISM pss_mech = { CKM_RSA_PKCS_PSS, &pss, sizeof(pss) };
+	CK_MECHANISM pkcs = { CKM_RSA_PKCS, NULL, 0 };
+	uint8_t in[256] = { 0 }, out[128];
+	static const size_t wrong[] = { 0, 31, 33, 64 };
+
+	for (size_t i = 0; i < COUNT(wrong); i++) {
+		_cleanup_(op_freep) struct op *op = begin(s, OP_SIGN, &pss_mech,
+		    p.priv);
+		CK_ULONG len = sizeof(out);
+
+		assert_int_equal(op_once(op, s->c.permit, span(in, wrong[i]),
+				     out, &len, NULL),
+		    CVM_E_DATA_LEN);
+	}
+	for (size_t n = 116; n <= 119; n++) {
+		_cleanup_(
+		    op_freep) struct op *op = begin(s, OP_SIGN, &pkcs, p.priv);
+		CK_ULONG len = sizeof(out);
+
+		assert_int_equal(op_once(op, s->c.permit, span(in, n), out,
+				     &len, NULL),
+		    n <= 117 ? CVM_OK : CVM_E_DATA_LEN);
+	}
+}
+
+static const struct {
+	CK_BYTE *params;
+	size_t len;
+} named_curves[] = {
+	{ p256, sizeof(p256) },
+	{ p384, sizeof(p384) },
+	{ p521, sizeof(p521) },
+	{ secp256k1, sizeof(secp256k1) },
+};
+
+static void
+ecdsa_signature_wrong_on_some_curve(void **state)
+{
+	struct stage *s = *state;
+	CK_MECHANISM raw = { CKM_ECDSA, NULL, 0 };
+	uint8_t digest[SHA256_LEN];
+
+	ok(hash(HASH_SHA256, MESSAGE, digest));
+	for (size_t c = 0; c < COUNT(named_curves); c++) {
+		struct pair p = make_ec(s, CKM_EC_KEY_PAIR_GEN,
+		    named_curves[c].params, named_curves[c].len, false);
+
+		for (int i = 0; i < 20; i++)
+			round_trip(s, &raw, p, span(digest, sizeof(digest)));
+		for (size_t i = 0; i < COUNT(hashes); i++) {
+			CK_MECHANISM mech = { hashes[i].ecdsa, NULL, 0 };
+
+			round_trip(s, &mech, p, MESSAGE);
+		}
+	}
+}
+
+static void
+eddsa_signature_wrong(void **state)
+{
+	struct stage *s = *state;
+	CK_MECHANISM mech = { CKM_EDDSA, NULL, 0 };
+	struct pair a = make_ec(s, CKM_EC_EDWARDS_KEY_PAIR_GEN, ed25519,
+	    sizeof(ed25519), false);
+	struct pair b = make_ec(s, CKM_EC_EDWARDS_KEY_PAIR_GEN, ed448,
+	    sizeof(ed448), false);
+	CK_EDDSA_PARAMS params = { CK_FALSE, 0, NULL };
+	CK_MECHANISM with = { CKM_EDDSA, &params, sizeof(params) };
+
+	round_trip(s, &mech, a, MESSAGE);
+	round_trip(s, &mech, b, MESSAGE);
+	round_trip(s, &with, b, MESSAGE);
+	/* That would be Ed25519ctx. */
+	assert_int_equal(try_begin(s, OP_SIGN, &with, a.priv),
+	    CVM_E_MECH_PARAM);
+	params.phFlag = CK_TRUE;
+	assert_int_equal(try_begin(s, OP_SIGN, &with, b.priv),
+	    CVM_E_MECH_PARAM);
+	params = (CK_EDDSA_PARAMS){ CK_FALSE, 1, (CK_BYTE_PTR) "x" };
+	assert_int_equal(try_begin(s, OP_SIGN, &with, b.priv),
+	    CVM_E_MECH_PARAM);
+}
+
+/* RFC 8032 section 7.1, TEST 2, with the private key imported. */
+static void
+eddsa_not_of_rfc8032(void **state)
+{
+	static const char *const seed =
+	    "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb";
+	static const char *const want =
+	    "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
+	    "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00";
+	struct stage *s = *state;
+	uint8_t value[32], expected[64];
+	CK_ATTRIBUTE templ[] = {
+		ULONG_ATTR(CKA_CLASS, CKO_PRIVATE_KEY),
+		ULONG_ATTR(CKA_KEY_TYPE, CKK_EC_EDWARDS),
+		BYTES_ATTR(CKA_EC_PARAMS, ed25519),
+		BYTES_ATTR(CKA_VALUE, value),
+	};
+	CK_MECHANISM mech = { CKM_EDDSA, NULL, 0 };
+	_cleanup_(blob_clear) struct blob sig = { 0 };
+	_cleanup_(op_freep) struct op *op = NULL;
+	CK_OBJECT_HANDLE h = 0;
+	CK_ULONG len = sizeof(expected);
+	uint8_t out[64];
+
+	ok(hex_decode(seed, value, sizeof(value)));
+	ok(hex_decode(want, expected, sizeof(expected)));
+	ok(token_create(s->t, &s->c, templ, COUNT(templ), &h, why));
+	op = begin(s, OP_SIGN, &mech, h);
+	ok(op_once(op, s->c.permit, span("\x72", 1), out, &len, why));
+	assert_int_equal(len, 64);
+	assert_memory_equal(out, expected, 64);
+}
+
+/* Encrypts with the public and decrypts with the private half. */
+static void
+crypt_round_trip(struct stage *s, CK_MECHANISM *mech, struct pair p,
+    struct span plain)
+{
+	_cleanup_(op_freep) struct op *enc = begin(s, OP_ENCRYPT, mech, p.pub);
+	_cleanup_(op_freep) struct op *dec = begin(s, OP_DECRYPT, mech, p.priv);
+	uint8_t text[512], back[512];
+	CK_ULONG len = sizeof(text), n = plain.len - 1;
+
+	ok(op_once(enc, NULL, plain, text, &len, why));
+	/* Room for the message alone is enough, and less is told. */
+	assert_int_equal(op_once(dec, s->c.permit, span(text, len), back, &n,
+			     NULL),
+	    CVM_E_BUFFER_TOO_SMALL);
+	assert_int_equal(n, plain.len);
+	ok(op_once(dec, s->c.permit, span(text, len), back, &n, why));
+	assert_int_equal(n, plain.len);
+	assert_memory_equal(back, plain.data, plain.len);
+}
+
+static void
+rsa_decryption_wrong(void **state)
+{
+	struct stage *s = *state;
+	struct pair p = make_rsa(s, 2048, false);
+	CK_MECHANISM pkcs = { CKM_RSA_PKCS, NULL, 0 };
+	uint8_t longest[245];
+
+	memset(longest, 0x5a, sizeof(longest));
+	crypt_round_trip(s, &pkcs, p, MESSAGE);
+	crypt_round_trip(s, &pkcs, p, span(longest, sizeof(longest)));
+	for (size_t i = 0; i < COUNT(hashes); i++)
+		for (size_t k = 0; k < COUNT(hashes); k++) {
+			CK_RSA_PKCS_OAEP_PARAMS oaep = { hashes[i].hash,
+				hashes[k].mgf, CKZ_DATA_SPECIFIED,
+				k % 2 == 0 ? "lab" : NULL, k % 2 == 0 ? 3 : 0 };
+			CK_MECHANISM mech = { CKM_RSA_PKCS_OAEP, &oaep,
+				sizeof(oaep) };
+
+			crypt_round_trip(s, &mech, p, MESSAGE);
+		}
+}
+
+/* All ways of being wrong are one error. */
+static void
+oaep_failure_tells_apart(void **state)
+{
+	struct stage *s = *state;
+	struct pair p = make_rsa(s, 2048, false);
+	CK_RSA_PKCS_OAEP_PARAMS oaep = { CKM_SHA256, CKG_MGF1_SHA256,
+		CKZ_DATA_SPECIFIED, "lab", 3 };
+	CK_MECHANISM mech = { CKM_RSA_PKCS_OAEP, &oaep, sizeof(oaep) };
+	_cleanup_(op_freep) struct op *enc = begin(s, OP_ENCRYPT, &mech, p.pub);
+	uint8_t text[256], back[256], zeros[256] = { 0 };
+	CK_ULONG len = sizeof(text);
+
+	ok(op_once(enc, NULL, MESSAGE, text, &len, why));
+	for (int i = 0; i < 4; i++) {
+		_cleanup_(op_freep) struct op *dec = NULL;
+		CK_ULONG n = sizeof(back);
+
+		oaep.pSourceData = i == 0 ? "LAB" : "lab";
+		oaep.mgf = i == 1 ? CKG_MGF1_SHA1 : CKG_MGF1_SHA256;
+		text[100] ^= i == 2;
+		dec = begin(s, OP_DECRYPT, &mech, p.priv);
+		assert_int_equal(op_once(dec, s->c.permit,
+				     i == 3 ? span(zeros, 256) :
+					      span(text, len),
+				     back, &n, NULL),
+		    CVM_E_ENCRYPTED_INVALID);
+		text[100] ^= i == 2;
+	}
+}
+
+/* Raw numbers with any padding: what an attacker would send. */
+static void
+send_padding(struct stage *s, struct pair p, const uint8_t *em, uint8_t *out,
+    CK_ULONG *len, int want)
+{
+	CK_MECHANISM x509 = { CKM_RSA_X_509, NULL, 0 };
+	CK_MECHANISM pkcs = { CKM_RSA_PKCS, NULL, 0 };
+	_cleanup_(op_freep) struct op *enc = begin(s, OP_ENCRYPT, &x509, p.pub);
+	_cleanup_(
+	    op_freep) struct op *dec = begin(s, OP_DECRYPT, &pkcs, p.priv);
+	uint8_t text[128];
+	CK_ULONG n = sizeof(text);
+
+	ok(op_once(enc, NULL, span(em, 128), text, &n, why));
+	assert_int_equal(op_once(dec, s->c.permit, span(text, n), out, len,
+			     NULL),
+	    want);
+}
+
+static void
+pkcs1_padding_told_by_error(void **state)
+{
+	struct stage *s = *state;
+	struct pair p = make_rsa(s, 1024, false);
+	uint8_t em[128], out[128], again[128];
+	CK_ULONG len, len_again;
+
+	for (int i = 0; i < 8; i++) {
+		memset(em, 0xff, sizeof(em));
+		em[0] = 0;
+		em[1] = 2;
+		em[100] = 0;
+		em[1] = i == 1 ? 1 : 2;	      /* block type */
+		em[100] = i == 2 ? 0xff : 0;  /* no end of the padding */
+		em[9] = i == 3 ? 0 : 0xff;    /* seven bytes of padding */
+		em[2] = i == 4 ? 0 : em[2];   /* none */
+		em[10] = i == 5 ? 0 : em[10]; /* eight: right */
+		em[127] = i == 6 ? 0 : em[127];
+		if (i == 7) {
+			em[100] = 0xff;
+			em[127] = 0; /* right, an empty message */
+		}
+		len = sizeof(out);
+		send_padding(s, p, em, out, &len, CVM_OK);
+		if (i == 0 || i == 6) {
+			assert_int_equal(len, 27);
+			assert_memory_equal(out, em + 101, 27);
+		} else if (i == 5) {
+			assert_int_equal(len, 117);
+			assert_memory_equal(out, em + 11, 117);
+		} else if (i == 7) {
+			assert_int_equal(len, 0);
+		} else {
+			/* Not the message, but the same each time. */
+			assert_true(len <= 117);
+			assert_true(
+			    len != 27 || memcmp(out, em + 101, 27) != 0);
+			len_again = sizeof(again);
+			send_padding(s, p, em, again, &len_again, CVM_OK);
+			assert_int_equal(len, len_again);
+			assert_memory_equal(out, again, len);
+		}
+	}
+}
+
+static void
+pkcs1_decryption_allowed_when_forbidden(void **state)
+{
+	struct stage *s = *state;
+	struct pair p = make_rsa(s, 1024, false);
+	CK_MECHANISM pkcs = { CKM_RSA_PKCS, NULL, 0 };
+	CK_MECHANISM x509 = { CKM_RSA_X_509, NULL, 0 };
+
+	s->f.cfg.rsa_pkcs1_decrypt = false;
+	s->f.cfg.rsa_x509 = false;
+	assert_int_equal(try_begin(s, OP_DECRYPT, &pkcs, p.priv),
+	    CVM_E_MECH_INVALID);
+	assert_int_equal(try_begin(s, OP_DECRYPT, &x509, p.priv),
+	    CVM_E_MECH_INVALID);
+	assert_int_equal(try_begin(s, OP_SIGN, &x509, p.priv),
+	    CVM_E_MECH_INVALID);
+	assert_int_equal(try_begin(s, OP_SIGN, &pkcs, p.priv), CVM_OK);
+}
+
+static void
+x509_number_above_modulus(void **state)
+{
+	struct stage *s = *state;
+	struct pair p = make_rsa(s, 1024, false);
+	CK_MECHANISM x509 = { CKM_RSA_X_509, NULL, 0 };
+	uint8_t in[129], out[128];
+	static const size_t lens[] = { 128, 129 };
+
+	memset(in, 0xff, sizeof(in));
+	round_trip(s, &x509, p, MESSAGE);
+	for (size_t i = 0; i < 2; i++) {
+		_cleanup_(
+		    op_freep) struct op *op = begin(s, OP_SIGN, &x509, p.priv);
+		CK_ULONG len = sizeof(out);
+
+		assert_int_equal(op_once(op, s->c.permit, span(in, lens[i]),
+				     out, &len, NULL),
+		    i == 0 ? CVM_E_DATA_INVALID : CVM_E_DATA_LEN);
+	}
+}
+
+/* Whoever does not ask for it with bind "operation" touches no key. */
+static void
+late_permit_not_asked(void **state)
+{
+	struct stage *s = *state;
+	struct pair p = make_ec(s, CKM_EC_KEY_PAIR_GEN, p256, sizeof(p256),
+	    true);
+	CK_MECHANISM mech = { CKM_ECDSA_SHA256, NULL, 0 };
+	_cleanup_(object_unrefp) struct object *o = NULL;
+	_cleanup_(op_freep) struct op *op = NULL;
+	uint8_t sig[64], input[SHA256_LEN], digest[SHA256_LEN];
+	CK_ULONG len = sizeof(sig);
+
+	ok(token_object(s->t, &s->c, p.priv, &o));
+	ok(op_new(s->t, &s->f.cfg, OP_SIGN, &mech, o, NULL, &op, why));
+	ok(op_hash_input(op));
+	ok(op_update(op, NULL, MESSAGE, NULL, NULL, why));
+	ok(op_input_digest(op, input));
+	ok(op_input_digest(op, input));
+	ok(hash(HASH_SHA256, MESSAGE, digest));
+	assert_memory_equal(input, digest, sizeof(digest));
+	assert_int_equal(op_final(op, NULL, sig, &len, NULL), CVM_E_PERMIT);
+	ok(op_final(op, s->c.permit, sig, &len, why));
+	assert_int_equal(verify(s, &mech, p.pub, MESSAGE, span(sig, len)),
+	    CVM_OK);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ON_STAGE(rsa_signature_differs_from_openssl),
+		ON_STAGE(pss_signature_differs_from_openssl),
+		ON_STAGE(raw_signature_not_what_clients_send),
+		ON_STAGE(pss_parameter_wrong),
+		ON_STAGE(raw_input_of_wrong_length),
+		ON_STAGE(ecdsa_signature_wrong_on_some_curve),
+		ON_STAGE(eddsa_signature_wrong),
+		ON_STAGE(eddsa_not_of_rfc8032),
+		ON_STAGE(rsa_decryption_wrong),
+		ON_STAGE(oaep_failure_tells_apart),
+		ON_STAGE(pkcs1_padding_told_by_error),
+		ON_STAGE(pkcs1_decryption_allowed_when_forbidden),
+		ON_STAGE(x509_number_above_modulus),
+		ON_STAGE(late_permit_not_asked),
+	};
+
+	return cmocka_run_group_tests_name("op", tests, NULL, NULL);
+}
