@@ -13,7 +13,7 @@
 #include "attest/quote.h"
 #include "tests/unit/vtpm-fixture.h"
 
-static char tcti_buf[96];
+static char tcti_buf[400];
 
 struct config_tpm
 config_of(const char *tcti)

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/machine.h"
+
+static int
+shell(const char *program, const char *verb, const char *dir, const char *words)
+{
+	char command[1024];
+
+	(void)snprintf(command, sizeof(command), "'%s' %s '%s' %s >/dev/null",
+	    program, verb, dir, words);
+	return system(command);
+}
+
+bool
+machine_start(struct machine *m, const char *platform)
+{
+	const char *program = getenv("VCVM");
+	char words[64];
+
+	if (program == NULL || access("/dev/fuse", R_OK | W_OK) != 0) {
+		print_message("# no virtual CVM: needs VCVM and /dev/fuse\n");
+		return false;
+	}
+	(void)snprintf(m->dir, sizeof(m->dir), "/tmp/cvm-machine-XXXXXX");
+	assert_non_null(mkdtemp(m->dir));
+	(void)snprintf(words, sizeof(words), "--platform %s", platform);
+	assert_int_equal(shell(program, "start", m->dir, words), 0);
+	return true;
+}
+
+void
+machine_stop(struct machine *m)
+{
+	assert_int_equal(shell(getenv("VCVM"), "stop", m->dir, ""), 0);
+	assert_int_equal(shell("rm", "-rf", m->dir, ""), 0);
+}
+
+void
+machine_ctl(const struct machine *m, const char *words)
+{
+	assert_int_equal(shell(getenv("VCVM"), "ctl", m->dir, words), 0);
+}
+
+void
+machine_reset(const struct machine *m)
+{
+	machine_ctl(m, "reset");
+}
+
+const char *
+machine_path(const struct machine *m, const char *name)
+{
+	static char path[256];
+
+	(void)snprintf(path, sizeof(path), "%s/root/%s", m->dir, name);
+	return path;
+}
