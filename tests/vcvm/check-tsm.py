@@ -264,6 +264,15 @@ def spl_of(cert, n):
     return int.from_bytes(cert[at + 4:at + 4 + cert[at + 3]], "big")
 
 
+@test
+def report_above_the_floor_only(m):
+    with Entry(m.get("--vmpl", "2")) as e:
+        e.write("inblob", DATA)
+        refused(errno.ENXIO, e.read, "outblob")
+        e.write("privlevel", b"3")
+        assert Snp(e.read("outblob")).vmpl == 3
+
+
 @over("milan-3-vcek", "milan-2-vcek", "milan-5-vlek", "genoa-3-vlek",
       "genoa-5-vcek", "turin-5-vcek", "turin-3-vlek")
 def snp_report(case, m):

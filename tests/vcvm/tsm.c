@@ -287,6 +287,10 @@ report_new(struct report *r)
 	e = wanted_error(m);
 	if (e < 0)
 		return e;
+	/* The firmware refuses levels above the guest's own. */
+	if (is_snp(m) && r->service_provider == NULL &&
+	    r->privlevel < m->setting[S_VMPL])
+		return -ENXIO;
 	memcpy(data, r->inblob, sizeof(data));
 	if (knobs_take(m->knobs, K_TSM_WRONG_NONCE))
 		data[0] ^= 1;
