@@ -48,8 +48,8 @@ static const char *const queries[N_QUERIES] = {
 	[Q_OBJECT_TAGS] =
 	    "SELECT id, hint_id, hint_label, x'', "
 	    "CAST(substr(attrs_box, 1, 12) || substr(attrs_box, -16) AS BLOB), "
-	    "CAST(substr(private_box, 1, 12) || substr(private_box, -16) "
-	    "AS BLOB) FROM objects",
+	    "coalesce(CAST(substr(private_box, 1, 12) || "
+	    "substr(private_box, -16) AS BLOB), x'') FROM objects",
 };
 
 /* The whole schema: what a store has beyond it, or lacks, refuses it. */
@@ -109,7 +109,9 @@ sql_refuse(const struct store *s, int rc, const char *what,
     struct why *reterr_why)
 {
 	int err = CVM_E_IO, sys = s->db ? sqlite3_system_errno(s->db) : 0;
-	const char *text = s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc);
+	const char *text = s->db != NULL && sqlite3_errcode(s->db) == rc ?
+	    sqlite3_errmsg(s->db) :
+	    sqlite3_errstr(rc);
 
 	for (size_t i = 0; i < NELEMS(codes); i++)
 		if (codes[i].rc == (rc & 0xff))

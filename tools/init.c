@@ -103,8 +103,11 @@ cmd_init(struct tool *t)
 	int r;
 
 	if ((r = tool_options(t, rows, NELEMS(rows), 0, 0)) != 0 ||
-	    (r = tool_admit(t, &c)) != 0)
+	    (r = tool_open(t, &c)) != 0)
 		return r;
+	/* The machine must be good; there is nothing yet that could open. */
+	if ((r = gate_admit(c.gate, &c.session, &why)) != CVM_OK)
+		return tool_fail(r, &why);
 	if ((r = get_so_pin(&c, &o, &so_pin)) != CVM_OK)
 		return tool_fail(r, NULL);
 	in.label = o.label != NULL ? o.label : c.tcfg->label;
