@@ -137,10 +137,11 @@ static JSON_READER(read_tokens)
 		t->receipt_full_refuse = true;
 		t->store_mode = 0600;
 		err = element->read(doc, child, element, t, why);
-		if (err == CVM_OK)
-			err = config_token_defaults(t);
 		if (err != CVM_OK)
 			return err;
+		err = config_token_defaults(t);
+		if (err != CVM_OK)
+			return why_set(why, err, NULL, NULL, NULL, NULL);
 	}
 	return check_tokens(doc, item, c, why);
 }

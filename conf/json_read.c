@@ -281,25 +281,36 @@ JSON_READER(json_read_hex_u64)
 }
 
 static int
+refuse_digits(const struct json_doc *doc, const cJSON *item,
+    const struct json_field *field, struct why *why)
+{
+	char expected[96];
+
+	if (field->min == field->max)
+		(void)snprintf(expected, sizeof(expected),
+		    "%lld hexadecimal digits", 2 * field->max);
+	else
+		(void)snprintf(expected, sizeof(expected),
+		    "%lld or %lld hexadecimal digits", 2 * field->min,
+		    2 * field->max);
+	return json_refuse(doc, item, expected, why);
+}
+
+static int
 decode_hex(const struct json_doc *doc, const cJSON *item,
     const struct json_field *field, struct blob *ret, struct why *why)
 {
 	_cleanup_(blob_clear) struct blob b = { 0 };
-	char expected[96];
+	int err = CVM_E_PARSE;
 
-	if (!cJSON_IsString(item) ||
-	    hex_decode_blob(item->valuestring, (size_t)field->max, &b) !=
-		CVM_OK ||
-	    (b.len != (size_t)field->min && b.len != (size_t)field->max)) {
-		if (field->min == field->max)
-			(void)snprintf(expected, sizeof(expected),
-			    "%lld hexadecimal digits", 2 * field->max);
-		else
-			(void)snprintf(expected, sizeof(expected),
-			    "%lld or %lld hexadecimal digits", 2 * field->min,
-			    2 * field->max);
-		return json_refuse(doc, item, expected, why);
-	}
+	if (cJSON_IsString(item))
+		err = hex_decode_blob(item->valuestring, (size_t)field->max,
+		    &b);
+	if (err == CVM_E_NOMEM)
+		return why_set(why, err, NULL, NULL, NULL, NULL);
+	if (err != CVM_OK ||
+	    (b.len != (size_t)field->min && b.len != (size_t)field->max))
+		return refuse_digits(doc, item, field, why);
 	*ret = b;
 	b = (struct blob){ NULL, 0 };
 	return CVM_OK;

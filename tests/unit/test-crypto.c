@@ -4,7 +4,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <dlfcn.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -18,6 +20,22 @@
 #include <openssl/rand.h>
 
 #include "base/crypto.h"
+
+static bool openssl_fails;
+
+/* Stands before OpenSSL's, to fail as it does: with an error in the queue. */
+int
+EVP_DigestFinal_ex(EVP_MD_CTX *ctx, unsigned char *out, unsigned int *len)
+{
+	int (*real)(EVP_MD_CTX *, unsigned char *, unsigned int *);
+
+	if (openssl_fails) {
+		ERR_raise(ERR_LIB_EVP, EVP_R_UPDATE_ERROR);
+		return 0;
+	}
+	*(void **)&real = dlsym(RTLD_NEXT, "EVP_DigestFinal_ex");
+	return real(ctx, out, len);
+}
 
 static void
 from_hex(const char *hex, struct blob *ret)
@@ -326,8 +344,16 @@ error_queue_polluted(void **state)
 {
 	const struct sealed *s = *state;
 	struct secret *out = NULL;
+	uint8_t digest[SHA256_LEN] = { 7 };
+	int err;
 
 	ERR_clear_error();
+	openssl_fails = true;
+	err = hash(HASH_SHA256, span("abc", 3), digest);
+	openssl_fails = false;
+	assert_int_equal(err, CVM_E_CRYPTO);
+	assert_int_equal(digest[0], 7);
+	assert_int_equal(ERR_peek_error(), 0);
 	assert_int_equal(box_open(s->key, span(NULL, 0), blob_span(&s->box),
 			     &out),
 	    CVM_E_CORRUPT);
@@ -497,6 +523,7 @@ main(void)
 {
 	static const char conf[] =
 	    "openssl_conf = a\n[a]\nproviders = b\n"
+	    "random = d\n[d]\nrandom = NO-SUCH\n"
 	    "[b]\nnull = c\ndefault = c\n[c]\nactivate = 1\n";
 	char path[] = "/tmp/cvm-crypto-XXXXXX";
 	int fd = mkstemp(path), failed;

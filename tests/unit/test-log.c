@@ -207,6 +207,9 @@ unwritable_file_swallows(void **state)
 	assert_int_equal(symlink(other, path), 0);
 	log_line(LOG_LEVEL_ERROR, "three");
 	assert_int_equal(n_sent, 3);
+	log_setup(LOG_TARGET_FILE, LOG_LEVEL_DEBUG, "/dev/null");
+	log_line(LOG_LEVEL_ERROR, "four");
+	assert_int_equal(n_sent, 4);
 	assert_int_equal(access(other, F_OK), -1);
 }
 

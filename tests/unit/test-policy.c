@@ -64,26 +64,72 @@ group(void **state)
 }
 
 static void
-defaults_are_strict(void **state)
+default_of_snp_lax(void **state)
 {
-	_cleanup_(policy_freep) struct policy *p = example("policy-snp");
-	_cleanup_(policy_freep) struct policy *t = example("policy-tdx");
+	_cleanup_(freep) char *text = corpus_change("policy-snp", "snp",
+	    "{\"products\":[\"turin\"],\"measurement\":[\"<48*ab>\"],"
+	    "\"min_tcb\":{}}");
+	_cleanup_(policy_freep) struct policy *p = NULL;
 
 	(void)state;
-	assert_int_equal(p->bind, BIND_SESSION);
+	assert_int_equal(parse(text, &p, NULL), CVM_OK);
+	assert_int_equal(p->snp.products, SNP_TURIN);
 	assert_int_equal(p->snp.debug, FORBID);
 	assert_int_equal(p->snp.migrate_ma, FORBID);
 	assert_int_equal(p->snp.smt, ANY);
+	assert_int_equal(p->snp.p_alias_check, ANY);
+	assert_int_equal(p->snp.vmpl, 0);
 	assert_true(p->snp.allow_vcek && !p->snp.allow_vlek);
-	assert_true(p->snp.require_crl && !p->snp.masked_chip_id &&
-	    !p->snp.provisional_firmware);
-	assert_int_equal(t->session_max_age_s, 300);
-	assert_int_equal(t->tdx.perfmon, FORBID);
-	assert_int_equal(t->tdx.pks, ANY);
-	assert_true(t->tdx.dynamic_platform && t->tdx.cached_keys &&
-	    t->tdx.smt && !t->tdx.trailing_bytes && !t->tdx.xfam_set);
-	assert_false(t->has_tpm);
-	assert_true(t->has_tdx);
+	assert_true(p->snp.require_crl);
+	assert_false(p->snp.masked_chip_id || p->snp.provisional_firmware);
+	assert_int_equal(p->snp.host_data.n + p->snp.roots.n, 0);
+}
+
+static void
+default_of_tdx_lax(void **state)
+{
+	_cleanup_(freep) char *text = corpus_change("policy-tdx", "tdx",
+	    "{\"mrtd\":[\"<48*ab>\"]}");
+	_cleanup_(policy_freep) struct policy *p = NULL;
+
+	(void)state;
+	assert_int_equal(parse(text, &p, NULL), CVM_OK);
+	assert_int_equal(p->tdx.debug, FORBID);
+	assert_int_equal(p->tdx.sept_ve_disable, REQUIRE);
+	assert_int_equal(p->tdx.migratable, FORBID);
+	assert_int_equal(p->tdx.perfmon, FORBID);
+	assert_int_equal(p->tdx.pks, ANY);
+	assert_int_equal(p->tdx.key_locker, ANY);
+	assert_true(
+	    p->tdx.dynamic_platform && p->tdx.cached_keys && p->tdx.smt);
+	assert_false(p->tdx.trailing_bytes || p->tdx.xfam_set);
+	assert_int_equal(p->tdx.advisories.n, 0);
+	assert_false(p->has_tpm || p->has_snp);
+	assert_true(p->has_tdx && p->log.present);
+}
+
+static void
+default_freshness_lax(void **state)
+{
+	static const char text[] =
+	    "{\"version\":1,\"name\":\"n\","
+	    "\"tee\":\"none\",\"tpm\":{\"ak\":{\"trust\":\"pinned\","
+	    "\"names\":[\"000b0102030405060708090a0b0c0d0e0f10111213141516171"
+	    "8191a1b1c1d1e1f20\"]},\"pcr_sets\":[{\"label\":\"a\",\"pcrs\":"
+	    "{\"7\":\"0102030405060708090a0b0c0d0e0f101112131415161718191a1b1"
+	    "c1d1e1f20\"}}]}}";
+	_cleanup_(policy_freep) struct policy *p = NULL;
+
+	(void)state;
+	assert_int_equal(parse(text, &p, NULL), CVM_OK);
+	assert_int_equal(p->bind, BIND_SESSION);
+	assert_int_equal(p->session_max_age_s, 300);
+	assert_int_equal(p->tee_report_max_age_s, 60);
+	assert_int_equal(p->tpm.bank, HASH_SHA256);
+	assert_true(p->tpm.instance.production);
+	assert_false(p->log.present || p->log.exit_boot_services);
+	assert_int_equal(p->tpm.pcr_sets[0].mask, 1 << 7);
+	assert_int_equal(p->tpm.pcr_sets[0].value[7][31], 0x20);
 }
 
 static void
@@ -292,7 +338,9 @@ int
 main(void)
 {
 	static const struct CMUnitTest named[] = {
-		cmocka_unit_test(defaults_are_strict),
+		cmocka_unit_test(default_of_snp_lax),
+		cmocka_unit_test(default_of_tdx_lax),
+		cmocka_unit_test(default_freshness_lax),
 		cmocka_unit_test(default_tcb_status_lost),
 		cmocka_unit_test(value_in_another_place),
 		cmocka_unit_test(digest_not_of_the_bytes),
