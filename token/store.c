@@ -342,6 +342,9 @@ store_begin(struct store *s, struct why *reterr_why)
 {
 	int err;
 
+	/* SQLite would begin to read, and refuse the first write only. */
+	if (s->db != NULL && sqlite3_db_readonly(s->db, "main") == 1)
+		return sql_refuse(s, SQLITE_READONLY, "begin", reterr_why);
 	err = sql_run(s, Q_BEGIN, "begin", reterr_why);
 	if (err != CVM_OK)
 		return err;
