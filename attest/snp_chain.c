@@ -110,6 +110,8 @@ take_named(struct span bytes, const char *cn, const struct pins *pins, X509 **x)
 {
 	_cleanup_(cert_list_clear) struct cert_list l = { 0 };
 
+	if (*x != NULL && (pins == NULL || pinned(pins, *x)))
+		return;
 	if (bytes.len == 0 || ca_read(bytes, &l) != CVM_OK)
 		return;
 	for (size_t i = 0; i < l.n; i++) {

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
-#include <string.h>
-
 #include "attest/appraise.h"
 #include "attest/snp.h"
 
@@ -11,7 +9,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void
 say(void *arg, const char *name, const char *value)
 {
-	(void)(strlen(name) + strlen(value) + *(size_t *)arg);
+	if (arg == NULL || name[0] == '\0' || value[0] == '\0')
+		__builtin_trap();
 }
 
 /* A report, then the host's certificate table. Nothing may be admitted. */
@@ -19,13 +18,9 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	size_t n = size < SNP_REPORT_LEN ? size : SNP_REPORT_LEN;
-	struct policy policy = { .tee = TEE_SNP,
-		.has_snp = true,
-		.snp = { .products = 7, .allow_vcek = true } };
+	struct policy policy = { .tee = TEE_SNP };
 	_cleanup_(evidence_clear) struct evidence e = { .tee = TEE_SNP };
-	struct appraisal a = { .policy = &policy,
-		.evidence = &e,
-		.now = 1750000000 };
+	struct appraisal a = { .policy = &policy, .evidence = &e };
 	struct appraisal_facts facts = { 0 };
 	struct snp_report r;
 	struct verdict v;

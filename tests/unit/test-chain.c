@@ -490,6 +490,8 @@ weak_pss(void **state)
 		.pss = true,
 		.salt = 20 };
 	refused(&k, "CN=leaf", "signature algorithm");
+	k.leaf.sign.salt = 32; /* 20 is the default, and not written */
+	refused(&k, "CN=leaf", "signature algorithm");
 	k.leaf.sign = (struct sign_spec){ .md = "SHA1", .pss = true };
 	refused(&k, "CN=leaf", "signature algorithm");
 }

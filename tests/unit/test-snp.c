@@ -520,6 +520,32 @@ root_self_made(void **state)
 	snp_denied_by(&m, CHECK_SNP_16);
 }
 
+/* Forged certificates of the right names in the host's table. */
+static void
+table_forged(void **state)
+{
+	_cleanup_(blob_clear) struct blob der = { 0 };
+	MILAN(m);
+	X509 *x = maker_cert(&m.ark, snp_maker_key(KEY_OTHER), NULL,
+	    snp_maker_key(KEY_OTHER));
+	struct table_entry e = { .guid = GUID_ARK };
+
+	(void)state;
+	maker_cert_der(x, &der);
+	X509_free(x);
+	e.data = blob_span(&der);
+	snp_table_build(&e, 1, &m.table);
+	snp_accepted(&m); /* the pinned one is among the endorsements */
+	m.no_ark = true;
+	snp_denied_by(&m, CHECK_SNP_16);
+	blob_clear(&m.table);
+	m.no_ark = false;
+	m.cas_from = IN_TABLE;
+	snp_accepted(&m);
+	m.ask_signer = KEY_OTHER;
+	snp_denied_by(&m, CHECK_SNP_17);
+}
+
 static void
 chain_wrong(void **state)
 {
@@ -719,6 +745,7 @@ main(void)
 		cmocka_unit_test(certificate_names),
 		cmocka_unit_test(authority_missing),
 		cmocka_unit_test(root_self_made),
+		cmocka_unit_test(table_forged),
 		cmocka_unit_test(chain_wrong),
 		cmocka_unit_test(certificates_expired),
 		cmocka_unit_test(intermediate_revoked),
