@@ -50,20 +50,24 @@ static const struct mech_ops ecdh = { .parse = parse_ecdh1,
 #define EC_FLAGS (CKF_EC_F_P | CKF_EC_OID | CKF_EC_UNCOMPRESS)
 #define ED_FLAGS (CKF_EC_F_P | CKF_EC_OID | CKF_EC_CURVENAME)
 
-#define ROW(type, key, min, max, flags, ops, digest, cipher)                   \
+/* The name is made where the type is still written as such. */
+#define ROW(name, type, key, min, max, flags, ops, digest, cipher)             \
 	{                                                                      \
-		type, #type, key, min, max, flags, &(ops), digest, cipher      \
+		type, name, key, min, max, flags, &(ops), digest, cipher       \
 	}
+#define ANY(type, key, min, max, flags, ops)                                   \
+	ROW(#type, type, key, min, max, flags, ops, DIGEST_NONE, 0)
 #define RSA(type, flags, ops, digest)                                          \
-	ROW(type, CKK_RSA, 1024, RSA_BITS_MAX, flags, ops, digest, 0)
+	ROW(#type, type, CKK_RSA, 1024, RSA_BITS_MAX, flags, ops, digest, 0)
 #define EC(type, flags, ops, digest)                                           \
-	ROW(type, CKK_EC, 256, 521, (flags) | EC_FLAGS, ops, digest, 0)
+	ROW(#type, type, CKK_EC, 256, 521, (flags) | EC_FLAGS, ops, digest, 0)
 #define AES(type, flags, ops, cipher)                                          \
-	ROW(type, CKK_AES, 16, 32, flags, ops, DIGEST_NONE, cipher)
+	ROW(#type, type, CKK_AES, 16, 32, flags, ops, DIGEST_NONE, cipher)
 #define HMAC(type, key, ops, digest)                                           \
-	ROW(type, key, 1, 4096, SIGN, ops, digest, 0)
+	ROW(#type, type, key, 1, 4096, SIGN, ops, digest, 0)
 #define HASH(type, hash)                                                       \
-	ROW(type, CK_UNAVAILABLE_INFORMATION, 0, 0, CKF_DIGEST, digest, hash, 0)
+	ROW(#type, type, CK_UNAVAILABLE_INFORMATION, 0, 0, CKF_DIGEST, digest, \
+	    hash, 0)
 
 /* Sorted by type, for the search. */
 /* clang-format off */
@@ -116,8 +120,8 @@ static const struct mech mechs[] = {
 	HASH(CKM_SHA3_224, DIGEST_SHA3_224),
 	HASH(CKM_SHA3_384, DIGEST_SHA3_384),
 	HASH(CKM_SHA3_512, DIGEST_SHA3_512),
-	ROW(CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET, 8, 4096 * 8,
-	    CKF_GENERATE, secret_gen, DIGEST_NONE, 0),
+	ANY(CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET, 8, 4096 * 8,
+	    CKF_GENERATE, secret_gen),
 	EC(CKM_EC_KEY_PAIR_GEN, CKF_GENERATE_KEY_PAIR, ec_gen, DIGEST_NONE),
 	EC(CKM_ECDSA, SIGN, raw_sign, DIGEST_NONE),
 	EC(CKM_ECDSA_SHA1, SIGN, hash_sign, DIGEST_SHA1),
@@ -129,14 +133,12 @@ static const struct mech mechs[] = {
 	EC(CKM_ECDSA_SHA3_256, SIGN, hash_sign, DIGEST_SHA3_256),
 	EC(CKM_ECDSA_SHA3_384, SIGN, hash_sign, DIGEST_SHA3_384),
 	EC(CKM_ECDSA_SHA3_512, SIGN, hash_sign, DIGEST_SHA3_512),
-	ROW(CKM_ECDH1_DERIVE, CKK_EC, 255, 521, CKF_DERIVE | EC_FLAGS, ecdh,
-	    DIGEST_NONE, 0),
-	ROW(CKM_EC_EDWARDS_KEY_PAIR_GEN, CKK_EC_EDWARDS, 255, 448,
-	    CKF_GENERATE_KEY_PAIR | ED_FLAGS, ec_gen, DIGEST_NONE, 0),
-	ROW(CKM_EC_MONTGOMERY_KEY_PAIR_GEN, CKK_EC_MONTGOMERY, 255, 448,
-	    CKF_GENERATE_KEY_PAIR | ED_FLAGS, ec_gen, DIGEST_NONE, 0),
-	ROW(CKM_EDDSA, CKK_EC_EDWARDS, 255, 448, SIGN | ED_FLAGS, eddsa,
-	    DIGEST_NONE, 0),
+	ANY(CKM_ECDH1_DERIVE, CKK_EC, 255, 521, CKF_DERIVE | EC_FLAGS, ecdh),
+	ANY(CKM_EC_EDWARDS_KEY_PAIR_GEN, CKK_EC_EDWARDS, 255, 448,
+	    CKF_GENERATE_KEY_PAIR | ED_FLAGS, ec_gen),
+	ANY(CKM_EC_MONTGOMERY_KEY_PAIR_GEN, CKK_EC_MONTGOMERY, 255, 448,
+	    CKF_GENERATE_KEY_PAIR | ED_FLAGS, ec_gen),
+	ANY(CKM_EDDSA, CKK_EC_EDWARDS, 255, 448, SIGN | ED_FLAGS, eddsa),
 	AES(CKM_AES_KEY_GEN, CKF_GENERATE, secret_gen, CIPHER_ECB),
 	AES(CKM_AES_ECB, CRYPT, block, CIPHER_ECB),
 	AES(CKM_AES_CBC, CRYPT | WRAP, block_iv, CIPHER_CBC),
