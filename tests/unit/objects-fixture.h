@@ -74,7 +74,7 @@ stage_restart(struct stage *s)
 	}
 #define TEXT_ATTR(type, v)                                                     \
 	{                                                                      \
-		type, v, sizeof(v) - 1                                         \
+		type, (char[]){ v }, sizeof(v) - 1                             \
 	}
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -570,9 +570,10 @@ digest_not_of_the_standard(void **state)
 		    "5b46bfe24511431532" },
 	};
 	struct stage *s = *state;
+	char box[1] = "";
 
 	for (size_t i = 0; i < COUNT(v); i++) {
-		CK_MECHANISM mech = { v[i].type, "x", 0 };
+		CK_MECHANISM mech = { v[i].type, box, 0 };
 		_cleanup_(blob_clear) struct blob want = { 0 };
 		_cleanup_(op_freep) struct op *a = NULL;
 		_cleanup_(op_freep) struct op *b = NULL;

@@ -13,6 +13,7 @@
  * RFCs and NIST published. */
 
 static const uint8_t message[] = "What the token signs and decrypts.";
+static char lab[] = "lab", upper[] = "LAB";
 #define MESSAGE span(message, sizeof(message) - 1)
 
 static EVP_PKEY *
@@ -412,7 +413,7 @@ rsa_decryption_wrong(void **state)
 		for (size_t k = 0; k < COUNT(hashes); k++) {
 			CK_RSA_PKCS_OAEP_PARAMS oaep = { hashes[i].hash,
 				hashes[k].mgf, CKZ_DATA_SPECIFIED,
-				k % 2 == 0 ? "lab" : NULL, k % 2 == 0 ? 3 : 0 };
+				k % 2 == 0 ? lab : NULL, k % 2 == 0 ? 3 : 0 };
 			CK_MECHANISM mech = { CKM_RSA_PKCS_OAEP, &oaep,
 				sizeof(oaep) };
 
@@ -427,7 +428,7 @@ oaep_failure_tells_apart(void **state)
 	struct stage *s = *state;
 	struct pair p = make_rsa(s, 2048, false);
 	CK_RSA_PKCS_OAEP_PARAMS oaep = { CKM_SHA256, CKG_MGF1_SHA256,
-		CKZ_DATA_SPECIFIED, "lab", 3 };
+		CKZ_DATA_SPECIFIED, lab, 3 };
 	CK_MECHANISM mech = { CKM_RSA_PKCS_OAEP, &oaep, sizeof(oaep) };
 	_cleanup_(op_freep) struct op *enc = begin(s, OP_ENCRYPT, &mech, p.pub);
 	uint8_t text[256], back[256], zeros[256] = { 0 };
@@ -438,7 +439,7 @@ oaep_failure_tells_apart(void **state)
 		_cleanup_(op_freep) struct op *dec = NULL;
 		CK_ULONG n = sizeof(back);
 
-		oaep.pSourceData = i == 0 ? "LAB" : "lab";
+		oaep.pSourceData = i == 0 ? upper : lab;
 		oaep.mgf = i == 1 ? CKG_MGF1_SHA1 : CKG_MGF1_SHA256;
 		text[100] ^= i == 2;
 		dec = begin(s, OP_DECRYPT, &mech, p.priv);
