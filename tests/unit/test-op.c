@@ -339,7 +339,7 @@ eddsa_signature_wrong(void **state)
 	params.phFlag = CK_TRUE;
 	assert_int_equal(try_begin(s, OP_SIGN, &with, b.priv),
 	    CVM_E_MECH_PARAM);
-	params = (CK_EDDSA_PARAMS){ CK_FALSE, 1, (CK_BYTE_PTR) "x" };
+	params = (CK_EDDSA_PARAMS){ CK_FALSE, 1, (CK_BYTE[]){ 1 } };
 	assert_int_equal(try_begin(s, OP_SIGN, &with, b.priv),
 	    CVM_E_MECH_PARAM);
 }
@@ -362,7 +362,6 @@ eddsa_not_of_rfc8032(void **state)
 		BYTES_ATTR(CKA_VALUE, value),
 	};
 	CK_MECHANISM mech = { CKM_EDDSA, NULL, 0 };
-	_cleanup_(blob_clear) struct blob sig = { 0 };
 	_cleanup_(op_freep) struct op *op = NULL;
 	CK_OBJECT_HANDLE h = 0;
 	CK_ULONG len = sizeof(expected);
