@@ -16,6 +16,39 @@ const char intel_root_ca[] = "Intel SGX Root CA";
 const char intel_platform_ca[] = "Intel SGX PCK Platform CA";
 const char intel_processor_ca[] = "Intel SGX PCK Processor CA";
 
+/* The bits of the last digit that base64 does not use (RFC 4648 section
+ * 3.5): 4 before "==", 2 before "=". */
+static bool
+padding_is_canonical(struct span s, size_t at)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				     "abcdefghijklmnopqrstuvwxyz0123456789+/";
+	unsigned unused = at + 1 < s.len && s.data[at + 1] == '=' ? 0xf : 0x3;
+	const char *digit;
+
+	if (at == 0 || s.data[at - 1] == '=')
+		return true;
+	digit = memchr(digits, s.data[at - 1], sizeof(digits) - 1);
+	return digit != NULL && ((unsigned)(digit - digits) & unused) == 0;
+}
+
+/* One text for one chain: OpenSSL's reader passes over much more. */
+static bool
+pem_is_plain(struct span s)
+{
+	if (s.len > 0 && s.data[s.len - 1] == '\0')
+		s.len--;
+	for (size_t i = 0; i < s.len; i++) {
+		uint8_t c = s.data[i];
+
+		if (c != '\n' && c != '\r' && (c < ' ' || c > '~'))
+			return false;
+		if (c == '=' && !padding_is_canonical(s, i))
+			return false;
+	}
+	return true;
+}
+
 int
 intel_chain_load(struct span pem, const char *name, size_t n,
     struct intel_chain *ret, struct why *reterr_why)
@@ -28,7 +61,8 @@ intel_chain_load(struct span pem, const char *name, size_t n,
 	if (pem.len == 0)
 		return why_set(reterr_why, CVM_E_NOT_FOUND, name, "", expected,
 		    "no such file, or an empty one");
-	if (certs_from_pem(pem, c.cert, INTEL_CHAIN_MAX, &c.n) < 0)
+	if (!pem_is_plain(pem) ||
+	    certs_from_pem(pem, c.cert, INTEL_CHAIN_MAX, &c.n) < 0)
 		return why_set(reterr_why, CVM_E_PARSE, name, "", expected,
 		    "something else");
 	if (c.n != n) {

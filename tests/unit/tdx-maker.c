@@ -353,8 +353,7 @@ add_pem(struct blob *b, X509 *x)
 
 /* JSON. */
 
-static void _printf_(2, 3)
-add_text(struct blob *b, const char *fmt, ...)
+static void _printf_(2, 3) add_text(struct blob *b, const char *fmt, ...)
 {
 	char text[4096];
 	va_list ap;

@@ -468,7 +468,7 @@ compare_extension(const cJSON *ext, const struct tdx_quote *q)
 	struct intel_chain chain = { 0 };
 	struct sgx_extension x;
 	struct span der;
-	char name[8];
+	char name[16];
 
 	ok(intel_chain_load(q->pck_chain, "", 3, &chain, NULL));
 	ok(cert_extension(chain.cert[0], "1.2.840.113741.1.13.1", &der));
@@ -538,11 +538,13 @@ a_look_alike_is_refused(void **state)
 	assert_false(t.admitted);
 	assert_int_equal(t.v.results[CHECK_TDX_08].status, CHECK_FAIL);
 	trial_end(&t);
+	blob_clear(&b);
 	vector_load("tdx/intel-synthetic/tcbInfo.json", &b);
 	ok(signed_json_open(blob_span(&b), "tcbInfo.json", "tcbInfo", &json,
 	    &why));
 	assert_true(tcb_info_parse(json.text, "tcbInfo.json", &info, &why) < 0);
 	assert_string_equal(why.got, "65473");
+	blob_clear(&b);
 	vector_load("tdx/tdreport-1024.bin", &b);
 	trial_begin(&t, blob_span(&b));
 	trial_run(&t, "2026-01-01T00:00:00Z");

@@ -11,130 +11,7 @@
 #include <cmocka.h>
 
 #include "attest/tdx_parts.h"
-#include "tests/unit/tdx-maker.h"
-
-/* An appraisal of what the maker made. */
-struct bench {
-	struct tdx_spec spec;
-	struct tdx_made made;
-	struct policy policy;
-	struct blob root, mrtd;
-	char *status, *advisories[8];
-	struct evidence evidence;
-	struct endorsements *endorsements;
-	struct appraisal a;
-	struct appraisal_facts facts;
-	struct verdict v;
-	/* What an edit makes point at its own values. */
-	struct blob value;
-	bool no_roots;
-};
-
-/* The policy that accepts the default spec, with everything looked at. */
-static void
-default_policy(struct bench *b)
-{
-	struct policy_tdx *t = &b->policy.tdx;
-	static char up_to_date[] = "UpToDate";
-
-	b->policy.tee = TEE_TDX;
-	b->policy.has_tdx = true;
-	b->status = up_to_date;
-	assert_int_equal(blob_set(&b->mrtd, span(b->spec.body + AT_MRTD, 48)),
-	    CVM_OK);
-	t->mrtd = (struct value_list){ &b->mrtd, 1 };
-	t->tcb_status = (struct string_list){ &b->status, 1 };
-	t->debug = t->migratable = t->perfmon = FORBID;
-	t->sept_ve_disable = REQUIRE;
-	t->pks = t->key_locker = ANY;
-	t->dynamic_platform = t->cached_keys = t->smt = true;
-}
-
-static void
-bench_begin(struct bench *b, unsigned version)
-{
-	memset(b, 0, sizeof(*b));
-	tdx_spec_default(&b->spec, version);
-	default_policy(b);
-	b->a = (struct appraisal){ .policy = &b->policy,
-		.evidence = &b->evidence,
-		.now = TDX_MAKER_NOW };
-}
-
-static void
-add(struct bench *b, const char *name, const struct blob *data)
-{
-	if (data->len > 0)
-		assert_int_equal(endorsements_add(b->endorsements, name,
-				     blob_span(data)),
-		    CVM_OK);
-}
-
-static void
-bench_make(struct bench *b)
-{
-	char name[64], hex[16];
-
-	tdx_make(&b->spec, &b->made);
-	assert_int_equal(blob_set(&b->root, span(b->made.root_spki, 32)),
-	    CVM_OK);
-	if (!b->no_roots && b->policy.tdx.roots.n == 0)
-		b->policy.tdx.roots = (struct value_list){ &b->root, 1 };
-	b->evidence.tee = TEE_TDX;
-	assert_int_equal(blob_set(&b->evidence.tee_report,
-			     blob_span(&b->made.quote)),
-	    CVM_OK);
-	b->endorsements = endorsements_new();
-	assert_non_null(b->endorsements);
-	(void)snprintf(name, sizeof(name), "intel/tcbinfo-%s.json",
-	    hex_encode(span(b->spec.fmspc, 6), hex, sizeof(hex)));
-	add(b, name, &b->made.tcb_info);
-	add(b, "intel/tcbinfo-chain.pem", &b->made.tcb_info_chain);
-	add(b, "intel/qe-identity.json", &b->made.qe_identity);
-	add(b, "intel/qe-identity-chain.pem", &b->made.qe_identity_chain);
-	add(b, "intel/root-ca.crl", &b->made.root_crl);
-	add(b,
-	    b->spec.processor ? "intel/pck-crl-processor.der" :
-				"intel/pck-crl-platform.der",
-	    &b->made.pck_crl);
-	b->a.endorsements = b->endorsements;
-}
-
-static bool
-bench_appraise(struct bench *b)
-{
-	bool went;
-
-	memset(&b->facts, 0, sizeof(b->facts));
-	verdict_init(&b->v, GROUP_TDX);
-	went = tdx_appraise(&b->a, &b->v, &b->facts);
-	verdict_finish(&b->v);
-	/* What it returns and what it decided are the same. */
-	assert_int_equal(went, b->v.admit);
-	return b->v.admit;
-}
-
-static void
-bench_end(struct bench *b)
-{
-	tdx_made_clear(&b->made);
-	evidence_clear(&b->evidence);
-	endorsements_freep(&b->endorsements);
-	blob_clear(&b->root);
-	blob_clear(&b->mrtd);
-	blob_clear(&b->value);
-}
-
-static void
-print_failed(const struct verdict *v)
-{
-	for (size_t i = 0; i < CHECK_COUNT; i++)
-		if (check_table[i].group == GROUP_TDX &&
-		    v->results[i].status == CHECK_FAIL)
-			print_message("%s %s: expected %s, got %s\n",
-			    check_table[i].name, check_table[i].title,
-			    v->results[i].expected, v->results[i].got);
-}
+#include "tests/unit/tdx-bench.h"
 
 /* Edits: one thing each. */
 
@@ -684,69 +561,6 @@ a_repeated_appraisal_comes_from_memory(void **state)
 	bench_end(&b);
 }
 
-/*
- * The bits that no signature covers and nothing reads: those that the last
- * base64 digit before the padding does not use (RFC 4648 section 3.5), and
- * the kind of blank that ends the PEM text (RFC 7468 section 2).
- */
-static bool
-encoding_only(const uint8_t *data, size_t len, size_t i, uint8_t before)
-{
-	if (i + 1 == len)
-		return before == '\n' && data[i] <= ' ';
-	return data[i + 1] == '=' && data[i] != '=';
-}
-
-static void
-flip_all_bits(unsigned version)
-{
-	struct chain_cache *cache = chain_cache_new();
-	struct bench b;
-	uint8_t *data;
-	size_t len, pem, free_bits = 0;
-
-	bench_begin(&b, version);
-	bench_make(&b);
-	b.a.cache = cache;
-	assert_true(bench_appraise(&b));
-	data = b.evidence.tee_report.data;
-	len = b.evidence.tee_report.len;
-	pem = (size_t)((uint8_t *)memmem(data, len, "-----BEGIN", 10) - data);
-	for (size_t i = 0; i < len; i++) {
-		const uint8_t before = data[i];
-
-		for (unsigned bit = 0; bit < 8; bit++) {
-			data[i] ^= (uint8_t)(1u << bit);
-			if (bench_appraise(&b)) {
-				free_bits++;
-				if (i < pem ||
-				    !encoding_only(data, len, i, before))
-					fail_msg("v%u: bit %u of byte %zu",
-					    version, bit, i);
-			}
-			data[i] = before;
-		}
-	}
-	/* Five of the blank, at most four of each certificate. */
-	assert_true(free_bits <= 5 + 3 * 4);
-	chain_cache_freep(&cache);
-	bench_end(&b);
-}
-
-static void
-every_bit_of_a_v4_quote_counts(void **state)
-{
-	(void)state;
-	flip_all_bits(4);
-}
-
-static void
-every_bit_of_a_v5_quote_counts(void **state)
-{
-	(void)state;
-	flip_all_bits(5);
-}
-
 static void
 every_truncation_is_refused(void **state)
 {
@@ -813,8 +627,6 @@ main(void)
 		cmocka_unit_test(a_repeated_appraisal_comes_from_memory),
 		cmocka_unit_test(every_truncation_is_refused),
 		cmocka_unit_test(a_tdreport_is_not_a_quote),
-		cmocka_unit_test(every_bit_of_a_v4_quote_counts),
-		cmocka_unit_test(every_bit_of_a_v5_quote_counts),
 	};
 
 	return cmocka_run_group_tests_name("tdx", tests, NULL, end);
