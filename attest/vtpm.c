@@ -2,6 +2,7 @@
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 
 #include "attest/vtpm_priv.h"
@@ -96,16 +97,44 @@ unlockp(struct vtpm **t)
 	(void)pthread_mutex_unlock(&(*t)->lock);
 }
 
+/*
+ * No signal handler may run while the TPM is talked to: a TCTI library
+ * takes EINTR from poll(2) for the end of the connection. Those that a fault
+ * of this very thread raises stay open.
+ */
+static void
+block_signals(sigset_t *old)
+{
+	static const int synchronous[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL,
+		SIGTRAP, SIGSYS, SIGABRT };
+	sigset_t all;
+
+	(void)sigfillset(&all);
+	for (size_t i = 0; i < NELEMS(synchronous); i++)
+		(void)sigdelset(&all, synchronous[i]);
+	(void)pthread_sigmask(SIG_BLOCK, &all, old);
+}
+
+static void
+unblock_signalsp(sigset_t *old)
+{
+	(void)pthread_sigmask(SIG_SETMASK, old, NULL);
+}
+
 void
 vtpm_freep(struct vtpm **t)
 {
+	sigset_t old;
+
 	if (t == NULL || *t == NULL)
 		return;
 	lock(*t);
+	block_signals(&old);
 	(*t)->deadline_ns = monotonic_ns() +
 	    (uint64_t)(*t)->timeout_ms * 1000000;
 	disconnect(*t);
 	forget_ak_blobs(*t);
+	unblock_signalsp(&old);
 	(void)pthread_mutex_unlock(&(*t)->lock);
 	(void)pthread_mutex_destroy(&(*t)->lock);
 	free((*t)->tcti);
@@ -153,10 +182,12 @@ int
 vtpm_run(struct vtpm *t, tpm_job job, void *arg, struct why *reterr_why)
 {
 	_cleanup_(unlockp) __attribute__((unused)) struct vtpm *locked = t;
+	_cleanup_(unblock_signalsp) sigset_t old;
 	bool fresh, had_ak;
 	int r;
 
 	lock(t);
+	block_signals(&old);
 	t->deadline_ns = monotonic_ns() + (uint64_t)t->timeout_ms * 1000000;
 	fresh = t->link == NULL;
 	had_ak = t->ak != 0;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -102,36 +101,15 @@ tpm_garbled(struct vtpm *t, const char *what, struct why *reterr_why)
 	    "a well-formed response", "malformed bytes");
 }
 
-/*
- * No signal handler may run while a command is under way: a TCTI library
- * takes EINTR from poll(2) for the end of the connection. Those that a fault
- * of this very thread raises stay open.
- */
-static void
-block_signals(sigset_t *old)
-{
-	static const int synchronous[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL,
-		SIGTRAP, SIGSYS, SIGABRT };
-	sigset_t all;
-
-	(void)sigfillset(&all);
-	for (size_t i = 0; i < NELEMS(synchronous); i++)
-		(void)sigdelset(&all, synchronous[i]);
-	(void)pthread_sigmask(SIG_BLOCK, &all, old);
-}
-
 static int
 exchange(struct vtpm *t, struct span command, struct blob *ret, struct why *why)
 {
-	sigset_t old;
 	int r;
 
 	if (t->link == NULL || t->broken)
 		return why_set(why, CVM_E_UNREACHABLE, t->tcti, "connection",
 		    "open", "closed");
-	block_signals(&old);
 	r = tpm_link_exchange(t->link, command, t->deadline_ns, ret, why);
-	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (r != CVM_OK)
 		t->broken = true;
 	return r;

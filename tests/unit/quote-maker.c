@@ -39,15 +39,17 @@ quote_plan(uint32_t mask)
 }
 
 /* One key of each kind for all tests: RSA keys take their time. */
-static EVP_PKEY *
-key_of(bool rsa)
+EVP_PKEY *
+quote_key(const struct quote_plan *p)
 {
-	static EVP_PKEY *keys[2];
+	static EVP_PKEY *keys[3];
+	unsigned bits = p->rsa_bits != 0 ? p->rsa_bits : 2048;
+	size_t i = !p->rsa ? 0 : bits == 2048 ? 1 : 2;
 
-	if (keys[rsa] == NULL)
-		keys[rsa] = rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256");
-	assert_non_null(keys[rsa]);
-	return keys[rsa];
+	if (keys[i] == NULL)
+		keys[i] = p->rsa ? EVP_RSA_gen(bits) : EVP_EC_gen("P-256");
+	assert_non_null(keys[i]);
+	return keys[i];
 }
 
 static void
@@ -58,26 +60,27 @@ write_sized(struct writer *w, struct span s)
 }
 
 static void
-write_rsa(struct writer *w)
+write_rsa(struct writer *w, const struct quote_plan *p)
 {
 	uint8_t n[256];
 	BIGNUM *bn = NULL;
+	int len;
 
-	assert_true(EVP_PKEY_get_bn_param(key_of(true), "n", &bn));
-	assert_int_equal(BN_bn2binpad(bn, n, sizeof(n)), sizeof(n));
+	assert_true(EVP_PKEY_get_bn_param(quote_key(p), "n", &bn));
+	len = BN_bn2bin(bn, n);
 	BN_free(bn);
-	write_be16(w, 2048);
+	write_be16(w, (uint16_t)(len * 8));
 	write_be32(w, 0);
-	write_sized(w, span(n, sizeof(n)));
+	write_sized(w, span(n, (size_t)len));
 }
 
 static void
-write_ecc(struct writer *w)
+write_ecc(struct writer *w, const struct quote_plan *p)
 {
 	uint8_t point[65];
 	size_t len;
 
-	assert_true(EVP_PKEY_get_octet_string_param(key_of(false), "pub", point,
+	assert_true(EVP_PKEY_get_octet_string_param(quote_key(p), "pub", point,
 	    sizeof(point), &len));
 	assert_int_equal(len, sizeof(point));
 	write_be16(w, TPM2_ECC_NIST_P256);
@@ -100,9 +103,9 @@ make_public(const struct quote_plan *p, struct blob *ret)
 	if (p->scheme != TPM2_ALG_NULL)
 		write_be16(&w, p->scheme_hash);
 	if (p->rsa)
-		write_rsa(&w);
+		write_rsa(&w, p);
 	else
-		write_ecc(&w);
+		write_ecc(&w, p);
 	blob_clear(ret);
 	assert_int_equal(writer_end(&w, ret), 0);
 }
@@ -176,7 +179,7 @@ make_signature(const struct quote_plan *p, struct evidence *e)
 
 	(void)!tpm_hash_alg(p->sig_hash, &alg);
 	assert_int_equal(EVP_DigestSignInit_ex(ctx, &pctx, hash_name(alg), NULL,
-			     NULL, key_of(p->rsa), NULL),
+			     NULL, quote_key(p), NULL),
 	    1);
 	if (p->sig_scheme == TPM2_ALG_RSAPSS)
 		assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(pctx,

@@ -24,6 +24,7 @@ struct quote_plan {
 	struct span digest; /* empty: of the evidence's values */
 	/* The key. */
 	bool rsa;
+	unsigned rsa_bits; /* 0: 2048 */
 	uint32_t attributes;
 	uint16_t name_alg, scheme, scheme_hash;
 	/* The signature. */
@@ -32,6 +33,8 @@ struct quote_plan {
 
 /* A quote that a good TPM gives over mask of SHA-256 values. */
 struct quote_plan quote_plan(uint32_t mask);
+/* The key that signs; kept for the whole program. */
+EVP_PKEY *quote_key(const struct quote_plan *p);
 /* Fills tpm_quote, tpm_signature and ak_public of e; its pcrs are there. */
 void quote_make(const struct quote_plan *p, struct evidence *e);
 

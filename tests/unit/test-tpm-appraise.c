@@ -9,8 +9,11 @@
 
 #include <cmocka.h>
 
+#include "attest/chain.h"
+#include "attest/instance.h"
 #include "tests/unit/quote-maker.h"
 #include "tests/unit/tpm-scene.h"
+#include "tests/unit/x509-maker.h"
 
 /* What an appraisal says about quotes of a TPM of the test's own. */
 
@@ -74,6 +77,9 @@ key_algorithms_too_weak(void **state)
 	p.rsa = true;
 	p.scheme = p.sig_scheme = 0x14;
 	plan_admitted(&p);
+	p.rsa_bits = 1024;
+	plan_denied_by(&p, CHECK_TPM_03);
+	p.rsa_bits = 0;
 	p.scheme_hash = p.sig_hash = 0x04;
 	plan_denied_by(&p, CHECK_TPM_03);
 	p = quote_plan(MASK);
@@ -189,6 +195,9 @@ selection_or_bank_differs(void **state)
 	s->policy.tpm.n_pcr_sets = 0;
 	denied_by(s, CHECK_TPM_12);
 	s->policy.tpm.n_pcr_sets = 1;
+	s->evidence.pcrs.bank = HASH_SHA384;
+	denied_by(s, CHECK_TPM_12);
+	s->evidence.pcrs.bank = HASH_SHA256;
 	s->policy.tpm.bank = HASH_SHA384;
 	denied_by(s, CHECK_TPM_12);
 	s->evidence.pcrs.bank = HASH_SHA384;
@@ -292,6 +301,169 @@ parts_that_are_missing(void **state)
 	assert_int_equal(s->facts.ak_name_len, 0);
 }
 
+/* ---- Certificates of a CA of the test's own. ---- */
+
+/* "z", 5, "p", 7, "n", and isProduction TRUE or FALSE. */
+#define PRODUCTION "30180c017a0201050c01700201070c016ea0073005a1030101ff"
+#define TEST_VM "30180c017a0201050c01700201070c016ea0073005a103010100"
+
+struct ca {
+	EVP_PKEY *key;
+	X509 *root;
+	struct cert_spec leaf;
+};
+
+static void
+ca_clear(struct ca *ca)
+{
+	X509_free(ca->root);
+	EVP_PKEY_free(ca->key);
+}
+
+static struct ca
+ca_new(struct scene *s)
+{
+	struct cert_spec root = { .cn = "AK root",
+		.serial = 1,
+		.from = s->appraisal.now - 1000,
+		.until = s->appraisal.now + 1000,
+		.constraints = "critical,CA:TRUE",
+		.usage = "critical,keyCertSign,cRLSign",
+		.sign = { .md = "SHA256" },
+		.version = X509_VERSION_3,
+		.key_ids = true };
+	struct ca ca = { .key = maker_ec("P-256") };
+	struct blob pem = { 0 };
+	uint8_t spki[32];
+
+	ca.root = maker_cert(&root, ca.key, NULL, ca.key);
+	maker_cert_pem(ca.root, &pem);
+	assert_int_equal(endorsements_add(s->endorsements, "google/ak-root.pem",
+			     blob_span(&pem)),
+	    0);
+	blob_clear(&pem);
+	maker_spki(ca.root, spki);
+	assert_int_equal(blob_set(&s->pins[0], span(spki, 32)), 0);
+	s->policy.tpm.ak_roots = (struct value_list){ s->pins, 1 };
+	s->policy.tpm.ak_trust = AK_TRUST_GCE;
+	s->policy.tpm.instance.production = true;
+	ca.leaf = root;
+	ca.leaf.cn = "AK";
+	ca.leaf.serial = 77;
+	ca.leaf.constraints = "critical,CA:FALSE";
+	ca.leaf.usage = "critical,digitalSignature";
+	ca.leaf.exts[0] = (struct ext_spec){ GCE_INSTANCE_OID, PRODUCTION,
+		false };
+	return ca;
+}
+
+static void
+certify(struct scene *s, const struct ca *ca)
+{
+	struct quote_plan p = quote_plan(MASK);
+	X509 *x = maker_cert(&ca->leaf, quote_key(&p), ca->root, ca->key);
+
+	blob_clear(&s->evidence.ak_cert);
+	maker_cert_der(x, &s->evidence.ak_cert);
+	X509_free(x);
+}
+
+static void
+certificate_for_another_use(void **state)
+{
+	static const char *const bad[] = { NULL, "critical,keyEncipherment",
+		"critical,digitalSignature,keyEncipherment",
+		"critical,digitalSignature,keyAgreement",
+		"critical,digitalSignature,dataEncipherment",
+		"critical,nonRepudiation" };
+	struct quote_plan p = quote_plan(MASK);
+	_cleanup_(scene_freep) struct scene *s = own(&p);
+	_cleanup_(ca_clear) struct ca ca = ca_new(s);
+
+	(void)state;
+	certify(s, &ca);
+	admitted(s);
+	for (size_t i = 0; i < NELEMS(bad); i++) {
+		ca.leaf.usage = bad[i];
+		certify(s, &ca);
+		denied_by(s, CHECK_TPM_07);
+	}
+}
+
+static void
+instance_not_in_production_or_unnamed(void **state)
+{
+	struct quote_plan p = quote_plan(MASK);
+	_cleanup_(scene_freep) struct scene *s = own(&p);
+	_cleanup_(ca_clear) struct ca ca = ca_new(s);
+
+	(void)state;
+	ca.leaf.exts[0].hex = TEST_VM;
+	certify(s, &ca);
+	denied_by(s, CHECK_TPM_09);
+	s->policy.tpm.instance.production = false;
+	admitted(s);
+	s->policy.tpm.instance.production = true;
+	ca.leaf.exts[0].hex = "3000";
+	certify(s, &ca);
+	denied_by(s, CHECK_TPM_09);
+	ca.leaf.exts[0] = (struct ext_spec){ 0 };
+	certify(s, &ca);
+	denied_by(s, CHECK_TPM_09);
+}
+
+static void
+add_crl(struct scene *s, const struct ca *ca, const char *name, long revoked)
+{
+	struct crl_spec spec = { .from = s->appraisal.now - 10,
+		.until = s->appraisal.now + 10,
+		.revoked = { revoked },
+		.sign = { .md = "SHA256" } };
+	X509_CRL *crl = maker_crl(&spec, ca->root, ca->key);
+	struct blob der = { 0 };
+
+	maker_crl_der(crl, &der);
+	assert_int_equal(endorsements_add(s->endorsements, name,
+			     blob_span(&der)),
+	    0);
+	blob_clear(&der);
+	X509_CRL_free(crl);
+}
+
+static void
+certificate_revoked(void **state)
+{
+	struct quote_plan p = quote_plan(MASK);
+	_cleanup_(scene_freep) struct scene *s = own(&p);
+	_cleanup_(ca_clear) struct ca ca = ca_new(s);
+
+	(void)state;
+	certify(s, &ca);
+	add_crl(s, &ca, "google/a.crl", 78);
+	admitted(s);
+	add_crl(s, &ca, "intel/b.crl", 77); /* not ours to heed */
+	admitted(s);
+	add_crl(s, &ca, "google/c.crl", 77);
+	denied_by(s, CHECK_TPM_06);
+}
+
+static void
+crl_malformed(void **state)
+{
+	struct quote_plan p = quote_plan(MASK);
+	_cleanup_(scene_freep) struct scene *s = own(&p);
+	_cleanup_(ca_clear) struct ca ca = ca_new(s);
+
+	(void)state;
+	certify(s, &ca);
+	assert_int_equal(endorsements_add(s->endorsements, "google/a.crl",
+			     span("nonsense", 8)),
+	    0);
+	denied_by(s, CHECK_TPM_06);
+	assert_non_null(
+	    strstr(s->verdict.results[CHECK_TPM_06].got, "google/a.crl"));
+}
+
 int
 main(void)
 {
@@ -307,6 +479,10 @@ main(void)
 		cmocka_unit_test(values_of_no_single_set),
 		cmocka_unit_test(clock_unsafe_or_backwards),
 		cmocka_unit_test(parts_that_are_missing),
+		cmocka_unit_test(certificate_for_another_use),
+		cmocka_unit_test(instance_not_in_production_or_unnamed),
+		cmocka_unit_test(certificate_revoked),
+		cmocka_unit_test(crl_malformed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -106,6 +107,43 @@ tcti_of_a_library(void **state)
 	quote_or_say(t, &q);
 	seal_now(t, "pin", &g);
 	assert_int_equal(unseal(t, &g, "pin", NULL), 0);
+	vtpm_freep(&t);
+}
+
+static volatile sig_atomic_t ticks;
+
+static void
+on_tick(int number)
+{
+	(void)number;
+	ticks++;
+}
+
+/* Such a library gives the connection up when poll(2) is interrupted. */
+static void
+signals_do_not_break_a_library(void **state)
+{
+	_cleanup_(quoted_clear) struct quoted q = { 0 };
+	struct sigaction sa = { .sa_handler = on_tick }, old;
+	struct itimerval every = { { 0, 300 }, { 0, 300 } }, off = { 0 };
+	struct vtpm *t = connect_as("libtss2-tcti-device.so.0:", AK_OWN);
+	struct tpm_link *link;
+
+	(void)state;
+	quote_or_say(t, &q);
+	link = t->link;
+	machine_ctl(&machine, "set tpm.delay_ms 3");
+	assert_int_equal(sigaction(SIGALRM, &sa, &old), 0);
+	assert_int_equal(setitimer(ITIMER_REAL, &every, NULL), 0);
+	for (int i = 0; i < 30; i++)
+		quote_or_say(t, &q);
+	assert_ptr_equal(t->link, link);
+	/* Nor while it connects. */
+	vtpm_freep(&t);
+	t = connect_as("libtss2-tcti-device.so.0:", AK_OWN);
+	quote_or_say(t, &q);
+	assert_int_equal(setitimer(ITIMER_REAL, &off, NULL), 0);
+	assert_int_equal(sigaction(SIGALRM, &old, NULL), 0);
 	vtpm_freep(&t);
 }
 
@@ -255,6 +293,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(keys_of_every_kind),
 		TEST(tcti_of_a_library),
+		TEST(signals_do_not_break_a_library),
 		TEST(machine_admitted),
 		TEST(children_work_beside_the_parent),
 		TEST(power_cut_and_back),
