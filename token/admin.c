@@ -22,15 +22,14 @@ token_seals(struct token *t, struct store_seals *ret, struct why *reterr_why)
 /* Opens the recovery seal of that purpose. */
 static int
 open_recovery(const struct store_seals *l, const struct token_meta *meta,
-    enum seal_purpose purpose, const struct secret *code,
-    struct secret **ret, struct why *reterr_why)
+    enum seal_purpose purpose, const struct secret *code, struct secret **ret,
+    struct why *reterr_why)
 {
 	const struct seal_context c = { .token_id = meta->id };
 	int err = CVM_E_NOT_FOUND;
 
 	for (size_t i = 0; i < l->n && err != CVM_OK; i++)
-		if (l->v[i].kind == SEAL_RECOVERY &&
-		    l->v[i].purpose == purpose)
+		if (l->v[i].kind == SEAL_RECOVERY && l->v[i].purpose == purpose)
 			err = seal_open_recovery(&c, &l->v[i], code, ret,
 			    reterr_why);
 	if (err == CVM_E_NOT_FOUND)
@@ -93,8 +92,7 @@ open_keys(struct token *t, struct open_keys *ret, struct why *reterr_why)
 	if (ret->token != NULL && ret->private != NULL)
 		return CVM_OK;
 	(void)why_set(reterr_why, CVM_E_SEALED, t->cfg->name,
-	    ret->token == NULL ? "token key" : "private key", "open",
-	    "sealed");
+	    ret->token == NULL ? "token key" : "private key", "open", "sealed");
 	why_hint(reterr_why, "log in, or give the recovery code");
 	return CVM_E_SEALED;
 }
@@ -126,16 +124,16 @@ make_with_pin(const struct token_meta *meta, const struct seal_scope *sc,
 /* Every kind of tpm seal for every PCR set of the policy in sc. */
 static int
 make_all(struct token *t, const struct token_meta *meta,
-    const struct seal_scope *sc, const struct pins *pins,
-    struct store_seals *l, struct why *reterr_why)
+    const struct seal_scope *sc, const struct pins *pins, struct store_seals *l,
+    struct why *reterr_why)
 {
 	_cleanup_(open_keys_clear) struct open_keys k = { 0 };
 	int err;
 
 	err = open_keys(t, &k, reterr_why);
 	if (err == CVM_OK)
-		err = seals_make(meta->id, sc, NULL, SEAL_TOKEN,
-		    k.token->bytes, /* auth= */ NULL, l, reterr_why);
+		err = seals_make(meta->id, sc, NULL, SEAL_TOKEN, k.token->bytes,
+		    /* auth= */ NULL, l, reterr_why);
 	if (err == CVM_OK && t->cfg->login == LOGIN_ATTESTATION)
 		err = seals_make(meta->id, sc, NULL, SEAL_USER,
 		    k.private->bytes, /* auth= */ NULL, l, reterr_why);

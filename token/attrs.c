@@ -279,8 +279,8 @@ decode_one(struct reader *r, struct attrs *a, struct why *reterr_why)
 		    "types in rising order, each once", "0x%llx",
 		    (unsigned long long)wide);
 	if (form != form_of(type) || len > ATTR_VALUE_MAX)
-		return why_setf(reterr_why, CVM_E_PARSE, "attributes",
-		    "value", "the type's form, 65536 bytes at most",
+		return why_setf(reterr_why, CVM_E_PARSE, "attributes", "value",
+		    "the type's form, 65536 bytes at most",
 		    "type 0x%lx, form %u, length %u", type, (unsigned)form,
 		    len);
 	if (form != FORM_BYTES) {
@@ -291,8 +291,8 @@ decode_one(struct reader *r, struct attrs *a, struct why *reterr_why)
 		err = attrs_set(a, type, value);
 	if (err != CVM_OK)
 		return why_setf(reterr_why, err, "attributes", "value",
-		    "a CK_ULONG of this machine", "type 0x%lx, length %u",
-		    type, len);
+		    "a CK_ULONG of this machine", "type 0x%lx, length %u", type,
+		    len);
 	return CVM_OK;
 }
 
@@ -314,8 +314,7 @@ attrs_decode(struct span s, struct attrs *ret, struct why *reterr_why)
 	}
 	if (reader_end(&r) != CVM_OK)
 		return why_setf(reterr_why, CVM_E_PARSE, "attributes", "length",
-		    "no bytes after the last value", "%zu",
-		    reader_left(&r));
+		    "no bytes after the last value", "%zu", reader_left(&r));
 	*ret = a;
 	a = (struct attrs){ 0 };
 	return CVM_OK;

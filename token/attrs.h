@@ -29,12 +29,12 @@ struct attrs {
 
 void attrs_clear(struct attrs *a);
 const struct attr *attrs_find(const struct attrs *a, CK_ATTRIBUTE_TYPE type);
-int attrs_set(struct attrs *a, CK_ATTRIBUTE_TYPE type, struct span value)
-    _must_check_;
-int attrs_set_bool(struct attrs *a, CK_ATTRIBUTE_TYPE type, bool v)
-    _must_check_;
-int attrs_set_ulong(struct attrs *a, CK_ATTRIBUTE_TYPE type, CK_ULONG v)
-    _must_check_;
+int attrs_set(struct attrs *a, CK_ATTRIBUTE_TYPE type,
+    struct span value) _must_check_;
+int attrs_set_bool(struct attrs *a, CK_ATTRIBUTE_TYPE type,
+    bool v) _must_check_;
+int attrs_set_ulong(struct attrs *a, CK_ATTRIBUTE_TYPE type,
+    CK_ULONG v) _must_check_;
 /* The value, or the default when the attribute is absent or of odd size. */
 bool attrs_bool(const struct attrs *a, CK_ATTRIBUTE_TYPE type, bool dflt);
 CK_ULONG attrs_ulong(const struct attrs *a, CK_ATTRIBUTE_TYPE type,
@@ -44,7 +44,7 @@ int attrs_copy(const struct attrs *from, struct attrs *ret) _must_check_;
 /* Record encoding (token/FORMAT.md): CK_ULONG values as u64, so that a store
  * is the same on every ABI. Strict: unknown length, order or duplicate refuses.*/
 int attrs_encode(const struct attrs *a, struct blob *ret) _must_check_;
-int attrs_decode(struct span s, struct attrs *ret, struct why *reterr_why)
-    _must_check_;
+int attrs_decode(struct span s, struct attrs *ret,
+    struct why *reterr_why) _must_check_;
 
 #endif

@@ -46,10 +46,9 @@ recovery_new(struct secret **ret)
 }
 
 int
-recovery_seals(const uint8_t id[static TOKEN_ID_LEN],
-    const struct secret *code, const struct secret *token_key,
-    const struct secret *private_key, struct store_seals *l,
-    struct why *reterr_why)
+recovery_seals(const uint8_t id[static TOKEN_ID_LEN], const struct secret *code,
+    const struct secret *token_key, const struct secret *private_key,
+    struct store_seals *l, struct why *reterr_why)
 {
 	const struct seal_context c = { .token_id = id };
 	const struct {
@@ -108,8 +107,8 @@ make_seals(struct newborn *b, const struct seal_scope *sc,
 	err = seals_make(b->meta.id, sc, NULL, SEAL_TOKEN, b->token_key,
 	    /* auth= */ NULL, &b->seals, reterr_why);
 	if (err == CVM_OK)
-		err = seals_make(b->meta.id, sc, NULL, SEAL_SO,
-		    b->private_key, b->so_auth, &b->seals, reterr_why);
+		err = seals_make(b->meta.id, sc, NULL, SEAL_SO, b->private_key,
+		    b->so_auth, &b->seals, reterr_why);
 	if (err == CVM_OK && login == LOGIN_ATTESTATION)
 		err = seals_make(b->meta.id, sc, NULL, SEAL_USER,
 		    b->private_key, /* auth= */ NULL, &b->seals, reterr_why);

@@ -18,9 +18,8 @@ int record_seal(struct token *t, const uint8_t id[static STORE_ID_LEN],
 int record_open_attrs(struct token *t, const struct store_object *o,
     struct attrs *ret, struct why *reterr_why) _must_check_;
 /* Decrypts the private box of record id, read from the store. */
-int record_open_material(struct token *t,
-    const uint8_t id[static STORE_ID_LEN], struct secret **ret,
-    struct why *reterr_why) _must_check_;
+int record_open_material(struct token *t, const uint8_t id[static STORE_ID_LEN],
+    struct secret **ret, struct why *reterr_why) _must_check_;
 /* Keyed hint of a CKA_ID or CKA_LABEL value. */
 int record_hint(struct token *t, CK_ATTRIBUTE_TYPE type, struct span value,
     struct blob *ret) _must_check_;
@@ -29,8 +28,8 @@ int record_hint(struct token *t, CK_ATTRIBUTE_TYPE type, struct span value,
 struct record_change {
 	enum { RECORD_INSERT, RECORD_REPLACE, RECORD_DELETE } what;
 	uint8_t id[STORE_ID_LEN];
-	const struct attrs *attrs;	 /* insert, replace */
-	const struct secret *material;	 /* insert; NULL on replace: keep */
+	const struct attrs *attrs;     /* insert, replace */
+	const struct secret *material; /* insert; NULL on replace: keep */
 };
 int records_write(struct token *t, const struct record_change *v, size_t n,
     struct why *reterr_why) _must_check_;
@@ -42,8 +41,8 @@ int records_each(struct token *t, const struct span *hint_id,
 int record_read(struct token *t, const uint8_t id[static STORE_ID_LEN],
     struct store_object *ret, struct why *reterr_why) _must_check_;
 /* The store's data version: the object table reloads what changed. */
-int records_version(struct token *t, uint64_t *ret, struct why *reterr_why)
-    _must_check_;
+int records_version(struct token *t, uint64_t *ret,
+    struct why *reterr_why) _must_check_;
 
 /* The object half's state inside a token. */
 struct object_table;

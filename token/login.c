@@ -92,8 +92,7 @@ token_login_so(struct token *t, const struct permit *p, struct span pin,
 }
 
 static int
-compare_auth(struct token *t, const struct secret *auth,
-    struct why *reterr_why)
+compare_auth(struct token *t, const struct secret *auth, struct why *reterr_why)
 {
 	bool kept, same;
 
@@ -102,10 +101,11 @@ compare_auth(struct token *t, const struct secret *auth,
 	same = kept && span_equal(secret_span(auth), secret_span(t->user_auth));
 	(void)pthread_mutex_unlock(&t->lock);
 	if (!kept)
-		return why_set(reterr_why, CVM_E_NOT_LOGGED_IN, "token",
-		    "user", "a login", "none");
-	return same ? CVM_OK : why_set(reterr_why, CVM_E_PIN_INCORRECT,
-	    "token", "user PIN", "the one of the login", "another");
+		return why_set(reterr_why, CVM_E_NOT_LOGGED_IN, "token", "user",
+		    "a login", "none");
+	return same ? CVM_OK :
+		      why_set(reterr_why, CVM_E_PIN_INCORRECT, "token",
+			  "user PIN", "the one of the login", "another");
 }
 
 int
@@ -168,8 +168,7 @@ drop_pin_seals(const struct store_seal *s, const void *arg)
 /* New seals under auth in place of those with the old PIN. */
 static int
 change_pin(struct token *t, const struct seal_scope *sc, bool so,
-    const struct secret *key, const struct secret *auth,
-    struct why *reterr_why)
+    const struct secret *key, const struct secret *auth, struct why *reterr_why)
 {
 	_cleanup_(store_seals_clear) struct store_seals now = { 0 };
 	_cleanup_(store_seals_clear) struct store_seals new = { 0 };

@@ -86,7 +86,7 @@ manifest_mac_new(const uint8_t token_id[static TOKEN_ID_LEN],
 	if (m->keyed == NULL)
 		return CVM_E_NOMEM;
 	if (EVP_MAC_init(m->keyed, secret_span(key).data, secret_len(key),
-	    params) != 1)
+		params) != 1)
 		return CVM_E_CRYPTO;
 	*ret = TAKE_PTR(m);
 	return CVM_OK;
@@ -108,8 +108,7 @@ row_mac(struct manifest_mac *m, const char *tag, const struct span *fields,
 	if (err != CVM_OK)
 		return err;
 	if (EVP_MAC_update(ctx, row.data, row.len) != 1 ||
-	    EVP_MAC_final(ctx, out, &len, SHA256_LEN) != 1 ||
-	    len != SHA256_LEN)
+	    EVP_MAC_final(ctx, out, &len, SHA256_LEN) != 1 || len != SHA256_LEN)
 		return CVM_E_CRYPTO;
 	return CVM_OK;
 }
@@ -181,8 +180,8 @@ manifest_seal(struct manifest *m, struct manifest_mac *mac,
 	};
 	int err;
 
-	err = row_mac(mac, "cvm-pkcs11/manifest-seal/1", fields,
-	    NELEMS(fields), out);
+	err = row_mac(mac, "cvm-pkcs11/manifest-seal/1", fields, NELEMS(fields),
+	    out);
 	if (err != CVM_OK)
 		return err;
 	sum_change(m->sum, out, add);
@@ -217,9 +216,10 @@ manifest_read(struct store *s, const uint8_t id[static TOKEN_ID_LEN],
 	if (err == CVM_OK)
 		err = box_open(key, blob_span(&aad), blob_span(&box), &plain);
 	if (err != CVM_OK)
-		return why_set(reterr_why, err == CVM_E_NOT_FOUND ?
-		    CVM_E_CORRUPT : err, "store", "manifest",
-		    "the manifest of this token", "none that authenticates");
+		return why_set(reterr_why,
+		    err == CVM_E_NOT_FOUND ? CVM_E_CORRUPT : err, "store",
+		    "manifest", "the manifest of this token",
+		    "none that authenticates");
 	r = reader_init(secret_span(plain));
 	m.generation = read_be64(&r);
 	m.objects = read_be64(&r);
@@ -234,8 +234,7 @@ manifest_read(struct store *s, const uint8_t id[static TOKEN_ID_LEN],
 
 int
 manifest_write(struct store *s, const uint8_t id[static TOKEN_ID_LEN],
-    const struct secret *token_key, struct manifest *m,
-    struct why *reterr_why)
+    const struct secret *token_key, struct manifest *m, struct why *reterr_why)
 {
 	_cleanup_(secret_freep) struct secret *key = NULL;
 	_cleanup_(blob_clear) struct blob aad = { 0 }, box = { 0 };
@@ -307,15 +306,15 @@ manifest_verify(struct store *s, const uint8_t id[static TOKEN_ID_LEN],
 	if (err != CVM_OK)
 		return err;
 	if (sum.m.objects != m.objects || sum.m.seals != m.seals)
-		return why_setf(reterr_why, CVM_E_CORRUPT, "store",
-		    "manifest", "every object and seal that was written",
+		return why_setf(reterr_why, CVM_E_CORRUPT, "store", "manifest",
+		    "every object and seal that was written",
 		    "%llu of %llu objects, %llu of %llu seals",
 		    (unsigned long long)sum.m.objects,
 		    (unsigned long long)m.objects,
 		    (unsigned long long)sum.m.seals,
 		    (unsigned long long)m.seals);
 	if (!span_equal(span(sum.m.sum, MANIFEST_SUM_LEN),
-	    span(m.sum, MANIFEST_SUM_LEN)))
+		span(m.sum, MANIFEST_SUM_LEN)))
 		return why_set(reterr_why, CVM_E_CORRUPT, "store", "manifest",
 		    "the latest version of every object and seal",
 		    "a row that was changed, exchanged or rolled back");

@@ -82,8 +82,9 @@ auth_parts(const struct token_meta *m, const struct secret *token_key,
 
 	err = tuple("cvm-pkcs11/meta-key/1", NULL, 0, &info);
 	if (err == CVM_OK)
-		err = hkdf_sha256(secret_span(token_key), span(m->id,
-		    sizeof(m->id)), blob_span(&info), TOKEN_KEY_LEN, ret_key);
+		err = hkdf_sha256(secret_span(token_key),
+		    span(m->id, sizeof(m->id)), blob_span(&info), TOKEN_KEY_LEN,
+		    ret_key);
 	if (err == CVM_OK)
 		err = meta_encode(m, &value);
 	if (err != CVM_OK)
@@ -103,8 +104,8 @@ private_mark(const struct token_meta *m, const struct secret *private_key,
 	err = tuple("cvm-pkcs11/private-mark/1", NULL, 0, &info);
 	if (err != CVM_OK)
 		return err;
-	return hkdf_sha256(secret_span(private_key), span(m->id,
-	    sizeof(m->id)), blob_span(&info), SHA256_LEN, ret);
+	return hkdf_sha256(secret_span(private_key), span(m->id, sizeof(m->id)),
+	    blob_span(&info), SHA256_LEN, ret);
 }
 
 int
@@ -148,8 +149,9 @@ meta_verify(struct store *s, const struct token_meta *m,
 	if (err == CVM_OK)
 		err = box_open(key, blob_span(&aad), blob_span(&box), &kept);
 	if (err != CVM_OK)
-		return why_set(reterr_why, err == CVM_E_NOT_FOUND ?
-		    CVM_E_CORRUPT : err, "store", "meta",
+		return why_set(reterr_why,
+		    err == CVM_E_NOT_FOUND ? CVM_E_CORRUPT : err, "store",
+		    "meta",
 		    "the id, serial and label that the token was made with",
 		    "others");
 	if (private_key == NULL)

@@ -67,8 +67,7 @@ pin_auth(struct span pin, const uint8_t token_id[static TOKEN_ID_LEN],
 		OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_N, &n),
 		OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_SCRYPT_R, &r),
 		OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_SCRYPT_P, &p),
-		OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_MAXMEM,
-		    &max),
+		OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_MAXMEM, &max),
 		OSSL_PARAM_construct_end(),
 	};
 
@@ -160,8 +159,7 @@ pin_tries(struct store *s, bool so, uint32_t *ret, struct why *reterr_why)
 }
 
 int
-pin_set_tries(struct store *s, bool so, uint32_t tries,
-    struct why *reterr_why)
+pin_set_tries(struct store *s, bool so, uint32_t tries, struct why *reterr_why)
 {
 	const uint8_t value = (uint8_t)tries;
 

@@ -66,8 +66,8 @@ box_key(const uint8_t *token_id, const struct key *k, const uint8_t *id,
 	err = tuple("cvm-pkcs11/record-key/1", fields, NELEMS(fields), &info);
 	if (err != CVM_OK)
 		return err;
-	return hkdf_sha256(secret_span(k->bytes), span(token_id,
-	    TOKEN_ID_LEN), blob_span(&info), TOKEN_KEY_LEN, ret);
+	return hkdf_sha256(secret_span(k->bytes), span(token_id, TOKEN_ID_LEN),
+	    blob_span(&info), TOKEN_KEY_LEN, ret);
 }
 
 /* Binds the attributes to header, hints and the very private box. */
@@ -86,15 +86,14 @@ attrs_aad(const struct store_object *o, struct blob *ret)
 
 	if (n > 0) {
 		memcpy(ends, o->private_box.data, 12);
-		memcpy(ends + 12, o->private_box.data + o->private_box.len -
-		    16, 16);
+		memcpy(ends + 12, o->private_box.data + o->private_box.len - 16,
+		    16);
 	}
 	return tuple("cvm-pkcs11/record-attrs/1", fields, NELEMS(fields), ret);
 }
 
 static int
-private_aad(const uint8_t *id, const struct record_header *h,
-    struct blob *ret)
+private_aad(const uint8_t *id, const struct record_header *h, struct blob *ret)
 {
 	const uint8_t flags = h->private ? HEADER_PRIVATE : 0;
 	const struct span fields[] = {
@@ -136,8 +135,9 @@ record_hint(struct token *t, CK_ATTRIBUTE_TYPE type, struct span value,
 	if (err == CVM_OK)
 		err = tuple("cvm-pkcs11/hint/1", fields, NELEMS(fields), &info);
 	if (err == CVM_OK)
-		err = hkdf_sha256(secret_span(key->bytes), span(meta.id,
-		    sizeof(meta.id)), blob_span(&info), STORE_HINT_LEN, &hint);
+		err = hkdf_sha256(secret_span(key->bytes),
+		    span(meta.id, sizeof(meta.id)), blob_span(&info),
+		    STORE_HINT_LEN, &hint);
 	return err == CVM_OK ? blob_set(ret, secret_span(hint)) : err;
 }
 
@@ -192,8 +192,7 @@ seal_attrs(struct token *t, const struct token_meta *meta,
 		err = attrs_aad(o, &aad);
 	if (err != CVM_OK)
 		return err;
-	return box_seal(bk, blob_span(&aad), blob_span(&plain),
-	    &o->attrs_box);
+	return box_seal(bk, blob_span(&aad), blob_span(&plain), &o->attrs_box);
 }
 
 struct key *
@@ -325,5 +324,6 @@ record_open_material(struct token *t, const uint8_t id[static STORE_ID_LEN],
 		return key_closed("private key", reterr_why);
 	err = private_aad(o.id, &h, &aad);
 	return err == CVM_OK ? open_box(&meta, key, &o, "private", &aad,
-	    &o.private_box, ret, reterr_why) : err;
+				   &o.private_box, ret, reterr_why) :
+			       err;
 }

@@ -19,7 +19,6 @@ int record_close(struct token *t, const uint8_t id[static STORE_ID_LEN],
     const struct blob *keep, struct store_object *ret,
     struct why *reterr_why) _must_check_;
 /* A reference to the key of the private box, or NULL. */
-struct key *record_private_key(struct token *t,
-    const struct record_header *h);
+struct key *record_private_key(struct token *t, const struct record_header *h);
 
 #endif

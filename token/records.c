@@ -39,8 +39,7 @@ put_new(struct writing *w, const struct store_object *o, bool replace,
 }
 
 static int
-insert(struct writing *w, const struct record_change *c,
-    struct why *reterr_why)
+insert(struct writing *w, const struct record_change *c, struct why *reterr_why)
 {
 	_cleanup_(store_object_clear) struct store_object new = { 0 };
 	int err;
@@ -93,8 +92,7 @@ replace(struct writing *w, const struct record_change *c,
 	return err == CVM_OK ? put_new(w, &new, true, reterr_why) : err;
 }
 
-static int
-delete(struct writing *w, const struct record_change *c,
+static int delete (struct writing *w, const struct record_change *c,
     struct why *reterr_why)
 {
 	_cleanup_(store_object_clear) struct store_object old = { 0 };
@@ -128,9 +126,8 @@ write_all(struct writing *w, const uint8_t *token_id, const struct key *key,
 
 /* A transaction that found the manifest good leaves it good. */
 static int
-write_locked(struct writing *w, const uint8_t *token_id,
-    const struct key *key, const struct record_change *v, size_t n,
-    struct why *reterr_why)
+write_locked(struct writing *w, const uint8_t *token_id, const struct key *key,
+    const struct record_change *v, size_t n, struct why *reterr_why)
 {
 	uint64_t before = 0;
 	int err;
@@ -214,8 +211,8 @@ record_read(struct token *t, const uint8_t id[static STORE_ID_LEN],
 }
 
 static int
-version_locked(struct token *t, const uint8_t *token_id,
-    const struct key *key, uint64_t *ret, struct why *reterr_why)
+version_locked(struct token *t, const uint8_t *token_id, const struct key *key,
+    uint64_t *ret, struct why *reterr_why)
 {
 	struct manifest m = { 0 };
 	struct store *s = NULL;

@@ -23,8 +23,8 @@ static const uint8_t no_policy[POLICY_DIGEST_LEN];
 
 int
 seal_make_recovery(const struct seal_context *c, enum seal_purpose purpose,
-    const struct secret *code, const struct secret *key,
-    struct store_seal *ret, struct why *reterr_why)
+    const struct secret *code, const struct secret *key, struct store_seal *ret,
+    struct why *reterr_why)
 {
 	_cleanup_(store_seal_clear) struct store_seal row = { 0 };
 	_cleanup_(blob_clear) struct blob params = { 0 };
@@ -49,8 +49,7 @@ seal_make_recovery(const struct seal_context *c, enum seal_purpose purpose,
 
 int
 seal_open_recovery(const struct seal_context *c, const struct store_seal *s,
-    const struct secret *code, struct secret **ret_key,
-    struct why *reterr_why)
+    const struct secret *code, struct secret **ret_key, struct why *reterr_why)
 {
 	char where[SEAL_WHERE_MAX];
 	int err;
@@ -60,9 +59,8 @@ seal_open_recovery(const struct seal_context *c, const struct store_seal *s,
 		    "length", "32 bytes", "%zu", secret_len(code));
 	if (s->kind != SEAL_RECOVERY || s->params.len != 1 ||
 	    s->params.data[0] != PARAMS_VERSION)
-		return why_set(reterr_why, CVM_E_CORRUPT,
-		    seal_where(s, where), "params",
-		    "parameters of a recovery seal", "others");
+		return why_set(reterr_why, CVM_E_CORRUPT, seal_where(s, where),
+		    "params", "parameters of a recovery seal", "others");
 	err = seal_unbox(c, no_policy, code, s, ret_key, reterr_why);
 	if (err != CVM_E_CORRUPT)
 		return err;
@@ -95,8 +93,7 @@ char_digit(unsigned c, unsigned *bad)
 	unsigned figure = within(c, '2', '7');
 
 	*bad |= (upper | lower | figure) ^ 1;
-	return upper * (c - 'A') + lower * (c - 'a') +
-	    figure * (c - '2' + 26);
+	return upper * (c - 'A') + lower * (c - 'a') + figure * (c - '2' + 26);
 }
 
 /* The first 19 bits of the hash, over the text's last 24 bits. */
@@ -156,8 +153,7 @@ pack(const char *text, uint8_t packed[static PACKED_LEN + 1], unsigned *bad)
 			continue;
 		if (n++ >= DIGITS)
 			continue;
-		pair = char_digit((unsigned char)*text, bad)
-		    << (11 - bit % 8);
+		pair = char_digit((unsigned char)*text, bad) << (11 - bit % 8);
 		packed[bit / 8] |= (uint8_t)(pair >> 8);
 		packed[bit / 8 + 1] |= (uint8_t)pair;
 	}
@@ -187,7 +183,8 @@ recovery_decode(const char *text, struct secret **ret, struct why *reterr_why)
 	if (err != CVM_OK)
 		return err;
 	if (!span_equal(span(sum, sizeof(sum)),
-	    span(secret_span(packed).data + RECOVERY_CODE_LEN, sizeof(sum))))
+		span(secret_span(packed).data + RECOVERY_CODE_LEN,
+		    sizeof(sum))))
 		return why_set(reterr_why, CVM_E_PARSE, "recovery code",
 		    "checksum", "the one that belongs to these characters",
 		    "another: a slip of the pen");

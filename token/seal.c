@@ -24,8 +24,8 @@ static const char *const kinds[] = {
 const char *
 seal_purpose_name(uint32_t purpose)
 {
-	return purpose >= SEAL_TOKEN && purpose <= SEAL_SO ?
-	    purposes[purpose] : "unknown";
+	return purpose >= SEAL_TOKEN && purpose <= SEAL_SO ? purposes[purpose] :
+							     "unknown";
 }
 
 const char *
@@ -89,8 +89,8 @@ seal_kek(const struct seal_context *c, const uint8_t *policy_digest,
 	err = tuple("cvm-pkcs11/seal/1", fields, NELEMS(fields), &info);
 	if (err != CVM_OK)
 		return err;
-	return hkdf_sha256(secret_span(secret), span(c->token_id,
-	    TOKEN_ID_LEN), blob_span(&info), TOKEN_KEY_LEN, ret);
+	return hkdf_sha256(secret_span(secret), span(c->token_id, TOKEN_ID_LEN),
+	    blob_span(&info), TOKEN_KEY_LEN, ret);
 }
 
 /* The associated data of a seal's box: every column of its row. */
@@ -146,9 +146,8 @@ seal_parts(const struct store_seal *s, struct span *ret_inner,
 	inner = read_span(&r, read_be32(&r));
 	box = read_span(&r, read_be32(&r));
 	if (reader_end(&r) != CVM_OK)
-		return why_setf(reterr_why, CVM_E_CORRUPT,
-		    seal_where(s, where), "blob", "two fields", "%zu bytes",
-		    s->blob.len);
+		return why_setf(reterr_why, CVM_E_CORRUPT, seal_where(s, where),
+		    "blob", "two fields", "%zu bytes", s->blob.len);
 	*ret_inner = inner;
 	*ret_box = box;
 	return CVM_OK;

@@ -22,8 +22,8 @@ enum seal_purpose {
 	SEAL_SO = 3,	/* opens the private key, for setting a user PIN */
 };
 enum seal_kind {
-	SEAL_TPM = 1,	      /* TPM sealed object, PolicyPCR (+ AuthValue) */
-	SEAL_RECOVERY = 2,    /* 256-bit code */
+	SEAL_TPM = 1,	       /* TPM sealed object, PolicyPCR (+ AuthValue) */
+	SEAL_RECOVERY = 2,     /* 256-bit code */
 	SEAL_RECOVERY_KEY = 3, /* wrap to an operator's RSA public key */
 };
 
@@ -59,26 +59,25 @@ struct seal_tpm {
 int seal_tpm_params(const struct store_seal *s, struct seal_tpm *ret,
     struct why *reterr_why) _must_check_;
 /* How many PCRs of v differ from the seal's; *ret_first is the lowest. */
-unsigned seal_tpm_differs(const struct seal_tpm *p,
-    const struct pcr_values *v, unsigned *ret_first);
+unsigned seal_tpm_differs(const struct seal_tpm *p, const struct pcr_values *v,
+    unsigned *ret_first);
 /* CVM_E_SEALED, naming the PCR, what the seal was made for and its value. */
 int seal_tpm_refuse(const struct store_seal *s, const struct seal_tpm *p,
     const struct pcr_values *v, struct why *reterr_why) _must_check_;
 
-int seal_make_recovery(const struct seal_context *c,
-    enum seal_purpose purpose, const struct secret *code,
-    const struct secret *key, struct store_seal *ret,
+int seal_make_recovery(const struct seal_context *c, enum seal_purpose purpose,
+    const struct secret *code, const struct secret *key, struct store_seal *ret,
     struct why *reterr_why) _must_check_;
-int seal_open_recovery(const struct seal_context *c,
-    const struct store_seal *s, const struct secret *code,
-    struct secret **ret_key, struct why *reterr_why) _must_check_;
+int seal_open_recovery(const struct seal_context *c, const struct store_seal *s,
+    const struct secret *code, struct secret **ret_key,
+    struct why *reterr_why) _must_check_;
 
 /* The code as people type it: groups of base32 (RFC 4648) with a checksum,
  * "ABCDE-FGHIJ-...". Decoding is constant time in the code and tolerates
  * case, blanks and dashes. */
 #define RECOVERY_TEXT_MAX 96
-int recovery_encode(const struct secret *code, char *out, size_t len)
-    _must_check_;
+int recovery_encode(const struct secret *code, char *out,
+    size_t len) _must_check_;
 int recovery_decode(const char *text, struct secret **ret,
     struct why *reterr_why) _must_check_;
 

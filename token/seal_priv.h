@@ -8,9 +8,8 @@
 /* Between the kinds of seals: what is the same for all (seal.c). */
 
 /* A new row with a fresh id and the time; params are moved into it. */
-int seal_row(enum seal_purpose purpose, enum seal_kind kind,
-    const char *label, struct blob *params, struct store_seal *ret)
-    _must_check_;
+int seal_row(enum seal_purpose purpose, enum seal_kind kind, const char *label,
+    struct blob *params, struct store_seal *ret) _must_check_;
 /* Fills row->blob: inner (what the kind needs to get at secret) and the box
  * of key under the KEK. */
 int seal_close(const struct seal_context *c, const uint8_t *policy_digest,

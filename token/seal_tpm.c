@@ -43,8 +43,8 @@ params_encode(const struct seal_tpm *p, struct blob *ret)
 	write_bytes(&w, span(p->policy_digest, sizeof(p->policy_digest)));
 	for (unsigned i = 0; i < POLICY_PCR_MAX; i++)
 		if ((p->set.mask >> i & 1) != 0)
-			write_bytes(&w, span(p->set.value[i],
-			    hash_len(p->bank)));
+			write_bytes(&w,
+			    span(p->set.value[i], hash_len(p->bank)));
 	return writer_end(&w, ret);
 }
 
@@ -84,9 +84,8 @@ seal_tpm_params(const struct store_seal *s, struct seal_tpm *ret,
 	if (s->kind != SEAL_TPM ||
 	    params_decode(blob_span(&s->params), &p) != CVM_OK ||
 	    strlen(s->label) >= sizeof(p.set.label))
-		return why_setf(reterr_why, CVM_E_CORRUPT,
-		    seal_where(s, where), "params",
-		    "parameters of a tpm seal", "kind %s, %zu bytes",
+		return why_setf(reterr_why, CVM_E_CORRUPT, seal_where(s, where),
+		    "params", "parameters of a tpm seal", "kind %s, %zu bytes",
 		    seal_kind_name(s->kind), s->params.len);
 	memcpy(p.set.label, s->label, strlen(s->label) + 1);
 	*ret = p;
@@ -103,8 +102,8 @@ seal_tpm_differs(const struct seal_tpm *p, const struct pcr_values *v,
 		if ((p->set.mask >> i & 1) == 0)
 			continue;
 		if (v->bank == p->bank && (v->mask >> i & 1) != 0 &&
-		    memcmp(p->set.value[i], v->value[i],
-			hash_len(p->bank)) == 0)
+		    memcmp(p->set.value[i], v->value[i], hash_len(p->bank)) ==
+			0)
 			continue;
 		if (n++ == 0)
 			*ret_first = i;
@@ -125,14 +124,16 @@ seal_tpm_refuse(const struct store_seal *s, const struct seal_tpm *p,
 		    "TPM", "the TPM that made the seal",
 		    "one with the same PCRs that cannot open it");
 	(void)snprintf(field, sizeof(field), "PCR %u", first);
-	(void)hex_encode(span(p->set.value[first], hash_len(p->bank)),
-	    expected, sizeof(expected));
+	(void)hex_encode(span(p->set.value[first], hash_len(p->bank)), expected,
+	    sizeof(expected));
 	(void)hex_encode(span(v->value[first], hash_len(p->bank)), got,
 	    sizeof(got));
 	(void)why_set(reterr_why, CVM_E_SEALED, seal_where(s, where), field,
 	    expected, got);
-	why_hint(reterr_why, "%u of the seal's PCRs differ; the system booted "
-	    "is not the one sealed for", n);
+	why_hint(reterr_why,
+	    "%u of the seal's PCRs differ; the system booted "
+	    "is not the one sealed for",
+	    n);
 	return CVM_E_SEALED;
 }
 
@@ -203,7 +204,8 @@ refuse_policy(const struct store_seal *s, const struct seal_tpm *p,
 	    sizeof(got));
 	(void)why_set(reterr_why, CVM_E_SEALED, seal_where(s, where),
 	    "policy digest", expected, got);
-	why_hint(reterr_why, "the policy file changed since the seals were "
+	why_hint(reterr_why,
+	    "the policy file changed since the seals were "
 	    "made: run cvm-token reseal");
 	return CVM_E_SEALED;
 }
@@ -217,7 +219,7 @@ explain(const struct seal_context *c, const struct store_seal *s,
 	unsigned first;
 
 	if (vtpm_read_pcrs(c->vtpm, p->bank, p->set.mask, &v,
-	    /* reterr_why= */ NULL) != CVM_OK ||
+		/* reterr_why= */ NULL) != CVM_OK ||
 	    seal_tpm_differs(p, &v, &first) == 0)
 		return CVM_E_SEALED; /* the TPM's own words stand */
 	return seal_tpm_refuse(s, p, &v, reterr_why);
@@ -225,8 +227,7 @@ explain(const struct seal_context *c, const struct store_seal *s,
 
 int
 seal_open_tpm(const struct seal_context *c, const struct store_seal *s,
-    const struct secret *auth, struct secret **ret_key,
-    struct why *reterr_why)
+    const struct secret *auth, struct secret **ret_key, struct why *reterr_why)
 {
 	_cleanup_(secret_freep) struct secret *secret = NULL, *joined = NULL;
 	struct span inner = { 0 }, box = { 0 };
@@ -254,6 +255,5 @@ seal_open_tpm(const struct seal_context *c, const struct store_seal *s,
 	joined = join(secret, auth);
 	if (joined == NULL)
 		return CVM_E_NOMEM;
-	return seal_unbox(c, c->policy_digest, joined, s, ret_key,
-	    reterr_why);
+	return seal_unbox(c, c->policy_digest, joined, s, ret_key, reterr_why);
 }

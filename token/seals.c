@@ -60,8 +60,8 @@ try_one(const struct seal_context *c, struct pcr_cache *cache,
 
 	*ret_distance = 0;
 	err = seal_tpm_params(s, &p, why);
-	if (err == CVM_OK && memcmp(p.policy_digest, c->policy_digest,
-	    POLICY_DIGEST_LEN) == 0) {
+	if (err == CVM_OK &&
+	    memcmp(p.policy_digest, c->policy_digest, POLICY_DIGEST_LEN) == 0) {
 		err = pcrs_for(cache, &p, why);
 		if (err != CVM_OK)
 			return err;
@@ -103,8 +103,8 @@ seals_need_tpm(const struct seal_scope *sc, struct why *reterr_why)
 {
 	if (sc->policy->has_tpm && sc->vtpm != NULL)
 		return CVM_OK;
-	(void)why_set(reterr_why, CVM_E_UNSUPPORTED, sc->policy->path,
-	    "$.tpm", "a policy with reference values of a vTPM", "none");
+	(void)why_set(reterr_why, CVM_E_UNSUPPORTED, sc->policy->path, "$.tpm",
+	    "a policy with reference values of a vTPM", "none");
 	why_hint(reterr_why, "the keys of a token are sealed to a vTPM");
 	return CVM_E_UNSUPPORTED;
 }
@@ -152,8 +152,7 @@ seals_open(struct token *t, const struct seal_scope *sc,
 {
 	_cleanup_(store_seals_clear) struct store_seals l = { 0 };
 	struct token_meta meta = { 0 };
-	const struct seal_context c = { meta.id, sc->policy->digest,
-		sc->vtpm };
+	const struct seal_context c = { meta.id, sc->policy->digest, sc->vtpm };
 	int err;
 
 	err = seals_need_tpm(sc, reterr_why);
@@ -177,8 +176,7 @@ set_in_use(const struct store_seals *l, enum hash_alg bank,
 
 	memcpy(v.value, set->value, sizeof(v.value));
 	for (size_t i = 0; i < l->n; i++)
-		if (l->v[i].purpose == SEAL_TOKEN &&
-		    l->v[i].kind == SEAL_TPM &&
+		if (l->v[i].purpose == SEAL_TOKEN && l->v[i].kind == SEAL_TPM &&
 		    seal_tpm_params(&l->v[i], &p, NULL) == CVM_OK &&
 		    p.set.mask == set->mask &&
 		    seal_tpm_differs(&p, &v, &first) == 0)
@@ -189,8 +187,8 @@ set_in_use(const struct store_seals *l, enum hash_alg bank,
 int
 seals_make(const uint8_t id[static TOKEN_ID_LEN], const struct seal_scope *sc,
     const struct store_seals *only_sets_of, enum seal_purpose purpose,
-    const struct secret *key, const struct secret *auth,
-    struct store_seals *l, struct why *reterr_why)
+    const struct secret *key, const struct secret *auth, struct store_seals *l,
+    struct why *reterr_why)
 {
 	const struct seal_context c = { id, sc->policy->digest, sc->vtpm };
 	const struct policy_tpm *tpm = &sc->policy->tpm;
@@ -202,8 +200,8 @@ seals_make(const uint8_t id[static TOKEN_ID_LEN], const struct seal_scope *sc,
 	for (size_t i = 0; i < tpm->n_pcr_sets; i++) {
 		_cleanup_(store_seal_clear) struct store_seal seal = { 0 };
 
-		if (only_sets_of != NULL && !set_in_use(only_sets_of,
-		    tpm->bank, &tpm->pcr_sets[i]))
+		if (only_sets_of != NULL &&
+		    !set_in_use(only_sets_of, tpm->bank, &tpm->pcr_sets[i]))
 			continue;
 		err = seal_make_tpm(&c, purpose, tpm->bank, &tpm->pcr_sets[i],
 		    key, auth, &seal, reterr_why);
@@ -265,13 +263,12 @@ apply(struct changing *c, const uint8_t *id, const struct key *key,
 	err = manifest_read(c->s, id, key->bytes, &c->m, reterr_why);
 	if (err == CVM_OK)
 		err = drop_seals(c, ch, reterr_why);
-	for (size_t i = 0; err == CVM_OK && ch->add != NULL &&
-	     i < ch->add->n; i++) {
+	for (size_t i = 0; err == CVM_OK && ch->add != NULL && i < ch->add->n;
+	     i++) {
 		err = manifest_seal(&c->m, c->mac, &ch->add->v[i],
 		    /* add= */ true);
 		if (err == CVM_OK)
-			err = store_seal_put(c->s, &ch->add->v[i],
-			    reterr_why);
+			err = store_seal_put(c->s, &ch->add->v[i], reterr_why);
 	}
 	if (err == CVM_OK)
 		err = check_openable(c, reterr_why);

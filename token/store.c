@@ -67,10 +67,10 @@ static int
 refuse_errno(const struct store *s, const char *what, const char *expected,
     struct why *reterr_why)
 {
-	int err = errno == ENOENT  ? CVM_E_NOT_FOUND :
-	    errno == EEXIST	   ? CVM_E_EXISTS :
-	    errno == ENOMEM	   ? CVM_E_NOMEM :
-				     CVM_E_IO;
+	int err = errno == ENOENT ? CVM_E_NOT_FOUND :
+	    errno == EEXIST	  ? CVM_E_EXISTS :
+	    errno == ENOMEM	  ? CVM_E_NOMEM :
+				    CVM_E_IO;
 
 	return why_set(reterr_why, err, s->path, what, expected,
 	    strerror(errno));

@@ -34,16 +34,16 @@ void store_unlock(void);
 
 /* Refuses what is not a regular file, is owned by neither root, this user
  * nor its directory's owner, or is writable by everybody. */
-int store_open(const char *path, struct store **ret, struct why *reterr_why)
-    _must_check_;
+int store_open(const char *path, struct store **ret,
+    struct why *reterr_why) _must_check_;
 /* Creates a new file with mode under a temporary name beside path; nothing
  * appears at path before store_publish(). store_freep() removes it again. */
 int store_create(const char *path, uint32_t mode, struct store **ret,
     struct why *reterr_why) _must_check_;
 /* Puts a created store at its path, at once and whole. CVM_E_EXISTS when a
  * file is there, unless replace is set: then that one becomes PATH.old. */
-int store_publish(struct store *s, bool replace, struct why *reterr_why)
-    _must_check_;
+int store_publish(struct store *s, bool replace,
+    struct why *reterr_why) _must_check_;
 void store_freep(struct store **s);
 int store_reopen(struct store *s, struct why *reterr_why) _must_check_;
 
@@ -56,8 +56,8 @@ void store_rollback(struct store *s);
 bool store_writable(const struct store *s);
 /* Changes whenever any process changed the file, and only grows: one commit
  * of this connection adds exactly one. */
-int store_version(struct store *s, uint64_t *ret, struct why *reterr_why)
-    _must_check_;
+int store_version(struct store *s, uint64_t *ret,
+    struct why *reterr_why) _must_check_;
 
 int store_meta_get(struct store *s, const char *key, struct blob *ret,
     struct why *reterr_why) _must_check_;
@@ -99,9 +99,8 @@ int store_object_get(struct store *s, const uint8_t id[static STORE_ID_LEN],
 /* Inserts, or replaces when replace is set (and then it must exist). */
 int store_object_put(struct store *s, const struct store_object *o,
     bool replace, struct why *reterr_why) _must_check_;
-int store_object_delete(struct store *s,
-    const uint8_t id[static STORE_ID_LEN], struct why *reterr_why)
-    _must_check_;
+int store_object_delete(struct store *s, const uint8_t id[static STORE_ID_LEN],
+    struct why *reterr_why) _must_check_;
 /* Calls fn for each record in insertion order until it returns non-zero
  * (returned). hint_id / hint_label restrict; NULL: any. fn must not write. */
 int store_object_each(struct store *s, const struct span *hint_id,

@@ -13,8 +13,8 @@
 /* No value of a store comes near; a bigger one is refused unread. */
 #define VALUE_MAX (2 * 1024 * 1024)
 
-#define OBJECT_COLUMNS \
-	"SELECT id, hint_id, hint_label, header, attrs_box, private_box " \
+#define OBJECT_COLUMNS                                                         \
+	"SELECT id, hint_id, hint_label, header, attrs_box, private_box "      \
 	"FROM objects "
 
 static const char *const queries[N_QUERIES] = {
@@ -41,10 +41,10 @@ static const char *const queries[N_QUERIES] = {
 	[Q_OBJECT_DELETE] = "DELETE FROM objects WHERE id = ?1",
 	[Q_OBJECT_EACH] = OBJECT_COLUMNS "ORDER BY seq",
 	[Q_OBJECT_BY_ID] = OBJECT_COLUMNS "WHERE hint_id = ?1 ORDER BY seq",
-	[Q_OBJECT_BY_LABEL] =
-	    OBJECT_COLUMNS "WHERE hint_label = ?2 ORDER BY seq",
+	[Q_OBJECT_BY_LABEL] = OBJECT_COLUMNS
+	"WHERE hint_label = ?2 ORDER BY seq",
 	[Q_OBJECT_BY_BOTH] = OBJECT_COLUMNS
-	    "WHERE hint_id = ?1 AND hint_label = ?2 ORDER BY seq",
+	"WHERE hint_id = ?1 AND hint_label = ?2 ORDER BY seq",
 	[Q_OBJECT_TAGS] =
 	    "SELECT id, hint_id, hint_label, x'', "
 	    "CAST(substr(attrs_box, 1, 12) || substr(attrs_box, -16) AS BLOB), "
@@ -78,14 +78,13 @@ static const struct {
 };
 
 /* Connection-wide settings; each must succeed. */
-static const char settings[] =
-    "PRAGMA trusted_schema = OFF;"
-    "PRAGMA cell_size_check = ON;"
-    "PRAGMA mmap_size = 0;"
-    "PRAGMA temp_store = MEMORY;"
-    "PRAGMA synchronous = EXTRA;"
-    "PRAGMA secure_delete = ON;"
-    "PRAGMA recursive_triggers = OFF;";
+static const char settings[] = "PRAGMA trusted_schema = OFF;"
+			       "PRAGMA cell_size_check = ON;"
+			       "PRAGMA mmap_size = 0;"
+			       "PRAGMA temp_store = MEMORY;"
+			       "PRAGMA synchronous = EXTRA;"
+			       "PRAGMA secure_delete = ON;"
+			       "PRAGMA recursive_triggers = OFF;";
 
 static const struct {
 	int rc; /* primary code */
@@ -116,7 +115,8 @@ sql_refuse(const struct store *s, int rc, const char *what,
 	for (size_t i = 0; i < NELEMS(codes); i++)
 		if (codes[i].rc == (rc & 0xff))
 			err = codes[i].err;
-	if (rc == SQLITE_CONSTRAINT_UNIQUE || rc == SQLITE_CONSTRAINT_PRIMARYKEY)
+	if (rc == SQLITE_CONSTRAINT_UNIQUE ||
+	    rc == SQLITE_CONSTRAINT_PRIMARYKEY)
 		err = CVM_E_EXISTS;
 	(void)why_setf(reterr_why, err, s->path, what, "the store to answer",
 	    "%s%s%s", text, sys != 0 ? ": " : "",
@@ -172,8 +172,7 @@ sql_step(struct store *s, sqlite3_stmt *q, const char *what,
 }
 
 int
-sql_run(struct store *s, enum query q, const char *what,
-    struct why *reterr_why)
+sql_run(struct store *s, enum query q, const char *what, struct why *reterr_why)
 {
 	_cleanup_(sql_done) sqlite3_stmt *stmt = NULL;
 	int err;
@@ -190,8 +189,7 @@ exec(struct store *s, const char *sql, struct why *reterr_why)
 {
 	int rc = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
 
-	return rc == SQLITE_OK ? CVM_OK :
-				 sql_refuse(s, rc, "open", reterr_why);
+	return rc == SQLITE_OK ? CVM_OK : sql_refuse(s, rc, "open", reterr_why);
 }
 
 static void
@@ -244,8 +242,10 @@ check_schema(struct store *s, struct why *reterr_why)
 		    strcmp(name, schema[n].name) != 0 ||
 		    strcmp(text, schema[n].sql) != 0)
 			return why_set(reterr_why, CVM_E_CORRUPT, s->path,
-			    "schema", n < NELEMS(schema) ? schema[n].name :
-			    "nothing more", name);
+			    "schema",
+			    n < NELEMS(schema) ? schema[n].name :
+						 "nothing more",
+			    name);
 		n++;
 		rc = SQLITE_OK;
 	}
@@ -287,8 +287,8 @@ check_format(struct store *s, struct why *reterr_why)
 	if (err != CVM_OK)
 		return err;
 	if (format > STORE_FORMAT) {
-		(void)why_setf(reterr_why, CVM_E_NEWER, s->path, "format",
-		    "1", "%d", format);
+		(void)why_setf(reterr_why, CVM_E_NEWER, s->path, "format", "1",
+		    "%d", format);
 		why_hint(reterr_why, "a newer version wrote this store");
 		return CVM_E_NEWER;
 	}
@@ -309,7 +309,8 @@ connect_file(struct store *s, const char *file, int flags,
 
 	rc = sqlite3_open_v2(file, &s->db,
 	    flags | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_NOFOLLOW |
-	    SQLITE_OPEN_PRIVATECACHE, /* vfs= */ NULL);
+		SQLITE_OPEN_PRIVATECACHE,
+	    /* vfs= */ NULL);
 	if (rc != SQLITE_OK)
 		return sql_refuse(s, rc, "open", reterr_why);
 	(void)sqlite3_extended_result_codes(s->db, 1);
@@ -349,7 +350,8 @@ sql_make(struct store *s, const char *file, struct why *reterr_why)
 	s->fork_count = forkid();
 	(void)snprintf(pragmas, sizeof(pragmas),
 	    "PRAGMA journal_mode = DELETE; PRAGMA application_id = %s;"
-	    "PRAGMA user_version = %d;", APPLICATION_ID_TEXT, STORE_FORMAT);
+	    "PRAGMA user_version = %d;",
+	    APPLICATION_ID_TEXT, STORE_FORMAT);
 	err = connect_file(s, file, SQLITE_OPEN_READWRITE, reterr_why);
 	if (err == CVM_OK)
 		err = exec(s, pragmas, reterr_why);

@@ -48,11 +48,11 @@ struct store {
 int sql_refuse(const struct store *s, int rc, const char *what,
     struct why *reterr_why);
 /* Opens file (already looked at) and checks application, format, schema. */
-int sql_open(struct store *s, const char *file, struct why *reterr_why)
-    _must_check_;
+int sql_open(struct store *s, const char *file,
+    struct why *reterr_why) _must_check_;
 /* Makes the schema in a new, empty file. */
-int sql_make(struct store *s, const char *file, struct why *reterr_why)
-    _must_check_;
+int sql_make(struct store *s, const char *file,
+    struct why *reterr_why) _must_check_;
 /* Closes; in a forked child only forgets. */
 void sql_close(struct store *s);
 

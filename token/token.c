@@ -202,7 +202,8 @@ read_store(struct store *s, struct reading *r, struct why *why)
 	memcpy(r->info.label, r->meta.label, sizeof(r->info.label));
 	memcpy(r->info.serial, r->meta.serial, sizeof(r->info.serial));
 	for (size_t i = 0; i < seals.n; i++)
-		if (seals.v[i].purpose == SEAL_USER && seal_has_pin(&seals.v[i]))
+		if (seals.v[i].purpose == SEAL_USER &&
+		    seal_has_pin(&seals.v[i]))
 			r->info.user_pin_set = true;
 	return CVM_OK;
 }
@@ -237,7 +238,7 @@ token_reload(struct token *t)
 	}
 	if (err == CVM_E_BUSY || err == CVM_E_NOMEM) {
 		if (is_initialised(t))
-			return; /* what is known stays */
+			return;		     /* what is known stays */
 		stamp = (struct stamp){ 0 }; /* the next look reads again */
 	}
 	if (err != CVM_OK)

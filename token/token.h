@@ -24,7 +24,7 @@ struct token_info {
 	bool initialised;
 	bool user_pin_set;
 	char label[CONFIG_LABEL_MAX + 1];
-	char serial[TOKEN_SERIAL_LEN + 1]; /* "" when not initialised */
+	char serial[TOKEN_SERIAL_LEN + 1];	 /* "" when not initialised */
 	uint32_t user_tries_left, so_tries_left; /* of PIN_TRIES */
 	bool error_state; /* store unreadable, corrupt or newer */
 	bool writable;
@@ -67,20 +67,20 @@ int token_init(struct token *t, const struct token_init *in,
  * A no-op when it is done already. CVM_E_SEALED as seal_open_tpm().
  */
 int token_unseal(struct token *t, const struct permit *p,
-    const struct policy *policy, struct vtpm *vtpm, struct why *reterr_why)
-    _must_check_;
+    const struct policy *policy, struct vtpm *vtpm,
+    struct why *reterr_why) _must_check_;
 bool token_unsealed(struct token *t);
 /* A denial: wipes keys, material, cached EVP keys, attributes of private
  * objects. Object handles stay valid; logins keep only the auth value. */
 void token_wipe(struct token *t);
 
 /* PINs. Counted in the store before the try; CVM_E_PIN_*. */
-int token_login_user(struct token *t, const struct permit *p,
-    struct span pin, const struct policy *policy, struct vtpm *vtpm,
+int token_login_user(struct token *t, const struct permit *p, struct span pin,
+    const struct policy *policy, struct vtpm *vtpm,
     struct why *reterr_why) _must_check_;
 int token_login_so(struct token *t, const struct permit *p, struct span pin,
-    const struct policy *policy, struct vtpm *vtpm, struct why *reterr_why)
-    _must_check_;
+    const struct policy *policy, struct vtpm *vtpm,
+    struct why *reterr_why) _must_check_;
 /* Checks the user's PIN again (CKU_CONTEXT_SPECIFIC). */
 int token_verify_user(struct token *t, struct span pin,
     struct why *reterr_why) _must_check_;
@@ -89,8 +89,8 @@ bool token_so_logged_in(struct token *t);
 void token_logout(struct token *t);
 /* C_InitPIN (needs the SO), C_SetPIN of whoever is logged in (or user). */
 int token_init_pin(struct token *t, const struct permit *p, struct span pin,
-    const struct policy *policy, struct vtpm *vtpm, struct why *reterr_why)
-    _must_check_;
+    const struct policy *policy, struct vtpm *vtpm,
+    struct why *reterr_why) _must_check_;
 int token_set_pin(struct token *t, const struct permit *p, bool so,
     struct span old_pin, struct span new_pin, const struct policy *policy,
     struct vtpm *vtpm, struct why *reterr_why) _must_check_;

@@ -69,13 +69,13 @@ struct token {
 	struct why trouble;		/* [lock] err 0: none */
 	struct stamp stamp;		/* [lock] when info was read */
 
-	struct store *store; /* [store] NULL: never opened */
-	bool connected;	     /* [store] */
-	struct stamp opened; /* [store] the file of the connection */
+	struct store *store;  /* [store] NULL: never opened */
+	bool connected;	      /* [store] */
+	struct stamp opened;  /* [store] the file of the connection */
 	atomic_bool wipe_due; /* the objects are of another token */
-	bool verified;	     /* [store] manifest seen good at version */
-	uint64_t version;    /* [store] */
-	uint64_t generation; /* [store] highest that was seen */
+	bool verified;	      /* [store] manifest seen good at version */
+	uint64_t version;     /* [store] */
+	uint64_t generation;  /* [store] highest that was seen */
 };
 
 /* token.c */
@@ -83,8 +83,8 @@ struct token {
 struct key *token_key(struct token *t, enum token_key which);
 /* The store, open and current; store_lock() is held. CVM_E_NOT_FOUND for a
  * token without a store. */
-int token_store(struct token *t, struct store **ret, struct why *reterr_why)
-    _must_check_;
+int token_store(struct token *t, struct store **ret,
+    struct why *reterr_why) _must_check_;
 /* Reads the store again when its file looks different; no lock is held. */
 void token_refresh(struct token *t);
 /* Reads info and meta again; store_lock() is held. */
@@ -95,8 +95,8 @@ int token_get_meta(struct token *t, struct token_meta *ret,
 /* Keeps a key that was opened, unless the permit ended meanwhile (p NULL: for
  * administration, asks none). Takes *key over, and *auth when not NULL. */
 int token_keep(struct token *t, const struct permit *p, enum token_key which,
-    struct secret **key, struct secret **auth, struct why *reterr_why)
-    _must_check_;
+    struct secret **key, struct secret **auth,
+    struct why *reterr_why) _must_check_;
 
 /* unseal.c */
 /* CVM_E_PERMIT unless the permit is valid here and now. */
@@ -112,8 +112,7 @@ int token_open_private(struct token *t, const struct permit *p,
     struct why *reterr_why) _must_check_;
 /* The same with the auth value of a login; CVM_E_NOT_LOGGED_IN. */
 int token_reopen(struct token *t, const struct permit *p,
-    const struct seal_scope *sc, bool so, struct why *reterr_why)
-    _must_check_;
+    const struct seal_scope *sc, bool so, struct why *reterr_why) _must_check_;
 /* Ends a login: its key and its auth value. */
 void token_forget(struct token *t, bool so);
 /* Notes a manifest that was found good at version, unless its generation
@@ -128,8 +127,8 @@ int token_verify_private(struct token *t, const struct secret *private_key,
     struct why *reterr_why) _must_check_;
 
 /* meta.c */
-int meta_read(struct store *s, struct token_meta *ret, struct why *reterr_why)
-    _must_check_;
+int meta_read(struct store *s, struct token_meta *ret,
+    struct why *reterr_why) _must_check_;
 /* Writes the metadata and what authenticates it and the private key. */
 int meta_write(struct store *s, const struct token_meta *m,
     const struct secret *token_key, const struct secret *private_key,
@@ -178,15 +177,15 @@ int pin_begin(struct token *t, bool so, struct why *reterr_why) _must_check_;
 /* What became of the try: success clears the count, CVM_E_PIN_INCORRECT
  * leaves it, anything else gives the try back. Returns err. */
 int pin_end(struct token *t, bool so, int err);
-int pin_tries(struct store *s, bool so, uint32_t *ret, struct why *reterr_why)
-    _must_check_;
+int pin_tries(struct store *s, bool so, uint32_t *ret,
+    struct why *reterr_why) _must_check_;
 int pin_set_tries(struct store *s, bool so, uint32_t tries,
     struct why *reterr_why) _must_check_;
 
 /* seals.c: the seals of a token, as a set. */
 /* CVM_E_UNSUPPORTED for a policy without "tpm": nothing can be sealed. */
-int seals_need_tpm(const struct seal_scope *sc, struct why *reterr_why)
-    _must_check_;
+int seals_need_tpm(const struct seal_scope *sc,
+    struct why *reterr_why) _must_check_;
 /* Opens the first tpm seal of that purpose that fits; auth NULL: one without
  * PIN. CVM_E_PIN_UNSET: there is no seal with a PIN. */
 int seals_open(struct token *t, const struct seal_scope *sc,
@@ -197,11 +196,10 @@ int seals_open(struct token *t, const struct seal_scope *sc,
 int seals_make(const uint8_t id[static TOKEN_ID_LEN],
     const struct seal_scope *sc, const struct store_seals *only_sets_of,
     enum seal_purpose purpose, const struct secret *key,
-    const struct secret *auth, struct store_seals *l, struct why *reterr_why)
-    _must_check_;
+    const struct secret *auth, struct store_seals *l,
+    struct why *reterr_why) _must_check_;
 /* Moves one seal to the end of l. */
-int seals_append(struct store_seals *l, struct store_seal *seal)
-    _must_check_;
+int seals_append(struct store_seals *l, struct store_seal *seal) _must_check_;
 /* In one transaction: deletes what drop() picks, adds l, clears the counts
  * of wrong PINs that are asked for. Needs the token key. */
 struct seals_change {

@@ -36,8 +36,8 @@ token_generation(struct token *t, const struct manifest *m, uint64_t version,
 {
 	if (m->generation < t->generation)
 		return why_setf(reterr_why, CVM_E_CORRUPT, t->cfg->store,
-		    "generation", "one that never goes back",
-		    "%llu after %llu", (unsigned long long)m->generation,
+		    "generation", "one that never goes back", "%llu after %llu",
+		    (unsigned long long)m->generation,
 		    (unsigned long long)t->generation);
 	t->generation = m->generation;
 	t->version = version;
@@ -92,8 +92,7 @@ unseal_token_key(struct token *t, const struct permit *p,
 	_cleanup_(secret_freep) struct secret *key = NULL;
 	int err;
 
-	err = seals_open(t, sc, SEAL_TOKEN, /* auth= */ NULL, &key,
-	    reterr_why);
+	err = seals_open(t, sc, SEAL_TOKEN, /* auth= */ NULL, &key, reterr_why);
 	if (err == CVM_OK)
 		err = token_verify(t, key, reterr_why);
 	if (err != CVM_OK)
@@ -103,8 +102,8 @@ unseal_token_key(struct token *t, const struct permit *p,
 
 int
 token_open_private(struct token *t, const struct permit *p,
-    const struct seal_scope *sc, enum token_key which,
-    struct secret **auth, struct why *reterr_why)
+    const struct seal_scope *sc, enum token_key which, struct secret **auth,
+    struct why *reterr_why)
 {
 	_cleanup_(secret_freep) struct secret *key = NULL;
 	bool pin = auth != NULL && *auth != NULL;

@@ -34,8 +34,8 @@ vtpm_read_pcrs(struct vtpm *t, enum hash_alg bank, uint32_t mask,
 }
 
 static int
-fake_policy(enum hash_alg bank, uint32_t mask,
-    uint8_t (*value)[HASH_LEN_MAX], uint8_t out[static SHA256_LEN])
+fake_policy(enum hash_alg bank, uint32_t mask, uint8_t (*value)[HASH_LEN_MAX],
+    uint8_t out[static SHA256_LEN])
 {
 	struct span parts[POLICY_PCR_MAX];
 	size_t n = 0;
@@ -48,8 +48,8 @@ fake_policy(enum hash_alg bank, uint32_t mask,
 
 int
 vtpm_seal(struct vtpm *t, enum hash_alg bank, const struct pcr_set *set,
-    const struct secret *data, const struct secret *auth,
-    struct blob *ret_blob, struct why *reterr_why)
+    const struct secret *data, const struct secret *auth, struct blob *ret_blob,
+    struct why *reterr_why)
 {
 	_cleanup_(writer_clear) struct writer w = { 0 };
 	struct pcr_set copy = *set;

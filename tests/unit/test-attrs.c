@@ -27,9 +27,11 @@ make_key(struct attrs *a)
 	    CVM_OK);
 	assert_int_equal(attrs_set_bool(a, CKA_SENSITIVE, true), CVM_OK);
 	assert_int_equal(attrs_set_ulong(a, CKA_KEY_GEN_MECHANISM,
-	    CK_UNAVAILABLE_INFORMATION), CVM_OK);
+			     CK_UNAVAILABLE_INFORMATION),
+	    CVM_OK);
 	assert_int_equal(attrs_set(a, CKA_ALLOWED_MECHANISMS,
-	    span(allowed, sizeof(allowed))), CVM_OK);
+			     span(allowed, sizeof(allowed))),
+	    CVM_OK);
 	assert_int_equal(attrs_set(a, CKA_ID, span(NULL, 0)), CVM_OK);
 	assert_int_equal(attrs_set_bool(a, CKA_CVM_BIND_OPERATION, false),
 	    CVM_OK);
@@ -134,9 +136,15 @@ decode_hex(const char *hex, int expected)
 		fail_msg("%s: expected %d", hex, expected);
 }
 
-#define LABEL(value) "0000000000000003" "00" value
-#define CLASS(value) "0000000000000000" "01" value
-#define WEB "00000003" "776562"
+#define LABEL(value)                                                           \
+	"0000000000000003"                                                     \
+	"00" value
+#define CLASS(value)                                                           \
+	"0000000000000000"                                                     \
+	"01" value
+#define WEB                                                                    \
+	"00000003"                                                             \
+	"776562"
 
 static void
 wrong_order_or_twice(void **state)
@@ -154,12 +162,27 @@ static void
 wrong_form(void **state)
 {
 	(void)state;
-	decode_hex("00000001" "0000000000000003" "00" WEB, CVM_OK);
-	decode_hex("00000001" "0000000000000003" "01" WEB, CVM_E_PARSE);
-	decode_hex("00000001" "0000000000000003" "02" WEB, CVM_E_PARSE);
-	decode_hex("00000001" "0000000000000003" "ff" WEB, CVM_E_PARSE);
-	decode_hex("00000001" "0000000000000000" "00"
-		   "000000080000000000000003", CVM_E_PARSE);
+	decode_hex("00000001"
+		   "0000000000000003"
+		   "00" WEB,
+	    CVM_OK);
+	decode_hex("00000001"
+		   "0000000000000003"
+		   "01" WEB,
+	    CVM_E_PARSE);
+	decode_hex("00000001"
+		   "0000000000000003"
+		   "02" WEB,
+	    CVM_E_PARSE);
+	decode_hex("00000001"
+		   "0000000000000003"
+		   "ff" WEB,
+	    CVM_E_PARSE);
+	decode_hex("00000001"
+		   "0000000000000000"
+		   "00"
+		   "000000080000000000000003",
+	    CVM_E_PARSE);
 }
 
 static void
@@ -168,13 +191,24 @@ number_of_wrong_length(void **state)
 	(void)state;
 	decode_hex("00000001" CLASS("00000000"), CVM_E_PARSE);
 	decode_hex("00000001" CLASS("0000000400000003"), CVM_E_PARSE);
-	decode_hex("00000001" CLASS("00000009" "000000000000000300"),
+	decode_hex("00000001" CLASS("00000009"
+				    "000000000000000300"),
 	    CVM_E_PARSE);
-	decode_hex("00000001" CLASS("00000010" "0000000000000003"
-				    "0000000000000003"), CVM_E_PARSE);
+	decode_hex("00000001" CLASS("00000010"
+				    "0000000000000003"
+				    "0000000000000003"),
+	    CVM_E_PARSE);
 	/* A list may be empty, but not broken. */
-	decode_hex("00000001" "0000000040000600" "02" "00000000", CVM_OK);
-	decode_hex("00000001" "0000000040000600" "02" "00000004" "00000001",
+	decode_hex("00000001"
+		   "0000000040000600"
+		   "02"
+		   "00000000",
+	    CVM_OK);
+	decode_hex("00000001"
+		   "0000000040000600"
+		   "02"
+		   "00000004"
+		   "00000001",
 	    CVM_E_PARSE);
 }
 
@@ -192,9 +226,15 @@ static void
 length_beyond_the_record(void **state)
 {
 	(void)state;
-	decode_hex("00000001" LABEL("ffffffff" "776562"), CVM_E_PARSE);
-	decode_hex("00000001" LABEL("00000004" "776562"), CVM_E_PARSE);
-	decode_hex("00000001" LABEL("00010001" "776562"), CVM_E_PARSE);
+	decode_hex("00000001" LABEL("ffffffff"
+				    "776562"),
+	    CVM_E_PARSE);
+	decode_hex("00000001" LABEL("00000004"
+				    "776562"),
+	    CVM_E_PARSE);
+	decode_hex("00000001" LABEL("00010001"
+				    "776562"),
+	    CVM_E_PARSE);
 }
 
 static void
@@ -206,10 +246,10 @@ value_too_long(void **state)
 	(void)state;
 	assert_int_equal(attrs_set(&a, CKA_VALUE, span(big, ATTR_VALUE_MAX)),
 	    CVM_OK);
-	assert_int_equal(attrs_set(&a, CKA_VALUE, span(big,
-	    ATTR_VALUE_MAX + 1)), CVM_E_ATTR_VALUE);
-	assert_int_equal(attrs_find(&a, CKA_VALUE)->value.len,
-	    ATTR_VALUE_MAX);
+	assert_int_equal(attrs_set(&a, CKA_VALUE,
+			     span(big, ATTR_VALUE_MAX + 1)),
+	    CVM_E_ATTR_VALUE);
+	assert_int_equal(attrs_find(&a, CKA_VALUE)->value.len, ATTR_VALUE_MAX);
 }
 
 static void
@@ -220,7 +260,8 @@ one_attribute_too_many(void **state)
 	(void)state;
 	for (CK_ATTRIBUTE_TYPE t = ATTRS_MAX; t > 0; t--)
 		assert_int_equal(attrs_set_bool(&a, CKA_VENDOR_DEFINED | t,
-		    true), CVM_OK);
+				     true),
+		    CVM_OK);
 	assert_int_equal(attrs_set_bool(&a, CKA_LABEL, true),
 	    CVM_E_TEMPLATE_INCONSISTENT);
 	assert_int_equal(attrs_set_bool(&a, CKA_VENDOR_DEFINED | 1, false),

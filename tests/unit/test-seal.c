@@ -33,8 +33,8 @@ bench_new(struct bench *b)
 	    &b->policy.tpm.pcr_sets[0], b->key, NULL, &b->plain, why));
 	ok(seal_make_tpm(&b->c, SEAL_USER, HASH_SHA256,
 	    &b->policy.tpm.pcr_sets[0], b->key, b->auth, &b->pin, why));
-	ok(seal_make_recovery(&b->c, SEAL_TOKEN, b->code, b->key,
-	    &b->recovery, why));
+	ok(seal_make_recovery(&b->c, SEAL_TOKEN, b->code, b->key, &b->recovery,
+	    why));
 }
 
 static void
@@ -96,26 +96,26 @@ row_edited(void **state)
 
 		for (size_t k = 0; k < NELEMS(bytes); k++)
 			for (size_t n = 0; n < bytes[k].len; n++) {
-				uint8_t *at = (uint8_t *)(uintptr_t)
-				    bytes[k].data + n;
+				uint8_t *at =
+				    (uint8_t *)(uintptr_t)bytes[k].data + n;
 
 				*at ^= 1;
 				if (seal_open_tpm(&b.c, s, auth, &b.got,
-				    NULL) == CVM_OK)
+					NULL) == CVM_OK)
 					fail_msg("part %zu byte %zu", k, n);
 				*at ^= 1;
 			}
 		s->purpose ^= 3;
-		refused(CVM_E_CORRUPT, seal_open_tpm(&b.c, s, auth, &b.got,
-		    why));
+		refused(CVM_E_CORRUPT,
+		    seal_open_tpm(&b.c, s, auth, &b.got, why));
 		s->purpose ^= 3;
 		s->created++;
-		refused(CVM_E_CORRUPT, seal_open_tpm(&b.c, s, auth, &b.got,
-		    why));
+		refused(CVM_E_CORRUPT,
+		    seal_open_tpm(&b.c, s, auth, &b.got, why));
 		s->created--;
 		s->kind = SEAL_RECOVERY;
-		refused(CVM_E_CORRUPT, seal_open_tpm(&b.c, s, auth, &b.got,
-		    why));
+		refused(CVM_E_CORRUPT,
+		    seal_open_tpm(&b.c, s, auth, &b.got, why));
 		s->kind = SEAL_TPM;
 	}
 	opens(&b);
@@ -130,15 +130,15 @@ blob_cut(void **state)
 	(void)state;
 	bench_new(&b);
 	len = b.plain.blob.len;
-	for (b.plain.blob.len = 0; b.plain.blob.len < len;
-	     b.plain.blob.len++)
-		assert_int_not_equal(seal_open_tpm(&b.c, &b.plain, NULL,
-		    &b.got, NULL), CVM_OK);
+	for (b.plain.blob.len = 0; b.plain.blob.len < len; b.plain.blob.len++)
+		assert_int_not_equal(seal_open_tpm(&b.c, &b.plain, NULL, &b.got,
+					 NULL),
+		    CVM_OK);
 	len = b.plain.params.len;
 	for (b.plain.params.len = 0; b.plain.params.len < len;
 	     b.plain.params.len++)
-		refused(CVM_E_CORRUPT, seal_open_tpm(&b.c, &b.plain, NULL,
-		    &b.got, why));
+		refused(CVM_E_CORRUPT,
+		    seal_open_tpm(&b.c, &b.plain, NULL, &b.got, why));
 	opens(&b);
 }
 
@@ -150,10 +150,10 @@ another_token(void **state)
 	(void)state;
 	bench_new(&b);
 	b.id[3] ^= 1;
-	refused(CVM_E_CORRUPT, seal_open_tpm(&b.c, &b.plain, NULL, &b.got,
-	    why));
-	refused(CVM_E_SEALED, seal_open_recovery(&b.c, &b.recovery, b.code,
-	    &b.got, why));
+	refused(CVM_E_CORRUPT,
+	    seal_open_tpm(&b.c, &b.plain, NULL, &b.got, why));
+	refused(CVM_E_SEALED,
+	    seal_open_recovery(&b.c, &b.recovery, b.code, &b.got, why));
 }
 
 static void
@@ -164,12 +164,11 @@ another_policy(void **state)
 	(void)state;
 	bench_new(&b);
 	b.policy.digest[0] ^= 1;
-	refused(CVM_E_SEALED, seal_open_tpm(&b.c, &b.plain, NULL, &b.got,
-	    why));
+	refused(CVM_E_SEALED, seal_open_tpm(&b.c, &b.plain, NULL, &b.got, why));
 	/* Telling the seal of the new digest does not help. */
 	b.plain.params.data[8] ^= 1;
-	refused(CVM_E_CORRUPT, seal_open_tpm(&b.c, &b.plain, NULL, &b.got,
-	    why));
+	refused(CVM_E_CORRUPT,
+	    seal_open_tpm(&b.c, &b.plain, NULL, &b.got, why));
 	ok(seal_open_recovery(&b.c, &b.recovery, b.code, &b.got, why));
 }
 
@@ -181,11 +180,11 @@ pin_missing_wrong_or_too_many(void **state)
 	(void)state;
 	bench_new(&b);
 	refused(CVM_E_INVAL, seal_open_tpm(&b.c, &b.pin, NULL, &b.got, why));
-	refused(CVM_E_INVAL, seal_open_tpm(&b.c, &b.plain, b.auth, &b.got,
-	    why));
+	refused(CVM_E_INVAL,
+	    seal_open_tpm(&b.c, &b.plain, b.auth, &b.got, why));
 	secret_data(b.auth)[31] ^= 1;
-	refused(CVM_E_PIN_INCORRECT, seal_open_tpm(&b.c, &b.pin, b.auth,
-	    &b.got, why));
+	refused(CVM_E_PIN_INCORRECT,
+	    seal_open_tpm(&b.c, &b.pin, b.auth, &b.got, why));
 }
 
 /* A TPM that gives its secret away does not give the key without the PIN. */
@@ -202,8 +201,8 @@ tpm_alone_opens_a_pin_seal(void **state)
 		b.pin.blob.data[at + i] ^= 0xff;
 	for (size_t i = 0; i < 32; i++)
 		secret_data(b.auth)[i] ^= 0xff;
-	refused(CVM_E_CORRUPT, seal_open_tpm(&b.c, &b.pin, b.auth, &b.got,
-	    why));
+	refused(CVM_E_CORRUPT,
+	    seal_open_tpm(&b.c, &b.pin, b.auth, &b.got, why));
 }
 
 static void
@@ -232,8 +231,8 @@ why_names_the_pcr(void **state)
 	    CVM_E_SEALED);
 	assert_string_equal(w.field, "sealed object");
 	b.vtpm.unreachable = true;
-	refused(CVM_E_UNREACHABLE, seal_open_tpm(&b.c, &b.plain, NULL,
-	    &b.got, why));
+	refused(CVM_E_UNREACHABLE,
+	    seal_open_tpm(&b.c, &b.plain, NULL, &b.got, why));
 }
 
 static void
@@ -288,18 +287,18 @@ recovery_code_wrong(void **state)
 	bench_new(&b);
 	for (size_t i = 0; i < RECOVERY_CODE_LEN; i++) {
 		secret_data(b.code)[i] ^= 0x80;
-		refused(CVM_E_SEALED, seal_open_recovery(&b.c, &b.recovery,
-		    b.code, &b.got, why));
+		refused(CVM_E_SEALED,
+		    seal_open_recovery(&b.c, &b.recovery, b.code, &b.got, why));
 		secret_data(b.code)[i] ^= 0x80;
 	}
 	cut = secret_copy(span(secret_span(b.code).data, 31));
-	refused(CVM_E_INVAL, seal_open_recovery(&b.c, &b.recovery, cut,
-	    &b.got, why));
+	refused(CVM_E_INVAL,
+	    seal_open_recovery(&b.c, &b.recovery, cut, &b.got, why));
 	b.recovery.purpose = SEAL_USER;
-	refused(CVM_E_SEALED, seal_open_recovery(&b.c, &b.recovery, b.code,
-	    &b.got, why));
-	refused(CVM_E_CORRUPT, seal_open_recovery(&b.c, &b.plain, b.code,
-	    &b.got, why));
+	refused(CVM_E_SEALED,
+	    seal_open_recovery(&b.c, &b.recovery, b.code, &b.got, why));
+	refused(CVM_E_CORRUPT,
+	    seal_open_recovery(&b.c, &b.plain, b.code, &b.got, why));
 }
 
 static void

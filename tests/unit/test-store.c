@@ -145,7 +145,9 @@ rows_come_back(void **state)
 	_cleanup_(store_freep) struct store *s = make(p->path);
 	_cleanup_(store_seals_clear) struct store_seals l = { 0 };
 	_cleanup_(blob_clear) struct blob v = { 0 };
-	struct store_seal seal = { .purpose = 1, .kind = 2, .created = -5,
+	struct store_seal seal = { .purpose = 1,
+		.kind = 2,
+		.created = -5,
 		.label = strdup("x") };
 
 	put(s, 1, 100);
@@ -157,16 +159,14 @@ rows_come_back(void **state)
 	ok(store_open(p->path, &s, NULL));
 	ok(store_meta_get(s, "k", &v, NULL));
 	assert_true(span_equal(blob_span(&v), text("v")));
-	assert_int_equal(store_meta_get(s, "other", &v, NULL),
-	    CVM_E_NOT_FOUND);
+	assert_int_equal(store_meta_get(s, "other", &v, NULL), CVM_E_NOT_FOUND);
 	ok(store_seals_list(s, &l, NULL));
 	assert_int_equal(l.n, 1);
 	assert_int_equal(l.v[0].created, -5);
 	assert_string_equal(l.v[0].label, "x");
 	assert_int_equal(l.v[0].blob.len, 0);
 	ok(store_seal_delete(s, seal.id, NULL));
-	assert_int_equal(store_seal_delete(s, seal.id, NULL),
-	    CVM_E_NOT_FOUND);
+	assert_int_equal(store_seal_delete(s, seal.id, NULL), CVM_E_NOT_FOUND);
 	store_seal_clear(&seal);
 }
 
@@ -178,14 +178,12 @@ put_twice_or_replace_nothing(void **state)
 	struct store_object o = { 0 };
 
 	memset(o.id, 3, sizeof(o.id));
-	assert_int_equal(store_object_put(s, &o, true, NULL),
-	    CVM_E_NOT_FOUND);
+	assert_int_equal(store_object_put(s, &o, true, NULL), CVM_E_NOT_FOUND);
 	ok(store_object_put(s, &o, false, NULL));
 	assert_int_equal(store_object_put(s, &o, false, NULL), CVM_E_EXISTS);
 	ok(store_object_put(s, &o, true, NULL));
 	ok(store_object_delete(s, o.id, NULL));
-	assert_int_equal(store_object_delete(s, o.id, NULL),
-	    CVM_E_NOT_FOUND);
+	assert_int_equal(store_object_delete(s, o.id, NULL), CVM_E_NOT_FOUND);
 }
 
 static int
@@ -211,8 +209,8 @@ each_in_order_and_by_hint(void **state)
 	put(s, 2, 1);
 	put(s, 9, 1);
 	put(s, 3, 1);
-	assert_int_equal(store_object_each(s, NULL, NULL, collect, seen,
-	    NULL), 77);
+	assert_int_equal(store_object_each(s, NULL, NULL, collect, seen, NULL),
+	    77);
 	assert_string_equal(seen, "fcj");
 	seen[0] = seen[1] = seen[2] = '\0';
 	ok(store_object_each(s, &hint, NULL, collect, seen, NULL));
@@ -570,13 +568,13 @@ read_only_file_system(void **state)
 	put(s, 1, 10);
 	store_freep(&s);
 	assert_int_equal(mount(NULL, p->dir, NULL, MS_REMOUNT | MS_RDONLY,
-	    NULL), 0);
+			     NULL),
+	    0);
 	ok(store_open(p->path, &s, NULL));
 	assert_true(has(s, 1));
 	assert_false(store_writable(s));
 	refused(CVM_E_READ_ONLY, store_begin(s, &why), &why, p->path);
-	refused(CVM_E_IO, store_create(p->path, 0600, &t, &why), &why,
-	    p->path);
+	refused(CVM_E_IO, store_create(p->path, 0600, &t, &why), &why, p->path);
 	store_freep(&s);
 }
 
@@ -586,8 +584,10 @@ begin_elsewhere(const char *path)
 {
 	char cmd[256];
 
-	(void)snprintf(cmd, sizeof(cmd), "exec 2>/dev/null; sqlite3 %s "
-	    "'BEGIN IMMEDIATE; ROLLBACK;'", path);
+	(void)snprintf(cmd, sizeof(cmd),
+	    "exec 2>/dev/null; sqlite3 %s "
+	    "'BEGIN IMMEDIATE; ROLLBACK;'",
+	    path);
 	return system(cmd);
 }
 
@@ -659,8 +659,8 @@ fork_while_others_write(void **state)
 	pthread_t threads[2];
 
 	for (size_t i = 0; i < 2; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, work,
-		    &w[i]), 0);
+		assert_int_equal(pthread_create(&threads[i], NULL, work, &w[i]),
+		    0);
 	for (int i = 0; i < 40; i++) {
 		pid_t pid;
 		int status;
@@ -672,8 +672,8 @@ fork_while_others_write(void **state)
 			store_lock();
 			if (store_reopen(s, NULL) != CVM_OK ||
 			    store_begin(s, NULL) != CVM_OK ||
-			    store_meta_set(s, "k", text("c"), NULL) !=
-			    CVM_OK || store_commit(s, NULL) != CVM_OK)
+			    store_meta_set(s, "k", text("c"), NULL) != CVM_OK ||
+			    store_commit(s, NULL) != CVM_OK)
 				_exit(1);
 			store_unlock();
 			_exit(0);

@@ -95,10 +95,9 @@ object_body_edited(void **state)
 		populate(&f);
 		edit(&f, edits[i]);
 		ok(record_read(f.token, id, &o, why));
-		refused(CVM_E_CORRUPT, record_open_attrs(f.token, &o, &a,
-		    why));
-		refused(CVM_E_CORRUPT, record_open_material(f.token, id, &m,
-		    why));
+		refused(CVM_E_CORRUPT, record_open_attrs(f.token, &o, &a, why));
+		refused(CVM_E_CORRUPT,
+		    record_open_material(f.token, id, &m, why));
 		store_object_clear(&o);
 	}
 }
@@ -113,9 +112,10 @@ private_body_edited(void **state)
 	(void)state;
 	memset(id, 1, sizeof(id));
 	populate(&f);
-	edit(&f, "UPDATE objects SET private_box = CAST("
-		 "substr(private_box, 1, 12) || x'00' || "
-		 "substr(private_box, 14) AS BLOB) WHERE id = " ID1);
+	edit(&f,
+	    "UPDATE objects SET private_box = CAST("
+	    "substr(private_box, 1, 12) || x'00' || "
+	    "substr(private_box, 14) AS BLOB) WHERE id = " ID1);
 	refused(CVM_E_CORRUPT, record_open_material(f.token, id, &m, why));
 }
 
@@ -123,10 +123,10 @@ static void
 rows_exchanged(void **state)
 {
 	(void)state;
-	edit_refused("UPDATE objects SET id = zeroblob(16) WHERE id = " ID1
-		     "; UPDATE objects SET id = " ID1 " WHERE id = " ID2
-		     "; UPDATE objects SET id = " ID2
-		     " WHERE id = zeroblob(16)");
+	edit_refused(
+	    "UPDATE objects SET id = zeroblob(16) WHERE id = " ID1
+	    "; UPDATE objects SET id = " ID1 " WHERE id = " ID2
+	    "; UPDATE objects SET id = " ID2 " WHERE id = zeroblob(16)");
 	edit_refused("UPDATE objects SET private_box = (SELECT private_box "
 		     "FROM objects WHERE id = " ID2 ") WHERE id = " ID1);
 	edit_refused("UPDATE objects SET attrs_box = (SELECT attrs_box "
@@ -255,9 +255,11 @@ one_row_rolled_back(void **state)
 	ok(attrs_set(&a, CKA_LABEL, text("newer")));
 	ok(records_write(f.token, &c, 1, why));
 	ok(records_version(f.token, &v, why));
-	(void)snprintf(sql, sizeof(sql), "ATTACH '%s.copy' AS old; "
+	(void)snprintf(sql, sizeof(sql),
+	    "ATTACH '%s.copy' AS old; "
 	    "REPLACE INTO main.objects SELECT * FROM old.objects "
-	    "WHERE id = " ID1, f.path);
+	    "WHERE id = " ID1,
+	    f.path);
 	edit(&f, sql);
 	refused(CVM_E_CORRUPT, records_version(f.token, &v, why));
 	fixture_restart(&f);
@@ -276,9 +278,11 @@ seals_rolled_back(void **state)
 	copy(&f, "", ".copy");
 	ok(token_set_pin(f.token, &f.permit, false, text(USER_PIN),
 	    text("newer"), &f.policy, &f.vtpm, why));
-	(void)snprintf(sql, sizeof(sql), "ATTACH '%s.copy' AS old; "
+	(void)snprintf(sql, sizeof(sql),
+	    "ATTACH '%s.copy' AS old; "
 	    "DELETE FROM main.seals; "
-	    "INSERT INTO main.seals SELECT * FROM old.seals", f.path);
+	    "INSERT INTO main.seals SELECT * FROM old.seals",
+	    f.path);
 	edit(&f, sql);
 	fixture_restart(&f);
 	refused(CVM_E_CORRUPT, unseal(&f, why));
@@ -312,15 +316,19 @@ store_of_another_token(void **state)
 	(void)state;
 	populate(&f);
 	populate(&g);
-	(void)snprintf(sql, sizeof(sql), "ATTACH '%s' AS other; "
+	(void)snprintf(sql, sizeof(sql),
+	    "ATTACH '%s' AS other; "
 	    "DELETE FROM main.objects; INSERT INTO main.objects "
-	    "SELECT * FROM other.objects", g.path);
+	    "SELECT * FROM other.objects",
+	    g.path);
 	edit(&f, sql);
 	fixture_restart(&f);
 	refused(CVM_E_CORRUPT, unseal(&f, why));
-	(void)snprintf(sql, sizeof(sql), "ATTACH '%s' AS other; "
+	(void)snprintf(sql, sizeof(sql),
+	    "ATTACH '%s' AS other; "
 	    "DELETE FROM main.seals; INSERT INTO main.seals "
-	    "SELECT * FROM other.seals", f.path);
+	    "SELECT * FROM other.seals",
+	    f.path);
 	edit(&g, sql);
 	fixture_restart(&g);
 	refused(CVM_E_CORRUPT, unseal(&g, why));
@@ -346,8 +354,9 @@ replace_keeps_a_foreign_private_box(void **state)
 	ok(attrs_set_bool(&a, CKA_PRIVATE, false));
 	refused(CVM_E_INVAL, records_write(f.token, &c, 1, why));
 	ok(attrs_set_bool(&a, CKA_PRIVATE, true));
-	edit(&f, "UPDATE objects SET private_box = (SELECT private_box "
-		 "FROM objects WHERE id = " ID2 ") WHERE id = " ID1);
+	edit(&f,
+	    "UPDATE objects SET private_box = (SELECT private_box "
+	    "FROM objects WHERE id = " ID2 ") WHERE id = " ID1);
 	refused(CVM_E_CORRUPT, records_write(f.token, &c, 1, why));
 }
 

@@ -191,10 +191,12 @@ no_permit_no_key(void **state)
 	refused(CVM_E_PERMIT, unseal(&f, why));
 	refused(CVM_E_PERMIT, login_user(&f, USER_PIN, why));
 	refused(CVM_E_PERMIT, login_so(&f, SO_PIN, why));
-	refused(CVM_E_PERMIT, token_init_pin(f.token, &f.permit,
-	    text(USER_PIN), &f.policy, &f.vtpm, why));
-	refused(CVM_E_PERMIT, token_set_pin(f.token, NULL, false,
-	    text(USER_PIN), text("other"), &f.policy, &f.vtpm, why));
+	refused(CVM_E_PERMIT,
+	    token_init_pin(f.token, &f.permit, text(USER_PIN), &f.policy,
+		&f.vtpm, why));
+	refused(CVM_E_PERMIT,
+	    token_set_pin(f.token, NULL, false, text(USER_PIN), text("other"),
+		&f.policy, &f.vtpm, why));
 	permit_issue(&other, 0, boottime_ns(), 300, false, &f.permit);
 	refused(CVM_E_PERMIT, unseal(&f, why));
 	assert_int_equal(info(&f).user_tries_left, PIN_TRIES);
@@ -253,8 +255,8 @@ pin_wrong_ten_times(void **state)
 	refused(CVM_E_PIN_LOCKED, login_user(&f, USER_PIN, why));
 	/* The SO has another count, and clears this one. */
 	ok(login_so(&f, SO_PIN, why));
-	ok(token_init_pin(f.token, &f.permit, text("fresh"), &f.policy,
-	    &f.vtpm, why));
+	ok(token_init_pin(f.token, &f.permit, text("fresh"), &f.policy, &f.vtpm,
+	    why));
 	refused(CVM_E_PIN_INCORRECT, login_user(&f, USER_PIN, why));
 	ok(login_user(&f, "fresh", why));
 	assert_int_equal(info(&f).user_tries_left, PIN_TRIES);
@@ -337,19 +339,22 @@ init_pin_without_so(void **state)
 
 	(void)state;
 	fixture_ready(&f);
-	refused(CVM_E_NOT_LOGGED_IN, token_init_pin(f.token, &f.permit,
-	    text("other"), &f.policy, &f.vtpm, why));
+	refused(CVM_E_NOT_LOGGED_IN,
+	    token_init_pin(f.token, &f.permit, text("other"), &f.policy,
+		&f.vtpm, why));
 	ok(login_user(&f, USER_PIN, why));
-	refused(CVM_E_NOT_LOGGED_IN, token_init_pin(f.token, &f.permit,
-	    text("other"), &f.policy, &f.vtpm, why));
+	refused(CVM_E_NOT_LOGGED_IN,
+	    token_init_pin(f.token, &f.permit, text("other"), &f.policy,
+		&f.vtpm, why));
 	token_logout(f.token);
 	ok(login_so(&f, SO_PIN, why));
-	refused(CVM_E_PIN_LEN, token_init_pin(f.token, &f.permit, text("o"),
-	    &f.policy, &f.vtpm, why));
+	refused(CVM_E_PIN_LEN,
+	    token_init_pin(f.token, &f.permit, text("o"), &f.policy, &f.vtpm,
+		why));
 	/* A denial in between takes the key and leaves the login. */
 	token_wipe(f.token);
-	ok(token_init_pin(f.token, &f.permit, text("other"), &f.policy,
-	    &f.vtpm, why));
+	ok(token_init_pin(f.token, &f.permit, text("other"), &f.policy, &f.vtpm,
+	    why));
 	ok(login_user(&f, "other", why));
 }
 
@@ -361,11 +366,13 @@ set_pin(void **state)
 	(void)state;
 	fixture_ready(&f);
 	ok(login_user(&f, USER_PIN, why));
-	refused(CVM_E_PIN_INCORRECT, token_set_pin(f.token, &f.permit, false,
-	    text("wrong"), text("newer"), &f.policy, &f.vtpm, why));
+	refused(CVM_E_PIN_INCORRECT,
+	    token_set_pin(f.token, &f.permit, false, text("wrong"),
+		text("newer"), &f.policy, &f.vtpm, why));
 	assert_int_equal(info(&f).user_tries_left, PIN_TRIES - 1);
-	refused(CVM_E_PIN_LEN, token_set_pin(f.token, &f.permit, false,
-	    text(USER_PIN), text("n"), &f.policy, &f.vtpm, why));
+	refused(CVM_E_PIN_LEN,
+	    token_set_pin(f.token, &f.permit, false, text(USER_PIN), text("n"),
+		&f.policy, &f.vtpm, why));
 	ok(token_set_pin(f.token, &f.permit, false, text(USER_PIN),
 	    text("newer"), &f.policy, &f.vtpm, why));
 	assert_int_equal(info(&f).user_tries_left, PIN_TRIES);
@@ -374,13 +381,13 @@ set_pin(void **state)
 	ok(unseal(&f, why));
 	assert_true(token_user_logged_in(f.token));
 	ok(token_verify_user(f.token, text("newer"), why));
-	refused(CVM_E_PIN_INCORRECT, token_verify_user(f.token,
-	    text(USER_PIN), why));
+	refused(CVM_E_PIN_INCORRECT,
+	    token_verify_user(f.token, text(USER_PIN), why));
 	fixture_restart(&f);
 	refused(CVM_E_PIN_INCORRECT, login_user(&f, USER_PIN, why));
 	ok(login_user(&f, "newer", why));
-	ok(token_set_pin(f.token, &f.permit, true, text(SO_PIN),
-	    text("so-new"), &f.policy, &f.vtpm, why));
+	ok(token_set_pin(f.token, &f.permit, true, text(SO_PIN), text("so-new"),
+	    &f.policy, &f.vtpm, why));
 	refused(CVM_E_PIN_INCORRECT, login_so(&f, SO_PIN, why));
 	ok(login_so(&f, "so-new", why));
 }
@@ -415,15 +422,15 @@ verify_user_counts(void **state)
 
 	(void)state;
 	fixture_ready(&f);
-	refused(CVM_E_NOT_LOGGED_IN, token_verify_user(f.token,
-	    text(USER_PIN), why));
+	refused(CVM_E_NOT_LOGGED_IN,
+	    token_verify_user(f.token, text(USER_PIN), why));
 	assert_int_equal(info(&f).user_tries_left, PIN_TRIES);
 	ok(login_user(&f, USER_PIN, why));
 	for (uint32_t i = 0; i < PIN_TRIES; i++)
-		refused(CVM_E_PIN_INCORRECT, token_verify_user(f.token,
-		    text("wrong"), why));
-	refused(CVM_E_PIN_LOCKED, token_verify_user(f.token, text(USER_PIN),
-	    why));
+		refused(CVM_E_PIN_INCORRECT,
+		    token_verify_user(f.token, text("wrong"), why));
+	refused(CVM_E_PIN_LOCKED,
+	    token_verify_user(f.token, text(USER_PIN), why));
 }
 
 static void
@@ -480,7 +487,11 @@ pcr_differs(void **state)
 	assert_int_equal(unseal(&f, &w), CVM_E_SEALED);
 	assert_string_equal(w.field, "PCR 7");
 	assert_int_equal(strncmp(w.expected, "171717", 6), 0);
-	assert_int_equal(strncmp(w.got, "1717171717" "97", 12), 0);
+	assert_int_equal(strncmp(w.got,
+			     "1717171717"
+			     "97",
+			     12),
+	    0);
 	assert_non_null(strstr(w.where, "current"));
 	assert_int_equal(f.vtpm.unseals, unseals); /* none was tried */
 	set_pcrs(f.vtpm.pcrs.value, 0xffffff, 0x50);
@@ -537,8 +548,8 @@ key_opened_across_a_denial(void **state)
 	fixture_ready(&f);
 	permit_revoke_all(&f.issuer);
 	token_wipe(f.token);
-	refused(CVM_E_PERMIT, token_keep(f.token, &f.permit, KEY_TOKEN, &key,
-	    NULL, why));
+	refused(CVM_E_PERMIT,
+	    token_keep(f.token, &f.permit, KEY_TOKEN, &key, NULL, why));
 	assert_false(token_unsealed(f.token));
 }
 
@@ -591,8 +602,8 @@ no_recovery_was_made(void **state)
 	fixture_ready(&f);
 	wrong = secret_new(RECOVERY_CODE_LEN);
 	refused(CVM_E_NOT_FOUND, token_unseal_recovery(f.token, wrong, why));
-	refused(CVM_E_SEALED, token_seal_add_recovery(f.token, &f.policy,
-	    &code, why));
+	refused(CVM_E_SEALED,
+	    token_seal_add_recovery(f.token, &f.policy, &code, why));
 	ok(login_user(&f, USER_PIN, why));
 	ok(token_seal_add_recovery(f.token, &f.policy, &code, why));
 	fixture_restart(&f);
@@ -656,8 +667,8 @@ add_and_remove_a_set(void **state)
 	for (size_t i = 0; i < l.n; i++)
 		if (l.v[i].purpose == SEAL_TOKEN &&
 		    strcmp(l.v[i].label, "third") == 0)
-			refused(CVM_E_INVAL, token_seal_remove(f.token,
-			    l.v[i].id, why));
+			refused(CVM_E_INVAL,
+			    token_seal_remove(f.token, l.v[i].id, why));
 	refused(CVM_E_NOT_FOUND, token_seal_remove(f.token, l.v[0].id, why));
 	fixture_restart(&f);
 	ok(login_user(&f, USER_PIN, why));
@@ -811,7 +822,8 @@ killed_while_writing(void **state)
 
 			for (uint8_t i = 1; i < 255; i++) {
 				struct record_change c = {
-					.what = RECORD_DELETE };
+					.what = RECORD_DELETE
+				};
 
 				memset(id, i, sizeof(id));
 				memcpy(c.id, id, sizeof(id));

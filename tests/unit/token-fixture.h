@@ -144,25 +144,25 @@ login_so(struct fixture *f, const char *pin, struct why *why)
 	    &f->vtpm, why);
 }
 
-#define ok(call)                                                             \
-	do {                                                                 \
-		struct why why_ = { 0 }, *why = &why_;                       \
-		char text_[WHY_SENTENCE_MAX];                                \
-		int err_ = (call);                                           \
-		(void)why;                                                   \
-		if (err_ != CVM_OK)                                          \
-			fail_msg("%s: %d: %s", #call, err_,                  \
-			    why_sentence(&why_, text_, sizeof(text_)));      \
+#define ok(call)                                                               \
+	do {                                                                   \
+		struct why why_ = { 0 }, *why = &why_;                         \
+		char text_[WHY_SENTENCE_MAX];                                  \
+		int err_ = (call);                                             \
+		(void)why;                                                     \
+		if (err_ != CVM_OK)                                            \
+			fail_msg("%s: %d: %s", #call, err_,                    \
+			    why_sentence(&why_, text_, sizeof(text_)));        \
 	} while (0)
 
 /* Refused with err, and with a why that says so. */
-#define refused(want, call)                                                  \
-	do {                                                                 \
-		struct why why_ = { 0 }, *why = &why_;                       \
-		int err_ = (call);                                           \
-		if (err_ != (want) || why_.err != (want))                     \
-			fail_msg("%s: %d, why %d, not %d", #call, err_,      \
-			    why_.err, (int)(want));                          \
+#define refused(want, call)                                                    \
+	do {                                                                   \
+		struct why why_ = { 0 }, *why = &why_;                         \
+		int err_ = (call);                                             \
+		if (err_ != (want) || why_.err != (want))                      \
+			fail_msg("%s: %d, why %d, not %d", #call, err_,        \
+			    why_.err, (int)(want));                            \
 	} while (0)
 
 /* A token with both PINs set, sealed, and nobody logged in. */
@@ -198,7 +198,8 @@ insert_object(struct fixture *f, uint8_t n, const char *label, bool private)
 {
 	_cleanup_(attrs_clear) struct attrs a = { 0 };
 	_cleanup_(secret_freep) struct secret *m = secret_copy(text(label));
-	struct record_change c = { .what = RECORD_INSERT, .attrs = &a,
+	struct record_change c = { .what = RECORD_INSERT,
+		.attrs = &a,
 		.material = m };
 
 	memset(c.id, n, sizeof(c.id));
