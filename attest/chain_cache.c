@@ -95,32 +95,35 @@ cache_key(const struct chain *c, uint8_t key[static SHA256_LEN])
 	return r != CVM_OK ? r : hash(HASH_SHA256, blob_span(&b), key);
 }
 
-static bool
-known(const struct chain_cache *cache, const uint8_t key[static SHA256_LEN],
-    int64_t now)
+bool
+chain_cache_known(struct chain_cache *cache,
+    const uint8_t key[static SHA256_LEN], int64_t now)
 {
-	for (size_t i = 0; i < cache->n; i++) {
+	for (size_t i = 0; cache != NULL && i < cache->n; i++) {
 		const struct entry *e = &cache->entries[i];
 
 		if (now >= e->from && now <= e->until &&
-		    span_equal(span(e->key, SHA256_LEN), span(key, SHA256_LEN)))
+		    span_equal(span(e->key, SHA256_LEN),
+			span(key, SHA256_LEN))) {
+			cache->hits++;
 			return true;
+		}
 	}
 	return false;
 }
 
-static void
-remember(struct chain_cache *cache, const struct chain *c,
-    const uint8_t key[static SHA256_LEN])
+void
+chain_cache_remember(struct chain_cache *cache,
+    const uint8_t key[static SHA256_LEN], int64_t from, int64_t until)
 {
-	struct entry *e = &cache->entries[cache->next];
-	struct chain_validity v = { 0 };
+	struct entry *e;
 
-	if (chain_validity(c, &v) != CVM_OK)
+	if (cache == NULL)
 		return;
+	e = &cache->entries[cache->next];
 	memcpy(e->key, key, SHA256_LEN);
-	e->from = v.from;
-	e->until = v.until;
+	e->from = from;
+	e->until = until;
 	cache->next = (cache->next + 1) % CHAIN_CACHE_MAX;
 	if (cache->n < CHAIN_CACHE_MAX)
 		cache->n++;
@@ -130,17 +133,16 @@ int
 chain_verify_cached(struct chain_cache *cache, const struct chain *c,
     struct why *reterr_why)
 {
+	struct chain_validity v = { 0 };
 	uint8_t key[SHA256_LEN];
 	int r;
 
 	if (cache == NULL || cache_key(c, key) != CVM_OK)
 		return chain_verify(c, reterr_why);
-	if (known(cache, key, c->now)) {
-		cache->hits++;
+	if (chain_cache_known(cache, key, c->now))
 		return CVM_OK;
-	}
 	r = chain_verify(c, reterr_why);
-	if (r == CVM_OK)
-		remember(cache, c, key);
+	if (r == CVM_OK && chain_validity(c, &v) == CVM_OK)
+		chain_cache_remember(cache, key, v.from, v.until);
 	return r;
 }

@@ -27,6 +27,16 @@ void chain_cache_freep(struct chain_cache **cache);
 /* As chain_verify(); cache may be NULL. */
 int chain_verify_cached(struct chain_cache *cache, const struct chain *c,
     struct why *reterr_why) _must_check_;
+/*
+ * The same memory for what follows from a chain, as a signature by its leaf.
+ * key is SHA-256 over a tuple() of everything that the answer depends on but
+ * the time; [from, until] is when it holds. Positive answers only. cache may
+ * be NULL.
+ */
+bool chain_cache_known(struct chain_cache *cache,
+    const uint8_t key[static SHA256_LEN], int64_t now);
+void chain_cache_remember(struct chain_cache *cache,
+    const uint8_t key[static SHA256_LEN], int64_t from, int64_t until);
 /* How often an answer came from memory; for tests and benchmarks. */
 size_t chain_cache_hits(const struct chain_cache *cache);
 

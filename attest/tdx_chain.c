@@ -237,7 +237,8 @@ intel_chain_dates(const struct intel_chain *c, int64_t now,
 
 int
 intel_chain_verify(struct tdx_run *run, const struct intel_chain *c,
-    X509_CRL **crls, size_t n_crls, struct why *reterr_why)
+    X509_CRL **crls, size_t n_crls, struct chain_validity *ret_validity,
+    struct why *reterr_why)
 {
 	X509 *intermediates[1];
 	struct chain chain = as_chain(c, intermediates);
@@ -254,8 +255,13 @@ intel_chain_verify(struct tdx_run *run, const struct intel_chain *c,
 	chain.pins = &run->pins;
 	chain.now = run->a->now;
 	r = chain_verify_cached(run->a->cache, &chain, reterr_why);
-	if (r == CVM_OK && chain_validity(&chain, &v) == CVM_OK &&
-	    v.newest_crl > run->newest_time)
+	if (r == CVM_OK)
+		r = chain_validity(&chain, &v);
+	if (r < 0)
+		return r;
+	if (v.newest_crl > run->newest_time)
 		run->newest_time = v.newest_crl;
-	return r;
+	if (ret_validity != NULL)
+		*ret_validity = v;
+	return CVM_OK;
 }

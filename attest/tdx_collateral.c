@@ -7,6 +7,7 @@
 
 #include "attest/openssl.h"
 #include "attest/tdx_parts.h"
+#include "base/tuple.h"
 
 #define FILE_NAME_MAX 64
 #define ROOT_CRL_FILE "intel/root-ca.crl"
@@ -80,7 +81,7 @@ tdx_check_crls(struct tdx_run *run)
 		return false;
 	crls[0] = run->root_crl;
 	crls[1] = run->pck_crl;
-	r = intel_chain_verify(run, &run->pck, crls, NELEMS(crls), &why);
+	r = intel_chain_verify(run, &run->pck, crls, NELEMS(crls), NULL, &why);
 	return verdict_from_why(run->v, CHECK_TDX_22, r, &why);
 }
 
@@ -94,7 +95,8 @@ struct item {
 };
 
 static int
-check_chain(struct tdx_run *run, const struct intel_chain *c, struct why *why)
+check_chain(struct tdx_run *run, const struct intel_chain *c,
+    struct chain_validity *validity, struct why *why)
 {
 	int r = intel_chain_pinned(c, &run->pins, why);
 
@@ -105,14 +107,15 @@ check_chain(struct tdx_run *run, const struct intel_chain *c, struct why *why)
 		    "a CRL of the root CA", "none");
 	/* The chain may end in another pinned root than the quote's. */
 	if (r == CVM_OK)
-		r = intel_chain_verify(run, c, &run->root_crl, 1, why);
+		r = intel_chain_verify(run, c, &run->root_crl, 1, validity,
+		    why);
 	return r;
 }
 
 static bool
-check_signature(struct tdx_run *run, struct item *item, const X509 *signer,
-    struct span body)
+check_signature(struct tdx_run *run, struct item *item, const X509 *signer)
 {
+	struct span body = endorsements_find(run->a->endorsements, item->name);
 	struct signed_json json = { 0 };
 	uint8_t digest[SHA256_LEN];
 	struct why why = { 0 };
@@ -133,32 +136,91 @@ check_signature(struct tdx_run *run, struct item *item, const X509 *signer,
 	return verdict_from_why(run->v, item->signature, r, &why);
 }
 
+/* Everything that the checks of an item depend on, but the time. */
+static int
+memo_key(const struct tdx_run *run, const struct item *item,
+    uint8_t key[static SHA256_LEN])
+{
+	_cleanup_(freep) struct span *fields = NULL;
+	_cleanup_(blob_clear) struct blob t = { 0 };
+	const struct endorsements *e = run->a->endorsements;
+	size_t n = 4;
+	int r;
+
+	fields = calloc(n + run->pins.n, sizeof(*fields));
+	if (fields == NULL)
+		return CVM_E_NOMEM;
+	fields[0] = span(item->member, strlen(item->member));
+	fields[1] = endorsements_find(e, item->name);
+	fields[2] = endorsements_find(e, item->chain_name);
+	fields[3] = endorsements_find(e, ROOT_CRL_FILE);
+	for (size_t i = 0; i < run->pins.n; i++)
+		fields[n++] = blob_span(&run->pins.v[i]);
+	r = tuple("cvm-pkcs11/collateral/1", fields, n, &t);
+	return r < 0 ? r : hash(HASH_SHA256, blob_span(&t), key);
+}
+
+/* A repeated appraisal need not verify what it has verified. */
+static bool
+known_item(struct tdx_run *run, struct item *item,
+    const uint8_t key[static SHA256_LEN])
+{
+	struct signed_json json = { 0 };
+
+	if (run->root_crl == NULL ||
+	    !chain_cache_known(run->a->cache, key, run->a->now) ||
+	    signed_json_open(endorsements_find(run->a->endorsements,
+				 item->name),
+		item->name, item->member, &json, NULL) < 0)
+		return false;
+	item->text = json.text;
+	return verdict_pass(run->v, item->file) &&
+	    verdict_pass(run->v, item->names) &&
+	    verdict_pass(run->v, item->chain) &&
+	    verdict_pass(run->v, item->signature);
+}
+
+static int
+load_item(const struct tdx_run *run, const struct item *item,
+    struct intel_chain *ret, struct why *why)
+{
+	const struct endorsements *e = run->a->endorsements;
+
+	if (endorsements_find(e, item->name).len == 0)
+		return why_set(why, CVM_E_NOT_FOUND, item->name, "",
+		    "an answer of Intel's PCS",
+		    "no such file, or an empty one");
+	return intel_chain_load(endorsements_find(e, item->chain_name),
+	    item->chain_name, 2, ret, why);
+}
+
 /* From the file to its verified text. */
 static bool
 check_item(struct tdx_run *run, struct item *item)
 {
 	_cleanup_(intel_chain_clear) struct intel_chain chain = { 0 };
-	const struct endorsements *e = run->a->endorsements;
-	struct span body = endorsements_find(e, item->name);
+	struct chain_validity validity = { 0 };
+	uint8_t key[SHA256_LEN];
+	bool have_key = memo_key(run, item, key) == CVM_OK;
 	struct why why = { 0 };
 	int r;
 
-	if (body.len == 0)
-		r = why_set(&why, CVM_E_NOT_FOUND, item->name, "",
-		    "an answer of Intel's PCS",
-		    "no such file, or an empty one");
-	else
-		r = intel_chain_load(endorsements_find(e, item->chain_name),
-		    item->chain_name, 2, &chain, &why);
+	if (have_key && known_item(run, item, key))
+		return true;
+	r = load_item(run, item, &chain, &why);
 	if (!verdict_from_why(run->v, item->file, r, &why))
 		return false;
 	r = intel_chain_names(&chain, signer_names, &why);
 	if (!verdict_from_why(run->v, item->names, r, &why))
 		return false;
-	r = check_chain(run, &chain, &why);
-	if (!verdict_from_why(run->v, item->chain, r, &why))
+	r = check_chain(run, &chain, &validity, &why);
+	if (!verdict_from_why(run->v, item->chain, r, &why) ||
+	    !check_signature(run, item, chain.cert[0]))
 		return false;
-	return check_signature(run, item, chain.cert[0], body);
+	if (have_key)
+		chain_cache_remember(run->a->cache, key, validity.from,
+		    validity.until);
+	return true;
 }
 
 static bool

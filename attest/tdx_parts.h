@@ -78,9 +78,11 @@ int intel_chain_pinned(const struct intel_chain *c,
     const struct value_list *pins, struct why *reterr_why) _must_check_;
 int intel_chain_dates(const struct intel_chain *c, int64_t now,
     struct why *reterr_why) _must_check_;
-/* chain_verify_cached(); n_crls 0 asks for no revocation information. */
+/* chain_verify_cached(); n_crls 0 asks for no revocation information.
+ * *ret_validity (may be NULL) is when this answer holds. */
 int intel_chain_verify(struct tdx_run *run, const struct intel_chain *c,
-    X509_CRL **crls, size_t n_crls, struct why *reterr_why) _must_check_;
+    X509_CRL **crls, size_t n_crls, struct chain_validity *ret_validity,
+    struct why *reterr_why) _must_check_;
 /* "2026-06-08T11:32:35Z" */
 #define TDX_TIME_LEN 32
 const char *tdx_time_text(int64_t t, char buf[static TDX_TIME_LEN]);

@@ -85,7 +85,7 @@ tdx_check_pck(struct tdx_run *run)
 	if (!verdict_from_why(run->v, CHECK_TDX_08, r, &why) ||
 	    !check_each(run))
 		return false;
-	r = intel_chain_verify(run, &run->pck, /* crls= */ NULL, 0, &why);
+	r = intel_chain_verify(run, &run->pck, /* crls= */ NULL, 0, NULL, &why);
 	if (!verdict_from_why(run->v, CHECK_TDX_13, r, &why))
 		return false;
 	r = cert_extension(run->pck.cert[0], SGX_EXTENSION_OID, &der);

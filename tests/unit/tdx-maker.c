@@ -575,14 +575,49 @@ make_quote(const struct tdx_spec *s, struct span pem, struct blob *ret)
 	blob_clear(&data);
 }
 
-void
-tdx_spec_default(struct tdx_spec *s, unsigned version)
+static void
+default_quote(struct tdx_spec *s, unsigned version)
 {
 	static const uint8_t vendor[16] = { 0x93, 0x9a, 0x72, 0x33, 0xf7, 0x9c,
 		0x4c, 0xa9, 0x94, 0x0a, 0x0d, 0xb3, 0x95, 0x7f, 0x06, 0x07 };
+	static const uint8_t svn[16] = { 6, 1, 3 };
+
+	s->version = (uint16_t)version;
+	s->key_type = 2;
+	s->body_type = version == 5 ? 3 : 2;
+	s->tee_type = 0x81;
+	memcpy(s->vendor, vendor, 16);
+	memcpy(s->body + AT_TEE_TCB_SVN, svn, 16);
+	memset(s->body + AT_MRSEAM, 0x11, 48);
+	s->body[AT_TDATTRIBUTES + 3] = 0x10;
+	memcpy(s->body + AT_XFAM, "\xe7\x1a\x06", 3);
+	memset(s->body + AT_MRTD, 0x22, 48);
+	memset(s->body + AT_MRCONFIGID, 0x33, 48);
+	memset(s->body + AT_MROWNER, 0x44, 48);
+	memset(s->body + AT_MROWNERCONFIG, 0x55, 48);
+	for (size_t i = 0; i < 4; i++)
+		memset(s->body + AT_RTMR0 + 48 * i, 0x60 + (int)i, 48);
+	memset(s->body + AT_REPORTDATA, 0x99, 64);
+	memcpy(s->body + AT_TEE_TCB_SVN2, svn, 16);
+	s->outer_type = 6;
+	s->inner_type = 5;
+	s->qe_report[QE_ATTRIBUTES] = 0x11;
+	memset(s->qe_report + QE_MRENCLAVE, 0xee, 32);
+	ok(hex_decode("dc9e2a7c6f948f17474e34a7fc43ed03"
+		      "0f7c1563f1babddf6340c82e0e54a8c5",
+	    s->qe_report + QE_MRSIGNER, 32));
+	s->qe_report[QE_ISVPRODID] = 2;
+	s->qe_report[QE_ISVSVN] = 4;
+	memset(s->qe_auth, 0xaa, 32);
+	s->quote_signer = KEY_ATT;
+	s->qe_signer_key = KEY_PCK;
+}
+
+void
+tdx_spec_default(struct tdx_spec *s, unsigned version)
+{
 	static const uint8_t sgx[16] = { 3, 3, 2, 2, 4, 1, 0, 5 };
 	static const uint8_t fmspc[6] = { 0x00, 0x80, 0x6f, 0x05 };
-	static const uint8_t svn[16] = { 6, 1, 3 };
 	const int64_t now = TDX_MAKER_NOW, day = TDX_MAKER_DAY;
 	const char intel[] = "Intel Corporation";
 	static char org[sizeof(intel)];
@@ -632,36 +667,7 @@ tdx_spec_default(struct tdx_spec *s, unsigned version)
 	memcpy(s->fmspc, fmspc, 6);
 	memset(s->instance, 0x77, 16);
 	s->pcesvn = 13;
-
-	s->version = (uint16_t)version;
-	s->key_type = 2;
-	s->body_type = version == 5 ? 3 : 2;
-	s->tee_type = 0x81;
-	memcpy(s->vendor, vendor, 16);
-	memcpy(s->body + AT_TEE_TCB_SVN, svn, 16);
-	memset(s->body + AT_MRSEAM, 0x11, 48);
-	s->body[AT_TDATTRIBUTES + 3] = 0x10;
-	memcpy(s->body + AT_XFAM, "\xe7\x1a\x06", 3);
-	memset(s->body + AT_MRTD, 0x22, 48);
-	memset(s->body + AT_MRCONFIGID, 0x33, 48);
-	memset(s->body + AT_MROWNER, 0x44, 48);
-	memset(s->body + AT_MROWNERCONFIG, 0x55, 48);
-	for (size_t i = 0; i < 4; i++)
-		memset(s->body + AT_RTMR0 + 48 * i, 0x60 + (int)i, 48);
-	memset(s->body + AT_REPORTDATA, 0x99, 64);
-	memcpy(s->body + AT_TEE_TCB_SVN2, svn, 16);
-	s->outer_type = 6;
-	s->inner_type = 5;
-	s->qe_report[QE_ATTRIBUTES] = 0x11;
-	memset(s->qe_report + QE_MRENCLAVE, 0xee, 32);
-	ok(hex_decode("dc9e2a7c6f948f17474e34a7fc43ed03"
-		      "0f7c1563f1babddf6340c82e0e54a8c5",
-	    s->qe_report + QE_MRSIGNER, 32));
-	s->qe_report[QE_ISVPRODID] = 2;
-	s->qe_report[QE_ISVSVN] = 4;
-	memset(s->qe_auth, 0xaa, 32);
-	s->quote_signer = KEY_ATT;
-	s->qe_signer_key = KEY_PCK;
+	default_quote(s, version);
 }
 
 static void

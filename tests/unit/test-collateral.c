@@ -38,8 +38,8 @@ signed_text_is_cut_exactly(void **state)
 		{ "{\"tcbInfo\":{},\"signature\":\"" SIG "\"}", "{}" },
 		{ "{\"signature\":\"" SIG "\",\"tcbInfo\":{\"a\":[{}]}}",
 		    "{\"a\":[{}]}" },
-		{ " {\n\"tcbInfo\" : { \"a\" : \"}\" } ,\t\"signature\" : \"" SIG
-		  "\" }\r\n",
+		{ " {\n\"tcbInfo\" : { \"a\" : \"}\" } ,\t"
+		  "\"signature\" : \"" SIG "\" }\r\n",
 		    "{ \"a\" : \"}\" }" },
 		{ "{\"tcbInfo\":{\"a\\\"}\":\"\\\\\"},\"signature\":\"" SIG
 		  "\"}",

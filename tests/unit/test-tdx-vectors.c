@@ -306,6 +306,23 @@ any_failed(const struct verdict *v, enum check_id from, enum check_id to)
 	return false;
 }
 
+/* Chains and CRLs of PCS answers are files of their own: those of the time. */
+static void
+put_pcs_chains(struct trial *t, bool in_2023)
+{
+	const cJSON *f;
+
+	cJSON_ArrayForEach(f, manifest_array("files")) {
+		const char *p = text_of(f, "path");
+
+		if (strstr(p,
+			in_2023 ? "signing-chain-2018" :
+				  "signing-chain-2025") != NULL ||
+		    (in_2023 && strstr(p, "crl-") != NULL))
+			put_file(t, p);
+	}
+}
+
 static void
 put_files(struct trial *t, const char *list)
 {
@@ -322,22 +339,8 @@ put_files(struct trial *t, const char *list)
 		put_file(t, path);
 	}
 	free(copy);
-	/* The set keeps chains and CRLs of PCS answers in files of their own. */
-	if (pcs) {
-		const cJSON *f;
-
-		cJSON_ArrayForEach(f, manifest_array("files")) {
-			const char *p = text_of(f, "path");
-
-			if (strstr(p, "tcb-signing-chain-2025") != NULL &&
-			    strstr(list, "-2023-") == NULL)
-				put_file(t, p);
-			if ((strstr(p, "tcb-signing-chain-2018") != NULL ||
-				strstr(p, "crl-") != NULL) &&
-			    strstr(list, "-2023-") != NULL)
-				put_file(t, p);
-		}
-	}
+	if (pcs)
+		put_pcs_chains(t, strstr(list, "-2023-") != NULL);
 }
 
 /* The status that the vectors' own evaluation came to. */
