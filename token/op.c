@@ -351,7 +351,8 @@ op_update(struct op *op, const struct permit *p, struct span in, uint8_t *out,
     CK_ULONG *len, struct why *reterr_why)
 {
 	quiet_openssl();
-	bool streams = can_stream(op, op->kind == OP_VERIFY ? &op->permit : p);
+	bool streams = can_stream(op,
+	    p == NULL && op->permit.issuer != NULL ? &op->permit : p);
 	int err;
 
 	/* Only ciphers give output here: the others have no len. */
