@@ -88,20 +88,35 @@ pass_on(struct scene *s)
 }
 
 void
+scene_forget_stderr(struct scene *s)
+{
+	(void)pass_on(s);
+}
+
+void
 scene_silent(struct scene *s)
 {
 	assert_false(pass_on(s));
 }
 
+/* SCENE_LOG names a file that the module's last log is copied to. */
 void
 scene_stop(struct scene *s)
 {
+	const char *keep = getenv("SCENE_LOG");
+	_cleanup_(freep) char *log = NULL;
+
 	(void)C_Finalize(NULL);
 	if (!s->there)
 		return;
+	if (keep != NULL) {
+		log = slurp(at(s, "log.txt"));
+		spill(keep, log);
+	}
 	(void)pass_on(s);
 	(void)dup2(s->stderr_fd, STDERR_FILENO);
 	(void)close(s->stderr_fd);
+	freep(&s->sealed_under);
 	machine_stop(&s->m);
 }
 
@@ -362,14 +377,13 @@ make_keys(CK_SESSION_HANDLE s)
 	make_secret(s, CKM_GENERIC_SECRET_KEY_GEN, "mac");
 }
 
-void
-scene_make_token(struct scene *s, const struct scene_options *o)
+static void
+make_token(struct scene *s, const struct scene_options *o)
 {
 	CK_UTF8CHAR so[] = SO_PIN, pin[] = USER_PIN, label[32];
 	CK_SESSION_HANDLE h;
 
 	(void)unlink(at(s, "web.db"));
-	scene_configure(s, o);
 	memset(label, ' ', sizeof(label));
 	memcpy(label, "web", 3);
 	assert_ok(C_Initialize(NULL));
@@ -383,6 +397,23 @@ scene_make_token(struct scene *s, const struct scene_options *o)
 	}
 	make_keys(h);
 	assert_ok(C_Finalize(NULL));
+}
+
+void
+scene_prepare(struct scene *s, const struct scene_options *o)
+{
+	bool attested = o->login != NULL && strcmp(o->login, "pin") != 0;
+	_cleanup_(freep) char *policy = NULL;
+
+	scene_configure(s, o);
+	policy = slurp(at(s, "policy.json"));
+	if (s->sealed_under != NULL && s->attested == attested &&
+	    strcmp(s->sealed_under, policy) == 0)
+		return;
+	freep(&s->sealed_under);
+	s->sealed_under = TAKE_PTR(policy);
+	s->attested = attested;
+	make_token(s, o);
 }
 
 /* Any round notices; a session open is one. */

@@ -24,6 +24,8 @@ struct scene {
 	char config[128];
 	char caught[128]; /* what went to stderr */
 	int stderr_fd;	  /* the real one */
+	char *sealed_under; /* text of the policy that the token is sealed for */
+	bool attested; /* its login */
 };
 
 struct scene_options { /* what the policy and the configuration say */
@@ -43,8 +45,9 @@ void scene_start(struct scene *s);
 void scene_stop(struct scene *s);
 /* Writes both files and lets CVM_PKCS11_CONF name the configuration. */
 void scene_configure(struct scene *s, const struct scene_options *o);
-/* Makes the token and its keys anew, with the options' kind of login. */
-void scene_make_token(struct scene *s, const struct scene_options *o);
+/* The same, and makes the token and its keys anew where the policy is not
+ * the one that they were made under. */
+void scene_prepare(struct scene *s, const struct scene_options *o);
 /* False evidence from now on, and a verdict that says so. */
 void scene_deny(struct scene *s);
 /* True evidence again. */
@@ -53,6 +56,8 @@ void scene_allow(struct scene *s);
 bool scene_logged(const struct scene *s, const char *text);
 /* Fails when anything was written to stderr since the last call. */
 void scene_silent(struct scene *s);
+/* Messages of a test that failed are not the next one's. */
+void scene_forget_stderr(struct scene *s);
 
 CK_SLOT_ID the_slot(void);
 CK_SESSION_HANDLE open_session(CK_FLAGS flags);
