@@ -158,7 +158,7 @@ token_reseal(struct token *t, const struct token_reseal *in,
     struct why *reterr_why)
 {
 	_cleanup_(store_seals_clear) struct store_seals new = { 0 };
-	const struct seal_scope sc = { in->policy, in->vtpm };
+	const struct seal_scope sc = { .policy = in->policy, .vtpm = in->vtpm };
 	const struct pins pins = { in->user_pin, in->so_pin };
 	const struct seals_change change = {
 		.drop = is_tpm,
@@ -194,7 +194,7 @@ token_seal_add_set(struct token *t, const struct policy *policy,
 {
 	_cleanup_(store_seals_clear) struct store_seals new = { 0 };
 	const struct policy one = with_one_set(policy, set);
-	const struct seal_scope sc = { &one, vtpm };
+	const struct seal_scope sc = { .policy = &one, .vtpm = vtpm };
 	const struct pins pins = { user_pin, so_pin };
 	const struct seals_change change = { .add = &new };
 	struct token_meta meta = { 0 };

@@ -170,7 +170,7 @@ static int
 check_old(struct token *t, const struct token_init *in, bool *ret_over,
     struct why *reterr_why)
 {
-	const struct seal_scope sc = { in->policy, in->vtpm };
+	const struct seal_scope sc = { .policy = in->policy, .vtpm = in->vtpm };
 	_cleanup_(secret_freep) struct secret *key = NULL, *auth = NULL;
 	struct token_meta meta = { 0 };
 	struct token_info info;
@@ -202,7 +202,7 @@ int
 token_init(struct token *t, const struct token_init *in,
     struct secret **ret_recovery, struct why *reterr_why)
 {
-	const struct seal_scope sc = { in->policy, in->vtpm };
+	const struct seal_scope sc = { .policy = in->policy, .vtpm = in->vtpm };
 	_cleanup_(newborn_clear) struct newborn b = { 0 };
 	bool over = false;
 	int err;

@@ -74,7 +74,7 @@ int
 token_login_user(struct token *t, const struct permit *p, struct span pin,
     const struct policy *policy, struct vtpm *vtpm, struct why *reterr_why)
 {
-	const struct seal_scope sc = { policy, vtpm };
+	const struct seal_scope sc = { .policy = policy, .vtpm = vtpm };
 
 	/* An admitted session is a logged-in one. */
 	if (t->cfg->login == LOGIN_ATTESTATION && pin.len == 0)
@@ -86,9 +86,48 @@ int
 token_login_so(struct token *t, const struct permit *p, struct span pin,
     const struct policy *policy, struct vtpm *vtpm, struct why *reterr_why)
 {
-	const struct seal_scope sc = { policy, vtpm };
+	const struct seal_scope sc = { .policy = policy, .vtpm = vtpm };
 
 	return login(t, p, /* so= */ true, pin, &sc, reterr_why);
+}
+
+/* A PIN for which there is no seal is one to be set anew. */
+static int
+login_if_set(struct token *t, const struct permit *p, bool so, struct span pin,
+    const struct seal_scope *sc, struct why *reterr_why)
+{
+	struct why why = { 0 };
+	int err;
+
+	if (pin.len == 0)
+		return CVM_OK;
+	err = login(t, p, so, pin, sc, &why);
+	if (err == CVM_E_PIN_UNSET)
+		return CVM_OK;
+	if (err != CVM_OK && reterr_why != NULL)
+		*reterr_why = why;
+	return err;
+}
+
+int
+token_unseal_as_sealed(struct token *t, const struct permit *p,
+    const struct token_reseal *in, struct why *reterr_why)
+{
+	const struct seal_scope sc = {
+		.policy = in->policy,
+		.vtpm = in->vtpm,
+		.as_sealed = true,
+	};
+	int err;
+
+	err = token_unseal_in(t, p, &sc, reterr_why);
+	if (err == CVM_OK)
+		err = login_if_set(t, p, /* so= */ false, in->user_pin, &sc,
+		    reterr_why);
+	if (err == CVM_OK)
+		err = login_if_set(t, p, /* so= */ true, in->so_pin, &sc,
+		    reterr_why);
+	return err;
 }
 
 static int
@@ -200,7 +239,7 @@ int
 token_init_pin(struct token *t, const struct permit *p, struct span pin,
     const struct policy *policy, struct vtpm *vtpm, struct why *reterr_why)
 {
-	const struct seal_scope sc = { policy, vtpm };
+	const struct seal_scope sc = { .policy = policy, .vtpm = vtpm };
 	_cleanup_(secret_freep) struct secret *auth = NULL;
 	_cleanup_(key_unrefp) struct key *key = NULL;
 	struct token_meta meta = { 0 };
@@ -249,7 +288,7 @@ token_set_pin(struct token *t, const struct permit *p, bool so,
     struct span old_pin, struct span new_pin, const struct policy *policy,
     struct vtpm *vtpm, struct why *reterr_why)
 {
-	const struct seal_scope sc = { policy, vtpm };
+	const struct seal_scope sc = { .policy = policy, .vtpm = vtpm };
 	_cleanup_(secret_freep) struct secret *old = NULL, *new = NULL;
 	_cleanup_(secret_freep) struct secret *key = NULL;
 	struct token_meta meta = { 0 };

@@ -44,6 +44,19 @@ pcrs_for(struct pcr_cache *cache, const struct seal_tpm *p,
 	    reterr_why);
 }
 
+/* With a policy digest of NULL in c, the seal's own word is taken for it. */
+static int
+open_one(const struct seal_context *c, const struct store_seal *s,
+    const struct seal_tpm *p, const struct secret *auth,
+    struct secret **ret_key, struct why *why)
+{
+	struct seal_context own = *c;
+
+	if (own.policy_digest == NULL)
+		own.policy_digest = p->policy_digest;
+	return seal_open_tpm(&own, s, auth, ret_key, why);
+}
+
 /*
  * CVM_OK: opened. A seal for other PCR values is not even tried, so that a
  * try of a PIN is made only where the PIN can be right. *ret_distance counts
@@ -61,7 +74,9 @@ try_one(const struct seal_context *c, struct pcr_cache *cache,
 	*ret_distance = 0;
 	err = seal_tpm_params(s, &p, why);
 	if (err == CVM_OK &&
-	    memcmp(p.policy_digest, c->policy_digest, POLICY_DIGEST_LEN) == 0) {
+	    (c->policy_digest == NULL ||
+		memcmp(p.policy_digest, c->policy_digest, POLICY_DIGEST_LEN) ==
+		    0)) {
 		err = pcrs_for(cache, &p, why);
 		if (err != CVM_OK)
 			return err;
@@ -69,7 +84,7 @@ try_one(const struct seal_context *c, struct pcr_cache *cache,
 		if (*ret_distance > 0)
 			return seal_tpm_refuse(s, &p, &cache->v, why);
 	}
-	return err == CVM_OK ? seal_open_tpm(c, s, auth, ret_key, why) : err;
+	return err == CVM_OK ? open_one(c, s, &p, auth, ret_key, why) : err;
 }
 
 static int
@@ -152,7 +167,11 @@ seals_open(struct token *t, const struct seal_scope *sc,
 {
 	_cleanup_(store_seals_clear) struct store_seals l = { 0 };
 	struct token_meta meta = { 0 };
-	const struct seal_context c = { meta.id, sc->policy->digest, sc->vtpm };
+	const struct seal_context c = {
+		.token_id = meta.id,
+		.policy_digest = sc->as_sealed ? NULL : sc->policy->digest,
+		.vtpm = sc->vtpm,
+	};
 	int err;
 
 	err = seals_need_tpm(sc, reterr_why);

@@ -110,6 +110,15 @@ struct token_reseal {
 };
 int token_reseal(struct token *t, const struct token_reseal *in,
     struct why *reterr_why) _must_check_;
+/*
+ * Opens the keys for token_reseal() after an edit of the policy: by the seals
+ * as they were made, under the policy digest that each of them records, which
+ * token_unseal() never does. Needs an admission by the policy as it is now.
+ * PINs that are given must be the ones of the old seals, where there are such
+ * seals; wrong ones are counted. CVM_E_SEALED: not even so (PCRs, other TPM).
+ */
+int token_unseal_as_sealed(struct token *t, const struct permit *p,
+    const struct token_reseal *in, struct why *reterr_why) _must_check_;
 int token_seals(struct token *t, struct store_seals *ret,
     struct why *reterr_why) _must_check_;
 /* Adds a token (and user) seal for one more PCR set of the policy, or a

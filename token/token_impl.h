@@ -30,6 +30,7 @@ struct manifest;
 struct seal_scope {
 	const struct policy *policy;
 	struct vtpm *vtpm;
+	bool as_sealed; /* open by the policy digest that each seal records */
 };
 
 /* What the store says of the token, readable before anything is unsealed. */
@@ -102,7 +103,10 @@ int token_keep(struct token *t, const struct permit *p, enum token_key which,
 /* CVM_E_PERMIT unless the permit is valid here and now. */
 int token_admit(const struct token *t, const struct permit *p,
     struct why *reterr_why) _must_check_;
-/* token_unseal(), but the token key is enough: a PIN may come next. */
+/* token_unseal() in a scope. */
+int token_unseal_in(struct token *t, const struct permit *p,
+    const struct seal_scope *sc, struct why *reterr_why) _must_check_;
+/* The same, but the token key is enough: a PIN may come next. */
 int token_ready(struct token *t, const struct permit *p,
     const struct seal_scope *sc, struct why *reterr_why) _must_check_;
 /* Opens the private key into KEY_PRIVATE or KEY_SO: with *auth, which is

@@ -208,7 +208,7 @@ token_ready(struct token *t, const struct permit *p,
 	struct why why = { 0 };
 	int err;
 
-	err = token_unseal(t, p, sc->policy, sc->vtpm, &why);
+	err = token_unseal_in(t, p, sc, &why);
 	if (err == CVM_OK || token_unsealed(t))
 		return token_admit(t, p, reterr_why);
 	if (reterr_why != NULL)
@@ -217,10 +217,9 @@ token_ready(struct token *t, const struct permit *p,
 }
 
 int
-token_unseal(struct token *t, const struct permit *p,
-    const struct policy *policy, struct vtpm *vtpm, struct why *reterr_why)
+token_unseal_in(struct token *t, const struct permit *p,
+    const struct seal_scope *sc, struct why *reterr_why)
 {
-	const struct seal_scope sc = { policy, vtpm };
 	int err;
 
 	err = token_admit(t, p, reterr_why);
@@ -228,8 +227,17 @@ token_unseal(struct token *t, const struct permit *p,
 		return err;
 	token_refresh(t);
 	if (!token_unsealed(t))
-		err = unseal_token_key(t, p, &sc, reterr_why);
+		err = unseal_token_key(t, p, sc, reterr_why);
 	if (err == CVM_OK)
-		err = unseal_private_key(t, p, &sc, reterr_why);
+		err = unseal_private_key(t, p, sc, reterr_why);
 	return err;
+}
+
+int
+token_unseal(struct token *t, const struct permit *p,
+    const struct policy *policy, struct vtpm *vtpm, struct why *reterr_why)
+{
+	const struct seal_scope sc = { .policy = policy, .vtpm = vtpm };
+
+	return token_unseal_in(t, p, &sc, reterr_why);
 }
