@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The cvm-pkcs11 authors
+#
+# Each way of being another machine is denied, with the check that says so.
+
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+
+# denied MACHINE CHECK: cvm-token says deny, names the check, and pkcs11-tool
+# finds no private key to sign with.
+denied() {
+	local m=$1 id=$2
+	token --json status >status.json
+	[ $? -eq 1 ] || { cat status.json; return 1; }
+	/usr/bin/python3 - "$id" <<-'END' || return 1
+	import json, sys
+	checks = json.load(open("status.json"))["appraisal"]["checks"]
+	failed = {c["id"]: c for c in checks if c["result"] == "fail"}
+	for c in failed.values():
+	    print(c["id"], c["title"], c["expected"], c["got"])
+	assert sys.argv[1] in failed, "not " + sys.argv[1]
+	assert failed[sys.argv[1]]["expected"] and failed[sys.argv[1]]["got"]
+	END
+	fails user --sign -m ECDSA --id 02 -i digest -o denied.sig &&
+	    [ ! -s denied.sig ] && grep -q "denied: $id" "etc-$m/log"
+}
+admitted() { token status >status.out 2>&1 && user --sign -m ECDSA --id 02 \
+    -i digest -o ok.sig; }
+
+# misbehave MACHINE WHAT CHECK KEY VALUE
+misbehave() {
+	: >"etc-$1/log"
+	ctl "$1" set "$4" "$5" >/dev/null || return 1
+	check "$1: $2 is denied by $3" denied "$1" "$3"
+	ctl "$1" reset >/dev/null
+	check "$1: admitted again after $2" until_true 10 admitted
+}
+
+openssl rand 32 >digest
+
+machine snp --platform snp
+configure snp
+enroll snp "p['tee_report_max_age_s'] = 0"
+make_token
+make_keys
+check "snp: admitted as it is" admitted
+zeros=$(printf '0%.0s' {1..95})
+misbehave snp "a wrong measurement" SNP-28 measurement "${zeros}1"
+misbehave snp "the debug bit" SNP-30 debug on
+misbehave snp "a migration agent" SNP-31 migratable on
+misbehave snp "an old TCB" SNP-24 tcb old
+misbehave snp "a foreign vendor root" SNP-17 root foreign
+misbehave snp "another chip" SNP-20 chip other
+misbehave snp "a revoked intermediate" SNP-18 revoked ca
+misbehave snp "a bad signature" SNP-11 signature bad
+misbehave snp "another VMPL" SNP-29 vmpl 2
+misbehave snp "a stale report" BIND-01 tsm.stale -1
+misbehave snp "a report over another nonce" BIND-01 tsm.wrong_nonce -1
+misbehave snp "the AK of another TPM" TPM-08 tpm.ak other
+
+machine tdx --platform tdx
+configure tdx
+enroll tdx "p['tee_report_max_age_s'] = 0"
+make_token
+make_keys
+check "tdx: admitted as it is" admitted
+misbehave tdx "a wrong measurement" TDX-69 measurement "${zeros}1"
+misbehave tdx "the debug bit" TDX-59 debug on
+misbehave tdx "an old TCB" TDX-51 tcb old
+misbehave tdx "a foreign vendor root" TDX-11 root foreign
+misbehave tdx "a revoked intermediate" TDX-22 revoked ca
+misbehave tdx "a bad signature" TDX-18 signature bad
+misbehave tdx "expired collateral" TDX-22 collateral expired
+misbehave tdx "a stale report" BIND-01 tsm.stale -1
+misbehave tdx "a report over another nonce" BIND-01 tsm.wrong_nonce -1
+
+machine sev --platform sev
+configure sev
+enroll sev
+make_token
+make_keys
+check "sev: admitted as it is" admitted
+misbehave sev "the AK of another TPM" TPM-08 tpm.ak other
