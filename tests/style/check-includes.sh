@@ -15,7 +15,7 @@ conf      base conf
 attest    base conf attest
 token     base conf attest token
 module    base conf attest token module
-tools     base conf attest token tools
+tools     base conf attest token module tools
 tests/unit   base conf attest token module tools tests/unit tests/vcvm
 tests/fuzz   base conf attest token module tests/fuzz
 tests/bench  base conf attest token module tests/bench
