@@ -42,6 +42,15 @@ int key_private_value(const EVP_PKEY *pkey, CK_ATTRIBUTE_TYPE type,
 int attr_agree(struct attrs *a, CK_ATTRIBUTE_TYPE type, struct span value,
     struct why *reterr_why) _must_check_;
 
+/*
+ * OpenSSL's names of key types that lead straight to the provider. Under the
+ * usual ones EVP_PKEY_CTX_new_from_name() asks for a default ENGINE of the
+ * process first, private context or not: in a host that made its PKCS#11
+ * engine the default, key generation would come back to this module.
+ */
+#define NAME_RSA "1.2.840.113549.1.1.1"
+#define NAME_EC "1.2.840.10045.2.1"
+
 /* keys_rsa.c */
 int rsa_describe(const EVP_PKEY *pkey, CK_OBJECT_CLASS class, struct attrs *a,
     struct why *reterr_why) _must_check_;
@@ -61,11 +70,13 @@ CK_ULONG rsa_bits(struct span modulus);
 
 /* keys_ec.c */
 struct curve {
-	const char *name; /* OpenSSL's group or key type */
+	const char *name; /* OpenSSL's group (CKK_EC) or key type */
+	const char *type; /* NAME_EC, or the key type's OID */
 	CK_KEY_TYPE key_type;
 	unsigned bits;
 	size_t private_len, public_len; /* public: the raw point */
 	struct span oid;		/* DER OBJECT IDENTIFIER */
+	struct span old_oid;		/* in use before RFC 8410; or empty */
 	const char *words[2];		/* PrintableString forms; or NULL */
 };
 /* By CKA_EC_PARAMS: a named curve's OID, or its name as PrintableString. */

@@ -22,25 +22,40 @@
 		    sizeof((const uint8_t[]){ __VA_ARGS__ })                   \
 	}
 
+#define NO_OID                                                                 \
+	{                                                                      \
+		NULL, 0                                                        \
+	}
+
+/* clang-format off */
 static const struct curve curves[] = {
-	{ "P-256", CKK_EC, 256, 32, 65,
-	    OID(0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7),
+	{ "P-256", NAME_EC, CKK_EC, 256, 32, 65,
+	    OID(0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7), NO_OID,
 	    { "secp256r1", "prime256v1" } },
-	{ "P-384", CKK_EC, 384, 48, 97, OID(0x06, 5, 0x2b, 0x81, 4, 0, 34),
+	{ "P-384", NAME_EC, CKK_EC, 384, 48, 97,
+	    OID(0x06, 5, 0x2b, 0x81, 4, 0, 34), NO_OID,
 	    { "secp384r1", NULL } },
-	{ "P-521", CKK_EC, 521, 66, 133, OID(0x06, 5, 0x2b, 0x81, 4, 0, 35),
+	{ "P-521", NAME_EC, CKK_EC, 521, 66, 133,
+	    OID(0x06, 5, 0x2b, 0x81, 4, 0, 35), NO_OID,
 	    { "secp521r1", NULL } },
-	{ "secp256k1", CKK_EC, 256, 32, 65, OID(0x06, 5, 0x2b, 0x81, 4, 0, 10),
+	{ "secp256k1", NAME_EC, CKK_EC, 256, 32, 65,
+	    OID(0x06, 5, 0x2b, 0x81, 4, 0, 10), NO_OID,
 	    { "secp256k1", NULL } },
-	{ "ED25519", CKK_EC_EDWARDS, 255, 32, 32, OID(0x06, 3, 0x2b, 101, 112),
+	{ "ED25519", "1.3.101.112", CKK_EC_EDWARDS, 255, 32, 32,
+	    OID(0x06, 3, 0x2b, 101, 112),
+	    OID(0x06, 9, 0x2b, 6, 1, 4, 1, 0xda, 0x47, 15, 1),
 	    { "edwards25519", "Ed25519" } },
-	{ "ED448", CKK_EC_EDWARDS, 448, 57, 57, OID(0x06, 3, 0x2b, 101, 113),
+	{ "ED448", "1.3.101.113", CKK_EC_EDWARDS, 448, 57, 57,
+	    OID(0x06, 3, 0x2b, 101, 113), NO_OID,
 	    { "edwards448", "Ed448" } },
-	{ "X25519", CKK_EC_MONTGOMERY, 255, 32, 32,
-	    OID(0x06, 3, 0x2b, 101, 110), { "curve25519", "X25519" } },
-	{ "X448", CKK_EC_MONTGOMERY, 448, 56, 56, OID(0x06, 3, 0x2b, 101, 111),
-	    { "curve448", "X448" } },
+	{ "X25519", "1.3.101.110", CKK_EC_MONTGOMERY, 255, 32, 32,
+	    OID(0x06, 3, 0x2b, 101, 110),
+	    OID(0x06, 10, 0x2b, 6, 1, 4, 1, 0x97, 0x55, 1, 5, 1),
+	    { "curve25519", "X25519" } },
+	{ "X448", "1.3.101.111", CKK_EC_MONTGOMERY, 448, 56, 56,
+	    OID(0x06, 3, 0x2b, 101, 111), NO_OID, { "curve448", "X448" } },
 };
+/* clang-format on */
 
 /* PrintableString with exactly this word. */
 static bool
@@ -58,18 +73,21 @@ is_word(struct span params, const char *word)
 	    memcmp(text.data, word, len) == 0;
 }
 
+static bool
+names(const struct curve *c, struct span params)
+{
+	return span_equal(c->oid, params) ||
+	    (c->old_oid.len > 0 && span_equal(c->old_oid, params)) ||
+	    is_word(params, c->words[0]) || is_word(params, c->words[1]);
+}
+
 const struct curve *
 curve_find(CK_KEY_TYPE key_type, struct span ec_params)
 {
-	for (size_t i = 0; i < NELEMS(curves); i++) {
-		const struct curve *c = &curves[i];
-
-		if (c->key_type == key_type &&
-		    (span_equal(c->oid, ec_params) ||
-			is_word(ec_params, c->words[0]) ||
-			is_word(ec_params, c->words[1])))
-			return c;
-	}
+	for (size_t i = 0; i < NELEMS(curves); i++)
+		if (curves[i].key_type == key_type &&
+		    names(&curves[i], ec_params))
+			return &curves[i];
 	return NULL;
 }
 
@@ -301,7 +319,7 @@ from_point(const struct curve *c, struct span point, EVP_PKEY **ret)
 	if (raw.len == 0)
 		return CVM_E_ATTR_VALUE;
 	if (c->key_type != CKK_EC) {
-		*ret = EVP_PKEY_new_raw_public_key_ex(crypto_libctx(), c->name,
+		*ret = EVP_PKEY_new_raw_public_key_ex(crypto_libctx(), c->type,
 		    /* props= */ NULL, raw.data, raw.len);
 		return *ret != NULL ? CVM_OK : CVM_E_ATTR_VALUE;
 	}
@@ -425,7 +443,7 @@ ec_from_private(CK_KEY_TYPE key_type, const struct attrs *a, struct span value,
 	} else {
 		*ret = value.len != c->private_len ?
 		    NULL :
-		    EVP_PKEY_new_raw_private_key_ex(crypto_libctx(), c->name,
+		    EVP_PKEY_new_raw_private_key_ex(crypto_libctx(), c->type,
 			/* props= */ NULL, value.data, value.len);
 		err = *ret != NULL ? CVM_OK : CVM_E_ATTR_VALUE;
 	}
@@ -442,8 +460,8 @@ ec_generate(const struct curve *curve, EVP_PKEY **ret)
 	_cleanup_(pkey_ctx_freep) EVP_PKEY_CTX *ctx = NULL;
 	bool named = curve->key_type == CKK_EC;
 
-	ctx = EVP_PKEY_CTX_new_from_name(crypto_libctx(),
-	    named ? "EC" : curve->name, /* props= */ NULL);
+	ctx = EVP_PKEY_CTX_new_from_name(crypto_libctx(), curve->type,
+	    /* props= */ NULL);
 	if (ctx == NULL || EVP_PKEY_keygen_init(ctx) != 1 ||
 	    (named && EVP_PKEY_CTX_set_group_name(ctx, curve->name) != 1))
 		return CVM_E_CRYPTO;

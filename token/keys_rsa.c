@@ -186,7 +186,7 @@ rsa_generate(CK_ULONG bits, struct span public_exponent, EVP_PKEY **ret,
 
 	if (err != CVM_OK)
 		return err;
-	ctx = EVP_PKEY_CTX_new_from_name(crypto_libctx(), "RSA",
+	ctx = EVP_PKEY_CTX_new_from_name(crypto_libctx(), NAME_RSA,
 	    /* props= */ NULL);
 	if (ctx == NULL || EVP_PKEY_keygen_init(ctx) != 1 ||
 	    EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, (int)bits) != 1)
@@ -237,7 +237,7 @@ from_numbers(struct numbers *v, int selection, EVP_PKEY **ret)
 	quiet_openssl();
 	_cleanup_(pkey_ctx_freep) EVP_PKEY_CTX *ctx = NULL;
 
-	ctx = EVP_PKEY_CTX_new_from_name(crypto_libctx(), "RSA",
+	ctx = EVP_PKEY_CTX_new_from_name(crypto_libctx(), NAME_RSA,
 	    /* props= */ NULL);
 	if (ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1)
 		return CVM_E_CRYPTO;

@@ -25,8 +25,10 @@ static const struct mech_ops rsa_both = { .parse = parse_none,
 	.crypt = &op_rsa_crypt };
 static const struct mech_ops rsa_oaep = { .parse = parse_oaep,
 	.crypt = &op_rsa_crypt };
+/* GnuTLS before 3.8 asks for Edwards keys under the name of the signature. */
 static const struct mech_ops eddsa = { .parse = parse_eddsa,
-	.sign = &op_eddsa };
+	.sign = &op_eddsa,
+	.pair = generate_ec };
 static const struct mech_ops mac = { .parse = parse_none, .sign = &op_mac };
 static const struct mech_ops mac_general = { .parse = parse_mac_len,
 	.sign = &op_mac };
@@ -138,7 +140,8 @@ static const struct mech mechs[] = {
 	    CKF_GENERATE_KEY_PAIR | ED_FLAGS, ec_gen),
 	ANY(CKM_EC_MONTGOMERY_KEY_PAIR_GEN, CKK_EC_MONTGOMERY, 255, 448,
 	    CKF_GENERATE_KEY_PAIR | ED_FLAGS, ec_gen),
-	ANY(CKM_EDDSA, CKK_EC_EDWARDS, 255, 448, SIGN | ED_FLAGS, eddsa),
+	ANY(CKM_EDDSA, CKK_EC_EDWARDS, 255, 448,
+	    SIGN | CKF_GENERATE_KEY_PAIR | ED_FLAGS, eddsa),
 	AES(CKM_AES_KEY_GEN, CKF_GENERATE, secret_gen, CIPHER_ECB),
 	AES(CKM_AES_ECB, CRYPT, block, CIPHER_ECB),
 	AES(CKM_AES_CBC, CRYPT | WRAP, block_iv, CIPHER_CBC),

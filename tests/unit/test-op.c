@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
+/* A host's ENGINE is what one test is about. */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "tests/unit/objects-fixture.h"
 
+#include <openssl/engine.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 
@@ -584,6 +587,64 @@ late_permit_not_asked(void **state)
 	    CVM_OK);
 }
 
+/* A host that made its PKCS#11 engine the default for all keys. */
+static int
+engine_methods(ENGINE *e, EVP_PKEY_METHOD **ret, const int **nids, int nid)
+{
+	static const int types[] = { EVP_PKEY_RSA, EVP_PKEY_EC };
+	static EVP_PKEY_METHOD *methods[COUNT(types)];
+
+	(void)e;
+	if (ret == NULL) {
+		*nids = types;
+		return COUNT(types);
+	}
+	for (size_t i = 0; i < COUNT(types); i++) {
+		if (types[i] != nid)
+			continue;
+		/* As libp11 does: the library's own, and more. */
+		if (methods[i] == NULL) {
+			methods[i] = EVP_PKEY_meth_new(nid, 0);
+			EVP_PKEY_meth_copy(methods[i], EVP_PKEY_meth_find(nid));
+		}
+		*ret = methods[i];
+		return 1;
+	}
+	return 0;
+}
+
+static void
+engine_of_host_takes_our_keys(void **state)
+{
+	struct stage *s = *state;
+	ENGINE *e = ENGINE_new();
+	CK_MECHANISM rsa = { CKM_SHA256_RSA_PKCS, NULL, 0 };
+	CK_MECHANISM ec = { CKM_ECDSA_SHA256, NULL, 0 };
+	CK_MECHANISM ed = { CKM_EDDSA, NULL, 0 };
+	EVP_PKEY_CTX *hijacked;
+
+	assert_non_null(e);
+	assert_int_equal(ENGINE_set_id(e, "hijack"), 1);
+	assert_int_equal(ENGINE_set_name(e, "hijack"), 1);
+	assert_int_equal(ENGINE_set_pkey_meths(e, engine_methods), 1);
+	assert_int_equal(ENGINE_set_default_pkey_meths(e), 1);
+	/* It does, where one asks for keys by their usual name. */
+	hijacked = EVP_PKEY_CTX_new_from_name(crypto_libctx(), "EC", NULL);
+	assert_non_null(hijacked);
+	assert_null(EVP_PKEY_CTX_get0_provider(hijacked));
+	EVP_PKEY_CTX_free(hijacked);
+	round_trip(s, &rsa, make_rsa(s, 1024, true), MESSAGE);
+	round_trip(s, &ec,
+	    make_ec(s, CKM_EC_KEY_PAIR_GEN, p256, sizeof(p256), true), MESSAGE);
+	round_trip(s, &ed,
+	    make_ec(s, CKM_EC_EDWARDS_KEY_PAIR_GEN, ed25519, sizeof(ed25519),
+		true),
+	    MESSAGE);
+	eddsa_not_of_rfc8032(state);
+	ENGINE_unregister_pkey_meths(e);
+	assert_int_equal(ENGINE_free(e), 1);
+}
+
 int
 main(void)
 {
@@ -602,6 +663,7 @@ main(void)
 		ON_STAGE(pkcs1_decryption_allowed_when_forbidden),
 		ON_STAGE(x509_number_above_modulus),
 		ON_STAGE(late_permit_not_asked),
+		ON_STAGE(engine_of_host_takes_our_keys),
 	};
 
 	return cmocka_run_group_tests_name("op", tests, NULL, NULL);
