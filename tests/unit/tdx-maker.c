@@ -24,7 +24,7 @@ static EVP_PKEY *
 key(enum maker_key k)
 {
 	if (keys[k] == NULL)
-		keys[k] = EVP_EC_gen("P-256");
+		keys[k] = EVP_EC_gen(k == KEY_P384 ? "P-384" : "P-256");
 	assert_non_null(keys[k]);
 	return keys[k];
 }
@@ -242,6 +242,11 @@ make_cert(const struct maker_cert *c, X509 *issuer, const char *basic,
 	X509_NAME *n = name_of(c->cn, c->org);
 	static long serial = 1000;
 
+	if (c->extra_ou)
+		assert_int_equal(X509_NAME_add_entry_by_txt(n, "OU",
+				     V_ASN1_UTF8STRING,
+				     (const unsigned char *)"SGX", -1, -1, 0),
+		    1);
 	assert_int_equal(X509_set_version(x, X509_VERSION_3), 1);
 	assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(x), serial++),
 	    1);
@@ -323,7 +328,9 @@ make_crl(const struct maker_crl *c, X509 *issuer, X509 *const *revoked,
 		assert_int_equal(X509_CRL_add1_ext_i2d(crl, NID_crl_number,
 				     number, 0, 0),
 		    1);
-	add_crl_ext(crl, issuer, NID_authority_key_identifier, "keyid:always");
+	if (!c->no_key_id)
+		add_crl_ext(crl, issuer, NID_authority_key_identifier,
+		    "keyid:always");
 	for (; *revoked != NULL; revoked++)
 		add_revoked(crl, *revoked, c->from);
 	assert_int_equal(X509_CRL_sort(crl), 1);
@@ -532,18 +539,21 @@ write_signature_data(struct writer *w, const struct tdx_spec *s,
 	write_bytes(w, span(rs, 64));
 	write_bytes(w, span(att, 64));
 	write_le(w, s->outer_type, 2);
-	write_le(w, 384 + 64 + 2 + 32 + 6 + pem.len, 4);
+	write_le(w,
+	    (uint64_t)((int)(384 + 64 + 2 + 32 + 6 + pem.len) + s->outer_delta),
+	    4);
 	memcpy(report, s->qe_report, sizeof(report));
 	ok(hash_parts(HASH_SHA256, parts, 2, digest));
 	memcpy(report + 320, digest, 32);
 	report[320] ^= (uint8_t)s->break_binding;
+	report[383] ^= (uint8_t)s->binding_tail;
 	sign(key(s->qe_signer_key), span(report, 384), rs);
 	write_bytes(w, span(report, 384));
 	write_bytes(w, span(rs, 64));
 	write_le(w, 32, 2);
 	write_bytes(w, span(s->qe_auth, 32));
 	write_le(w, s->inner_type, 2);
-	write_le(w, pem.len, 4);
+	write_le(w, (uint64_t)((int)pem.len + s->inner_delta), 4);
 	write_bytes(w, pem);
 }
 

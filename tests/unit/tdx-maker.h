@@ -24,6 +24,7 @@ enum maker_key {
 	KEY_TCB,
 	KEY_ATT,
 	KEY_OTHER,
+	KEY_P384,
 	N_MAKER_KEYS
 };
 
@@ -36,13 +37,14 @@ struct maker_cert {
 	bool sha384;
 	bool revoked;
 	bool no_digital_signature;
+	bool extra_ou; /* one more entry in the subject */
 };
 
 struct maker_crl {
 	int64_t from, until;
 	const char *issuer_cn; /* NULL: the CA's own */
 	enum maker_key signer;
-	bool no_number;
+	bool no_number, no_key_id;
 	bool absent;
 };
 
@@ -74,10 +76,12 @@ struct tdx_spec {
 	uint8_t vendor[16];
 	uint8_t body[648];
 	uint16_t outer_type, inner_type;
-	int size_delta;	     /* added to the v5 body size */
-	int signature_delta; /* added to the signature data length */
+	int size_delta;		      /* added to the v5 body size */
+	int signature_delta;	      /* added to the signature data length */
+	int outer_delta, inner_delta; /* to those of certification data */
 	uint8_t qe_report[384];
 	uint8_t qe_auth[32];
+	bool binding_tail;  /* REPORTDATA of the QE ends in another byte */
 	bool break_binding; /* REPORTDATA of the QE of another key */
 	bool bad_point;	    /* the attestation key is off the curve */
 	enum maker_key quote_signer, qe_signer_key;

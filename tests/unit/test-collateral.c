@@ -442,6 +442,24 @@ levels_need_every_component(void **state)
 	assert_int_equal(status_of(&w), TCB_OUT_OF_DATE);
 }
 
+/* The first level that the platform reaches is revoked; the TD's own
+ * components lead to a lower one, which must not hide that. */
+static void
+a_revoked_platform_stays_revoked(void **state)
+{
+	struct rules w;
+	struct tcb_result r;
+
+	(void)state;
+	rules_begin(&w);
+	w.platform[0].status = TCB_REVOKED;
+	w.svn[2] = 3;
+	tcb_evaluate(&w.in, &r);
+	assert_ptr_equal(r.sgx, &w.platform[0]);
+	assert_ptr_equal(r.platform, &w.platform[1]);
+	assert_int_equal(r.status, TCB_REVOKED);
+}
+
 /* Components 0 and 1 belong to the module's identity when it has one. */
 static void
 tdx_components_start_where_they_must(void **state)
@@ -547,6 +565,7 @@ main(void)
 		cmocka_unit_test(another_tees_info_has_no_levels),
 		cmocka_unit_test(statuses_converge),
 		cmocka_unit_test(levels_need_every_component),
+		cmocka_unit_test(a_revoked_platform_stays_revoked),
 		cmocka_unit_test(tdx_components_start_where_they_must),
 		cmocka_unit_test(a_relaunch_is_advised_only_for_the_newest),
 		cmocka_unit_test(statuses_have_the_names_of_the_service),

@@ -36,6 +36,10 @@ SPEC(outer_type, s->outer_type = 5)
 SPEC(inner_type, s->inner_type = 1)
 SPEC(longer, s->signature_delta = 1)
 SPEC(shorter, s->signature_delta = -1)
+SPEC(outer_longer, s->outer_delta = 1)
+SPEC(outer_shorter, s->outer_delta = -1)
+SPEC(inner_longer, s->inner_delta = 1)
+SPEC(inner_shorter, s->inner_delta = -1)
 EDIT(trailing)
 {
 	assert_int_equal(blob_set(&b->spec.trailing, span("\0\0\1", 3)),
@@ -43,9 +47,11 @@ EDIT(trailing)
 }
 SPEC(four_certs, s->pem_extra = true)
 SPEC(leaf_cn, s->pck.cn = "Intel SGX PCK Certificates")
+SPEC(leaf_ou, s->pck.extra_ou = true)
 SPEC(leaf_org, s->pck.org = "Intel Corporatiom")
 SPEC(ca_cn, s->ca.cn = "Intel SGX PCK Other CA")
 SPEC(root_cn, s->root.cn = "Intel SGX Root")
+SPEC(p384, s->pck.key = KEY_P384)
 SPEC(sha384, s->pck.sha384 = true)
 SPEC(pin, b->no_roots = true)
 SPEC(leaf_expired, s->pck.until = TDX_MAKER_NOW - 1)
@@ -57,15 +63,18 @@ SPEC(leaf_usage, s->pck.no_digital_signature = true)
 SPEC(extension, s->extension_damaged = true)
 SPEC(qe_forged, s->qe_signer_key = KEY_OTHER)
 SPEC(binding, s->break_binding = true)
+SPEC(binding_tail, s->binding_tail = true)
 SPEC(off_curve, s->bad_point = true)
 SPEC(quote_forged, s->quote_signer = KEY_OTHER)
 SPEC(qe_reserved, s->qe_report[QE_RESERVED1] = 1)
 
 SPEC(no_root_crl, s->root_crl.absent = true)
 SPEC(root_crl_no_number, s->root_crl.no_number = true)
+SPEC(root_crl_no_key_id, s->root_crl.no_key_id = true)
 SPEC(root_crl_other, s->root_crl.issuer_cn = "Intel SGX Root CB")
 SPEC(no_pck_crl, s->pck_crl.absent = true)
 SPEC(pck_crl_no_number, s->pck_crl.no_number = true)
+SPEC(pck_crl_no_key_id, s->pck_crl.no_key_id = true)
 SPEC(pck_crl_processor, s->pck_crl.issuer_cn = "Intel SGX PCK Processor CA")
 SPEC(pck_crl_forged, s->pck_crl.signer = KEY_OTHER)
 SPEC(pck_crl_expired, s->pck_crl.until = TDX_MAKER_NOW - 1)
@@ -122,6 +131,12 @@ SPEC(qe_svn, s->qe_report[QE_ISVSVN] = 1)
 SPEC(module_unknown, s->body[AT_TEE_TCB_SVN + 1] = 2)
 SPEC(module_signer, s->body[AT_MRSIGNERSEAM] = 1)
 SPEC(module_attributes, s->body[AT_SEAMATTRIBUTES] = 1)
+/* The identity speaks of no bit: then all must be zero. */
+SPEC(module_unmasked, s->body[AT_SEAMATTRIBUTES] = 1;
+     s->tcb_info.find = "FFFFFFFFFFFFFFFF\",\"tcbLevels\":[{\"tcb\":{"
+			"\"isvsvn\":6";
+     s->tcb_info.replace = "0000000000000000\",\"tcbLevels\":[{\"tcb\":{"
+			   "\"isvsvn\":6")
 SPEC(module_svn, s->body[AT_TEE_TCB_SVN] = 1)
 SPEC(component, s->components[4] = 1)
 SPEC(pcesvn, s->pcesvn = 12)
@@ -154,6 +169,15 @@ one_value(struct bench *b, struct value_list *list, size_t len)
 }
 SPEC(list_fmspc, one_value(b, &p->fmspc, 6))
 SPEC(list_instance, one_value(b, &p->platform_instance_id, 16))
+EDIT(instance_silent)
+{
+	static const uint8_t zero[16];
+
+	b->spec.processor = true;
+	assert_int_equal(blob_set(&b->value, span(zero, 16)), CVM_OK);
+	b->policy.tdx.platform_instance_id = (struct value_list){ &b->value,
+		1 };
+}
 SPEC(dynamic, p->dynamic_platform = false; s->flags[0] = 0xff)
 SPEC(cached, p->cached_keys = false; s->flags[1] = 0xff)
 SPEC(smt, p->smt = false; s->flags[2] = 0xff)
@@ -200,13 +224,19 @@ static const struct {
 	ROW(06, 0, inner_type),
 	ROW(06, 0, longer),
 	ROW(06, 0, shorter),
+	ROW(06, 0, outer_longer),
+	ROW(06, 0, outer_shorter),
+	ROW(06, 0, inner_longer),
+	ROW(06, 0, inner_shorter),
 	ROW(07, 0, trailing),
 	ROW(08, 0, four_certs),
 	ROW(09, 0, leaf_cn),
 	ROW(09, 0, leaf_org),
+	ROW(09, 0, leaf_ou),
 	ROW(09, 0, ca_cn),
 	ROW(09, 0, root_cn),
 	ROW(10, 0, sha384),
+	ROW(10, 0, p384),
 	ROW(11, 0, pin),
 	ROW(12, 0, leaf_expired),
 	ROW(12, 0, leaf_early),
@@ -217,12 +247,14 @@ static const struct {
 	ROW(14, 0, extension),
 	ROW(15, 0, qe_forged),
 	ROW(16, 0, binding),
+	ROW(16, 0, binding_tail),
 	ROW(17, 0, off_curve),
 	ROW(18, 0, quote_forged),
 	ROW(19, 0, qe_reserved),
 	ROW(21, 0, no_pck_crl),
 	ROW(21, 0, pck_crl_no_number),
 	ROW(21, 0, pck_crl_processor),
+	ROW(21, 0, pck_crl_no_key_id),
 	ROW(22, 0, pck_crl_forged),
 	ROW(22, 0, pck_crl_expired),
 	ROW(22, 0, pck_crl_future),
@@ -272,6 +304,7 @@ static const struct {
 	ROW(46, 0, module_unknown),
 	ROW(47, 0, module_signer),
 	ROW(48, 0, module_attributes),
+	ROW(48, 0, module_unmasked),
 	ROW(49, 0, module_svn),
 	ROW(50, 0, component),
 	ROW(50, 0, pcesvn),
@@ -281,6 +314,7 @@ static const struct {
 	ROW(53, 0, min_svn),
 	ROW(54, 0, list_fmspc),
 	ROW(55, 0, list_instance),
+	ROW(55, 0, instance_silent),
 	ROW(56, 0, dynamic),
 	ROW(57, 0, cached),
 	ROW(58, 0, smt),
@@ -310,6 +344,7 @@ static const struct {
 	ROW(20, 0, no_root_crl),
 	ROW(20, 0, root_crl_no_number),
 	ROW(20, 0, root_crl_other),
+	ROW(20, 0, root_crl_no_key_id),
 };
 
 /* Signers of collateral depend on the CRL of the root, and say so too. */
@@ -402,6 +437,20 @@ a_good_quote_is_admitted(void **state)
 		b.spec.processor = true;
 		expect_admit(&b);
 	}
+}
+
+static void
+the_newest_time_may_be_a_crls(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_begin(&b, 4);
+	b.spec.pck_crl.from = TDX_MAKER_NOW - TDX_MAKER_DAY;
+	bench_make(&b);
+	assert_true(bench_appraise(&b));
+	assert_int_equal(b.facts.newest_time, TDX_MAKER_NOW - TDX_MAKER_DAY);
+	bench_end(&b);
 }
 
 static void
@@ -615,6 +664,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_good_quote_is_admitted),
+		cmocka_unit_test(the_newest_time_may_be_a_crls),
 		cmocka_unit_test(td10_in_version_5_is_admitted),
 		cmocka_unit_test(every_reference_value_matches),
 		cmocka_unit_test(each_fault_is_caught_by_its_check),
