@@ -138,11 +138,21 @@ int
 json_parse(struct span text, const char *name, struct json_doc **ret,
     struct why *reterr_why)
 {
+	static const struct json_limits usual = { JSON_BYTES_MAX,
+		JSON_VALUES_MAX };
+
+	return json_parse_within(text, &usual, name, ret, reterr_why);
+}
+
+int
+json_parse_within(struct span text, const struct json_limits *limits,
+    const char *name, struct json_doc **ret, struct why *reterr_why)
+{
 	_cleanup_(json_doc_freep) struct json_doc *doc = NULL;
 	_cleanup_(json_lines_clear) struct json_lines lines = { 0 };
 	int err;
 
-	err = json_scan(text, name, &lines, reterr_why);
+	err = json_scan(text, limits, name, &lines, reterr_why);
 	if (err != CVM_OK)
 		return err;
 	doc = calloc(1, sizeof(*doc));

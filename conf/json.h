@@ -15,6 +15,7 @@
  * file:line, JSON path, allowed and received.
  */
 #define JSON_BYTES_MAX (1024 * 1024)
+#define JSON_VALUES_MAX (JSON_BYTES_MAX / 2)
 #define JSON_DEPTH_MAX 16
 
 /* A parsed document with the line of every value. */
@@ -25,6 +26,14 @@ struct json_doc;
  * and *reterr_why. The document borrows nothing.
  */
 int json_parse(struct span text, const char *name, struct json_doc **ret,
+    struct why *reterr_why) _must_check_;
+/* The same with limits of the caller's. */
+struct json_limits {
+	size_t bytes;
+	size_t values; /* of all kinds: each costs memory */
+};
+int json_parse_within(struct span text, const struct json_limits *limits,
+    const char *name, struct json_doc **ret,
     struct why *reterr_why) _must_check_;
 /* Reads the file (regular, at most JSON_BYTES_MAX) and parses it; *ret_text,
  * if not NULL, gets the bytes. CVM_E_NOT_FOUND when it does not exist. */

@@ -19,6 +19,7 @@ struct scan {
 	size_t line_start;
 	unsigned depth;
 	struct json_lines *lines;
+	size_t values_max;
 	struct why *why;
 };
 
@@ -294,7 +295,13 @@ static int
 record_line(struct scan *s)
 {
 	struct json_lines *lines = s->lines;
+	char most[48];
 
+	if (lines->n == s->values_max) {
+		(void)snprintf(most, sizeof(most), "at most %zu values",
+		    s->values_max);
+		return refuse(s, most, "more");
+	}
 	if (lines->n == lines->room) {
 		size_t room = lines->room > 0 ? lines->room * 2 : 256;
 		unsigned *v = realloc(lines->v, room * sizeof(*v));
@@ -337,22 +344,23 @@ scan_value(struct scan *s)
 }
 
 int
-json_scan(struct span text, const char *name, struct json_lines *lines,
-    struct why *reterr_why)
+json_scan(struct span text, const struct json_limits *limits, const char *name,
+    struct json_lines *lines, struct why *reterr_why)
 {
 	struct scan s = {
 		.r = reader_init(text),
 		.name = name,
 		.line = 1,
 		.lines = lines,
+		.values_max = limits->values,
 		.why = reterr_why,
 	};
-	char most[32];
+	char most[48];
 	int err;
 
-	if (text.len > JSON_BYTES_MAX) {
-		(void)snprintf(most, sizeof(most), "at most %d bytes",
-		    JSON_BYTES_MAX);
+	if (text.len > limits->bytes) {
+		(void)snprintf(most, sizeof(most), "at most %zu bytes",
+		    limits->bytes);
 		return why_setf(reterr_why, CVM_E_CONFIG, name, NULL, most,
 		    "%zu", text.len);
 	}

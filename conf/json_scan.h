@@ -3,7 +3,7 @@
 #ifndef CONF_JSON_SCAN_H
 #define CONF_JSON_SCAN_H
 
-#include "base/blob.h"
+#include "conf/json.h"
 
 /* The line of every value of a document, in the order of the document. */
 struct json_lines {
@@ -16,7 +16,8 @@ struct json_lines {
  * Accepts what RFC 8259 and conf/json.h allow, and nothing else; makes no
  * tree. name is for messages. The caller clears *lines, also after a refusal.
  */
-int json_scan(struct span text, const char *name, struct json_lines *lines,
+int json_scan(struct span text, const struct json_limits *limits,
+    const char *name, struct json_lines *lines,
     struct why *reterr_why) _must_check_;
 void json_lines_clear(struct json_lines *lines);
 
