@@ -10,13 +10,38 @@
 #include "attest/tsm.h"
 
 #define NS_PER_S 1000000000u
+#define NS_PER_MS 1000000u
+/* How long a round waits for a report that it can do without. */
+#define REFRESH_TIMEOUT_MS 250
 
-void
-collector_forget(struct collector *c)
+static void
+forget_report(struct collector *c)
 {
 	blob_clear(&c->report);
 	blob_clear(&c->aux);
 	c->report_ns = 0;
+	c->refresh_ns = 0;
+}
+
+static void
+forget_log(struct collector *c)
+{
+	blob_clear(&c->log);
+	c->log_pcrs.mask = 0;
+}
+
+void
+collector_forget(struct collector *c)
+{
+	forget_report(c);
+	forget_log(c);
+}
+
+void
+collector_abandon(struct collector *c)
+{
+	c->report = c->aux = c->log = (struct blob){ 0 };
+	collector_forget(c);
 }
 
 static bool
@@ -27,22 +52,23 @@ wants_tee(const struct policy *p)
 
 static int
 get_tee_report(struct collector *c, const uint8_t root[static SHA256_LEN],
-    struct span ak_name, struct why *why)
+    struct span ak_name, uint32_t timeout_ms, struct why *why)
 {
+	const struct policy *p = c->policy;
 	uint8_t report_data[REPORT_DATA_LEN];
 	struct tsm_report rep = { 0 };
 	uint64_t asked = boottime_ns();
 	int r;
 
-	if ((r = derive_report_data(root, ak_name, c->policy->digest,
-		 report_data)) != CVM_OK)
+	if ((r = derive_report_data(root, ak_name, p->digest, report_data)) !=
+	    CVM_OK)
 		return why_set(why, r, "REPORT_DATA", "", "", "");
 	if ((r = tsm_get_report(c->cfg->evidence.tsm,
-		 c->policy->tee == TEE_SNP ? "sev_guest" : "tdx_guest",
-		 report_data, c->cfg->evidence.timeout_ms, &rep, why)) !=
-	    CVM_OK)
+		 p->tee == TEE_SNP ? "sev_guest" : "tdx_guest",
+		 p->tee == TEE_SNP ? p->snp.vmpl : 0, report_data, timeout_ms,
+		 &rep, why)) != CVM_OK)
 		return r;
-	collector_forget(c);
+	forget_report(c);
 	c->report = rep.outblob;
 	c->aux = rep.auxblob;
 	c->report_simulated = rep.simulated;
@@ -53,26 +79,50 @@ get_tee_report(struct collector *c, const uint8_t root[static SHA256_LEN],
 	return CVM_OK;
 }
 
+/* A report is bound to the AK of its time, and is worth nothing to another. */
+static int
+names_this_ak(const struct collector *c, struct span ak_name, bool *ret)
+{
+	uint8_t want[REPORT_DATA_LEN];
+	int r;
+
+	if ((r = derive_report_data(c->report_root, ak_name, c->policy->digest,
+		 want)) != CVM_OK)
+		return r;
+	*ret = span_equal(span(want, sizeof(want)),
+	    span(c->report_data, REPORT_DATA_LEN));
+	return CVM_OK;
+}
+
 /*
- * Uses the report in hand while it is younger than the policy's maximum;
- * from half that age on a new one is asked for, and only past the maximum
- * does it matter whether that works.
+ * Uses the report in hand while it is younger than the policy's maximum. From
+ * half that age on a new one is asked for, without much patience and not in
+ * every round: hosts throttle. Only past the maximum must there be one.
  */
 static int
 refresh_tee(struct collector *c, const uint8_t root[static SHA256_LEN],
     bool fresh, struct span ak_name, struct why *why)
 {
+	const struct config_evidence *cfg = &c->cfg->evidence;
 	uint64_t max_ns = (uint64_t)c->policy->tee_report_max_age_s * NS_PER_S;
-	uint64_t age = boottime_ns() - c->report_ns;
+	uint64_t now = boottime_ns(), age = now - c->report_ns;
+	uint32_t patience = cfg->timeout_ms;
+	struct why unused;
 	bool have = c->report_ns != 0 && !fresh && c->policy->has_tpm;
 	int r;
 
-	if (have && age < max_ns / 2)
+	if (have && (r = names_this_ak(c, ak_name, &have)) != CVM_OK)
+		return why_set(why, r, "REPORT_DATA", "", "", "");
+	have = have && age < max_ns;
+	if (have && (age < max_ns / 2 || now < c->refresh_ns))
 		return CVM_OK;
-	r = get_tee_report(c, root, ak_name, why);
-	if (r == CVM_E_UNREACHABLE && have && age < max_ns)
-		return CVM_OK;
-	return r;
+	if (have && patience > REFRESH_TIMEOUT_MS)
+		patience = REFRESH_TIMEOUT_MS;
+	r = get_tee_report(c, root, ak_name, patience, have ? &unused : why);
+	if (r == CVM_OK || !have)
+		return r;
+	c->refresh_ns = now + (uint64_t)cfg->retry_ms * NS_PER_MS;
+	return CVM_OK;
 }
 
 static int
@@ -95,12 +145,42 @@ add_tee(struct collector *c, const uint8_t root[static SHA256_LEN], bool fresh,
 	return CVM_OK;
 }
 
+static bool
+same_pcrs(const struct pcr_values *a, const struct pcr_values *b)
+{
+	return a->mask != 0 && a->mask == b->mask && a->bank == b->bank &&
+	    memcmp(a->value, b->value, sizeof(a->value)) == 0;
+}
+
+/*
+ * A log explains quoted PCRs, and the one that explained these very values
+ * does so again: what could have been appended would have moved a PCR.
+ */
 static int
-add_log(const char *path, struct blob *ret, struct evidence *e, struct why *why)
+add_event_log(struct collector *c, struct evidence *e, struct why *why)
+{
+	int r;
+
+	if (!same_pcrs(&c->log_pcrs, &e->pcrs)) {
+		forget_log(c);
+		if ((r = kernel_log_read(c->cfg->evidence.event_log, &c->log,
+			 &c->log_simulated, why)) != CVM_OK)
+			return r;
+		c->log_pcrs = e->pcrs;
+	}
+	if (blob_set(&e->event_log, blob_span(&c->log)) != CVM_OK)
+		return why_set(why, CVM_E_NOMEM, "event log", "", "", "");
+	e->simulated |= c->log_simulated;
+	return CVM_OK;
+}
+
+static int
+add_ccel(struct collector *c, struct evidence *e, struct why *why)
 {
 	bool simulated = false;
-	int r = kernel_log_read(path, ret, &simulated, why);
+	int r;
 
+	r = kernel_log_read(c->cfg->evidence.ccel, &e->ccel, &simulated, why);
 	if (r == CVM_OK)
 		e->simulated |= simulated;
 	return r;
@@ -140,13 +220,9 @@ collect(struct collector *c, const uint8_t root[static SHA256_LEN],
 		return r;
 	if (p->has_tpm && (r = add_tpm(c, root, &e, reterr_why)) != CVM_OK)
 		return r;
-	if (p->log.present && p->has_tpm &&
-	    (r = add_log(c->cfg->evidence.event_log, &e.event_log, &e,
-		 reterr_why)) != CVM_OK)
-		return r;
-	if (p->log.present && !p->has_tpm &&
-	    (r = add_log(c->cfg->evidence.ccel, &e.ccel, &e, reterr_why)) !=
-		CVM_OK)
+	if (p->log.present &&
+	    (r = p->has_tpm ? add_event_log(c, &e, reterr_why) :
+			      add_ccel(c, &e, reterr_why)) != CVM_OK)
 		return r;
 	*ret = e;
 	memset(&e, 0, sizeof(e));

@@ -23,10 +23,17 @@ struct collector {
 	uint64_t report_ns; /* CLOCK_BOOTTIME when asked for; 0: none */
 	int64_t report_time;
 	bool report_simulated;
+	uint64_t refresh_ns; /* CLOCK_BOOTTIME: no earlier refresh */
+	/* The event log in use, and the quoted PCRs that it explained. */
+	struct blob log;
+	struct pcr_values log_pcrs;
+	bool log_simulated;
 };
 
-/* Forgets the TEE report: after a denial or a fork. */
+/* Forgets the TEE report and the log: after a denial. */
 void collector_forget(struct collector *c);
+/* The same after a fork in the middle of a collection: frees nothing. */
+void collector_abandon(struct collector *c);
 
 /*
  * Evidence over root. fresh_tee asks for a TEE report of this round whatever

@@ -19,6 +19,7 @@
 
 #define ENTRY_NAME_MAX 64
 #define ATTRIBUTE_MAX 64 /* of a line of text */
+#define TSM_LEVEL_MAX 3	 /* VMPL0..3: AMD SEV-SNP ABI, MSG_REPORT_REQ */
 #define BACK_OFF_MIN_MS 20
 #define BACK_OFF_MAX_MS 1000
 
@@ -113,10 +114,10 @@ read_line(const struct entry *e, const char *attribute, char *out, size_t len)
 }
 
 static int
-read_generation(const struct entry *e, uint64_t *ret)
+read_number(const struct entry *e, const char *attribute, uint64_t *ret)
 {
 	char line[ATTRIBUTE_MAX], *end;
-	int err = read_line(e, "generation", line, sizeof(line));
+	int err = read_line(e, attribute, line, sizeof(line));
 
 	if (err != 0)
 		return err;
@@ -127,9 +128,9 @@ read_generation(const struct entry *e, uint64_t *ret)
 
 /* configfs takes a written blob over when the file is closed. */
 static int
-write_inblob(const struct entry *e, struct span s)
+write_attribute(const struct entry *e, const char *attribute, struct span s)
 {
-	int fd = openat(e->fd, "inblob", O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = openat(e->fd, attribute, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
 	int err = 0;
 	ssize_t n;
 
@@ -235,6 +236,41 @@ transient(int err)
 	    err == EINTR || err == ETIMEDOUT;
 }
 
+/* Before the kernel's ENXIO, which says nothing of levels. */
+static int
+check_floor(const struct entry *e, unsigned level, struct why *why)
+{
+	char expected[48];
+	uint64_t floor = 0;
+	int err = read_number(e, "privlevel_floor", &floor);
+
+	if (err == ENOENT && level == 0)
+		return CVM_OK;
+	if (err != 0)
+		return refuse(e, "privlevel_floor", err, why);
+	if (level >= floor)
+		return CVM_OK;
+	(void)snprintf(expected, sizeof(expected), "at least %llu (snp.vmpl)",
+	    (unsigned long long)floor);
+	return why_setf(why, CVM_E_UNREACHABLE, e->dir, "privlevel", expected,
+	    "%u", level);
+}
+
+/* The level must be written before the report is read: it is one of the
+ * inputs that generation counts. Level 0 is the kernel's default. */
+static int
+set_level(const struct entry *e, unsigned level, struct why *why)
+{
+	char text[16];
+	int err, r = check_floor(e, level, why);
+
+	if (r != CVM_OK || level == 0)
+		return r;
+	(void)snprintf(text, sizeof(text), "%u", level);
+	err = write_attribute(e, "privlevel", span(text, strlen(text)));
+	return err == 0 ? CVM_OK : refuse(e, "privlevel", err, why);
+}
+
 /* The request itself; *ret_again tells whether another try makes sense. */
 static int
 request(const struct entry *e, struct span report_data, struct tsm_report *out,
@@ -244,10 +280,10 @@ request(const struct entry *e, struct span report_data, struct tsm_report *out,
 	const char *what = "generation";
 	int err;
 
-	err = read_generation(e, &before);
+	err = read_number(e, "generation", &before);
 	if (err == 0) {
 		what = "inblob";
-		err = write_inblob(e, report_data);
+		err = write_attribute(e, what, report_data);
 	}
 	if (err == 0) {
 		what = "outblob";
@@ -261,7 +297,7 @@ request(const struct entry *e, struct span report_data, struct tsm_report *out,
 	}
 	if (err == 0) {
 		what = "generation";
-		err = read_generation(e, &after);
+		err = read_number(e, "generation", &after);
 	}
 	*ret_again = transient(err);
 	if (err != 0)
@@ -278,23 +314,33 @@ request(const struct entry *e, struct span report_data, struct tsm_report *out,
 	return CVM_OK;
 }
 
+/* What is asked for, the same in every attempt. */
+struct question {
+	const char *dir;
+	int dirfd;
+	const char *provider;
+	unsigned level;
+	struct span report_data;
+};
+
 static int
-try_once(const char *dir, int dirfd, const char *provider,
-    struct span report_data, struct tsm_report *ret, bool *ret_again,
+try_once(const struct question *q, struct tsm_report *ret, bool *ret_again,
     struct why *why)
 {
-	_cleanup_(entry_end) struct entry e = { .dir = dir,
-		.dirfd = dirfd,
+	_cleanup_(entry_end) struct entry e = { .dir = q->dir,
+		.dirfd = q->dirfd,
 		.fd = -1 };
 	_cleanup_(tsm_report_clear) struct tsm_report out = { 0 };
 	int r;
 
 	*ret_again = false;
-	r = entry_make(&e, provider, why);
+	r = entry_make(&e, q->provider, why);
 	if (r == CVM_OK)
-		r = check_provider(&e, provider, &out, why);
+		r = check_provider(&e, q->provider, &out, why);
 	if (r == CVM_OK)
-		r = request(&e, report_data, &out, ret_again, why);
+		r = set_level(&e, q->level, why);
+	if (r == CVM_OK)
+		r = request(&e, q->report_data, &out, ret_again, why);
 	if (r != CVM_OK)
 		return r;
 	out.simulated = ret->simulated;
@@ -358,12 +404,40 @@ open_dir(const char *dir, const char *provider, int *ret, struct why *why)
 }
 
 int
-tsm_get_report(const char *dir, const char *provider,
+tsm_privlevel_floor(const char *dir, const char *provider, unsigned *ret_level,
+    struct why *reterr_why)
+{
+	_cleanup_(entry_end) struct entry e = { .dir = dir, .fd = -1 };
+	_cleanup_(closep) int dirfd = -1;
+	uint64_t floor = 0;
+	int err, r;
+
+	r = open_dir(dir, provider, &dirfd, reterr_why);
+	if (r != CVM_OK)
+		return r;
+	e.dirfd = dirfd;
+	if ((r = entry_make(&e, provider, reterr_why)) != CVM_OK)
+		return r;
+	err = read_number(&e, "privlevel_floor", &floor);
+	if (err != 0 && err != ENOENT)
+		return refuse(&e, "privlevel_floor", err, reterr_why);
+	if (floor > TSM_LEVEL_MAX)
+		return why_setf(reterr_why, CVM_E_UNREACHABLE, dir,
+		    "privlevel_floor", "0..3", "%llu",
+		    (unsigned long long)floor);
+	*ret_level = (unsigned)floor;
+	return CVM_OK;
+}
+
+int
+tsm_get_report(const char *dir, const char *provider, unsigned level,
     const uint8_t report_data[static REPORT_DATA_LEN], uint32_t timeout_ms,
     struct tsm_report *ret, struct why *reterr_why)
 {
 	static const long configfs[] = { CONFIGFS_TYPE };
 	_cleanup_(closep) int dirfd = -1;
+	struct question q = { dir, -1, provider, level,
+		span(report_data, REPORT_DATA_LEN) };
 	uint64_t deadline_ms = now_ms() + timeout_ms;
 	struct tsm_report out = { 0 };
 	uint32_t wait_ms = BACK_OFF_MIN_MS;
@@ -373,11 +447,10 @@ tsm_get_report(const char *dir, const char *provider,
 	r = open_dir(dir, provider, &dirfd, reterr_why);
 	if (r != CVM_OK)
 		return r;
+	q.dirfd = dirfd;
 	out.simulated = !is_kernels(dirfd, configfs, NELEMS(configfs));
 	for (;;) {
-		r = try_once(dir, dirfd, provider,
-		    span(report_data, REPORT_DATA_LEN), &out, &again,
-		    reterr_why);
+		r = try_once(&q, &out, &again, reterr_why);
 		if (r == CVM_OK)
 			break;
 		if (!again)

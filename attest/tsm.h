@@ -22,9 +22,17 @@ struct tsm_report {
 	bool simulated; /* the directory is not configfs owned by root */
 };
 
-int tsm_get_report(const char *dir, const char *provider,
+/*
+ * level is the VMPL (SEV-SNP) that the report is asked for: the kernel refuses
+ * one below privlevel_floor. It is written where there is a privlevel; where
+ * there is none (TDX), only 0 can be had.
+ */
+int tsm_get_report(const char *dir, const char *provider, unsigned level,
     const uint8_t report_data[static REPORT_DATA_LEN], uint32_t timeout_ms,
     struct tsm_report *ret, struct why *reterr_why) _must_check_;
+/* The lowest level that reports can be had for; 0 where there are no levels. */
+int tsm_privlevel_floor(const char *dir, const char *provider,
+    unsigned *ret_level, struct why *reterr_why) _must_check_;
 void tsm_report_clear(struct tsm_report *r);
 
 /* Reads a log whole (at most EVIDENCE_LOG_MAX), O_NOFOLLOW, and says whether

@@ -275,8 +275,14 @@ find_tee(struct enroll *e)
 	if (random_bytes(nonce, sizeof(nonce)) != CVM_OK)
 		return CVM_E_CRYPTO;
 	for (size_t i = 0; i < NELEMS(providers); i++) {
+		unsigned level = 0;
+
+		/* An SVSM below leaves the lower levels to itself. */
+		if (tsm_privlevel_floor(e->c.cfg->evidence.tsm,
+			providers[i].provider, &level, &why) != CVM_OK)
+			level = 0;
 		if (tsm_get_report(e->c.cfg->evidence.tsm,
-			providers[i].provider, nonce,
+			providers[i].provider, level, nonce,
 			e->c.cfg->evidence.timeout_ms, &e->tsm, &why) != CVM_OK)
 			continue;
 		e->tee = providers[i].tee;

@@ -75,7 +75,7 @@ get_from(const char *dir, const char *provider, uint32_t timeout_ms,
 	int err;
 
 	memset(why, 0, sizeof(*why));
-	err = tsm_get_report(dir, provider, report_data, timeout_ms, &r, why);
+	err = tsm_get_report(dir, provider, 0, report_data, timeout_ms, &r, why);
 	if (err == CVM_OK) {
 		assert_int_equal(r.outblob.len, SNP_REPORT_LEN);
 		assert_memory_equal(r.outblob.data + SNP_REPORT_DATA_AT,
@@ -112,7 +112,7 @@ report_over_what_was_asked(void **state)
 	for (int i = 0; i < 20; i++)
 		assert_int_equal(get(2000, &why), 0);
 	assert_int_equal(tsm_get_report(machine_path(&machine, TSM),
-			     "sev_guest", report_data, 2000, &r, &why),
+			     "sev_guest", 0, report_data, 2000, &r, &why),
 	    0);
 	assert_true(r.auxblob.len > 1000);
 	tsm_report_clear(&r);
