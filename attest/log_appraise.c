@@ -69,37 +69,69 @@ shown(struct span s, char buf[static 128])
 	return buf;
 }
 
+/*
+ * A log proves nothing about a PCR that was not quoted: whoever hands it over
+ * can write such events as he likes. Every register of a CCEL is in the
+ * report.
+ */
+static bool
+quoted(const struct log_view *w, unsigned pcr)
+{
+	return w->log.form == LOG_CCEL ||
+	    (w->a->evidence->pcrs.mask & 1u << pcr) != 0;
+}
+
+/* A fact that rests on events of pcr: proved, and without trouble. */
+static bool
+proved(struct log_view *w, enum check_id id, unsigned pcr,
+    const struct why *why)
+{
+	char expected[64];
+
+	if (quoted(w, pcr))
+		return why == NULL || fact(w->v, id, why);
+	(void)snprintf(expected, sizeof(expected),
+	    "PCR %u among the quoted ones (tpm.pcr_sets)", pcr);
+	return verdict_fail(w->v, id, expected,
+	    "a log of PCR %u that nothing proves", pcr);
+}
+
 static void
 check_technology(struct log_view *w)
 {
-	static const enum tee_kind tee_of[] = { TEE_NONE, TEE_SEV, TEE_SEV,
-		TEE_TDX, TEE_SNP };
-	const struct policy *p = w->a->policy;
-	const struct string_list *l = &p->log.technology;
+	const struct string_list *l = &w->a->policy->log.technology;
 	const char *name = log_technology_name(w->f->technology);
-	bool ok;
 
-	if (!fact(w->v, CHECK_LOG_07, &w->f->technology_why) ||
-	    !fact(w->v, CHECK_LOG_08, &w->f->technology_why))
-		return;
 	if (l->n == 0)
 		(void)verdict_skip(w->v, CHECK_LOG_07, NOT_ASKED);
-	else
+	else if (proved(w, CHECK_LOG_07, 0, &w->f->technology_why))
 		(void)verdict_check(w->v, CHECK_LOG_07,
 		    span_in_strings(l, span(name, strlen(name))), l->v[0], "%s",
 		    name);
-	/* Firmware other than GCE's names no technology: nothing to compare. */
-	ok = w->f->technology < 0 || tee_of[w->f->technology] == p->tee;
-	if (p->tee == TEE_NONE || w->f->technology < 0)
-		(void)verdict_skip(w->v, CHECK_LOG_08,
-		    p->tee == TEE_NONE ? NOT_ASKED : "no GceNonHostInfo");
+}
+
+/* Firmware other than GCE's names no technology: nothing to compare. Without a
+ * report, however, the log is the only word on memory encryption. */
+static void
+check_same_technology(struct log_view *w)
+{
+	static const enum tee_kind tee_of[] = { TEE_NONE, TEE_SEV, TEE_SEV,
+		TEE_TDX, TEE_SNP };
+	const enum tee_kind tee = w->a->policy->tee;
+	const int seen = w->f->technology;
+
+	if (tee == TEE_NONE)
+		(void)verdict_skip(w->v, CHECK_LOG_08, NOT_ASKED);
+	else if (tee != TEE_SEV && !quoted(w, 0))
+		(void)verdict_skip(w->v, CHECK_LOG_08, "PCR 0 is not quoted");
+	else if (!proved(w, CHECK_LOG_08, 0, &w->f->technology_why))
+		return;
+	else if (tee != TEE_SEV && seen < 0)
+		(void)verdict_skip(w->v, CHECK_LOG_08, "no GceNonHostInfo");
 	else
-		(void)verdict_check(w->v, CHECK_LOG_08, ok,
-		    tee_kind_name(p->tee), "%s", name);
-	/* Without a report the log is the only word on memory encryption. */
-	if (p->tee == TEE_SEV && w->f->technology < 0)
-		(void)verdict_fail(w->v, CHECK_LOG_08, "GceNonHostInfo",
-		    "no such event in the log");
+		(void)verdict_check(w->v, CHECK_LOG_08,
+		    seen >= 0 && tee_of[seen] == tee, tee_kind_name(tee), "%s",
+		    log_technology_name(seen));
 }
 
 static void
@@ -112,6 +144,8 @@ check_gce_firmware(struct log_view *w)
 		(void)verdict_skip(w->v, CHECK_LOG_09, NOT_ASKED);
 		return;
 	}
+	if (!proved(w, CHECK_LOG_09, 0, NULL))
+		return;
 	(void)snprintf(expected, sizeof(expected),
 	    "GCE Virtual Firmware v%u or newer", min);
 	if (w->f->gce_firmware < 0)
@@ -130,7 +164,7 @@ check_secure_boot(struct log_view *w)
 
 	if (want == ANY)
 		(void)verdict_skip(w->v, CHECK_LOG_10, NOT_ASKED);
-	else if (fact(w->v, CHECK_LOG_10, &w->f->secure_boot_why))
+	else if (proved(w, CHECK_LOG_10, 7, &w->f->secure_boot_why))
 		(void)verdict_check(w->v, CHECK_LOG_10,
 		    w->f->secure_boot == (want == REQUIRE),
 		    want == REQUIRE ? "on" : "off", "%s",
@@ -147,7 +181,7 @@ check_authorities(struct log_view *w)
 		(void)verdict_skip(w->v, CHECK_LOG_11, NOT_ASKED);
 		return;
 	}
-	if (!fact(w->v, CHECK_LOG_11, &w->f->authorities_why))
+	if (!proved(w, CHECK_LOG_11, 7, &w->f->authorities_why))
 		return;
 	for (size_t i = 0; i < w->f->n_authorities; i++) {
 		struct span s = span(w->f->authorities[i], SHA256_LEN);
@@ -173,7 +207,7 @@ check_kernel(struct log_view *w)
 		(void)verdict_skip(w->v, CHECK_LOG_12, NOT_ASKED);
 		return;
 	}
-	if (!fact(w->v, CHECK_LOG_12, &w->f->ipl_why))
+	if (!proved(w, CHECK_LOG_12, 8, &w->f->ipl_why))
 		return;
 	if (w->f->n_kernel_cmdlines != 1) {
 		(void)verdict_fail(w->v, CHECK_LOG_12, "exactly one", "%zu",
@@ -195,7 +229,7 @@ check_grub(struct log_view *w)
 		(void)verdict_skip(w->v, CHECK_LOG_13, NOT_ASKED);
 		return;
 	}
-	if (!fact(w->v, CHECK_LOG_13, &w->f->ipl_why))
+	if (!proved(w, CHECK_LOG_13, 8, &w->f->ipl_why))
 		return;
 	for (size_t i = 0; i < w->f->n_grub_cmds; i++)
 		if (!span_in_strings(l, w->f->grub_cmds[i].text)) {
@@ -217,7 +251,7 @@ check_efi_apps(struct log_view *w)
 		(void)verdict_skip(w->v, CHECK_LOG_14, NOT_ASKED);
 		return;
 	}
-	if (!fact(w->v, CHECK_LOG_14, &w->f->efi_apps_why))
+	if (!proved(w, CHECK_LOG_14, 4, &w->f->efi_apps_why))
 		return;
 	for (size_t i = 0; i < w->f->n_efi_apps; i++)
 		if (!span_in_values(l, w->f->efi_apps[i])) {
@@ -241,6 +275,7 @@ check_facts(struct log_view *w)
 		(void)verdict_pass(w->v, CHECK_LOG_06);
 	if (w->log.form == LOG_TCG) {
 		check_technology(w);
+		check_same_technology(w);
 		check_gce_firmware(w);
 	}
 	check_secure_boot(w);
@@ -250,7 +285,7 @@ check_facts(struct log_view *w)
 	check_efi_apps(w);
 	if (!p->exit_boot_services)
 		(void)verdict_skip(w->v, CHECK_LOG_15, NOT_ASKED);
-	else
+	else if (proved(w, CHECK_LOG_15, 5, NULL))
 		(void)verdict_check(w->v, CHECK_LOG_15,
 		    w->f->exit_boot_services,
 		    "ExitBootServices returned with success", "no such event");

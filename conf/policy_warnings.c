@@ -216,6 +216,12 @@ firmware_unproven(const struct policy *p)
 }
 
 static bool
+exit_unproven(const struct policy *p)
+{
+	return unproven(p, p->log.exit_boot_services, 5);
+}
+
+static bool
 no_secure_boot(const struct policy *p)
 {
 	return p->log.present && p->log.secure_boot == FORBID;
@@ -297,17 +303,20 @@ static const struct {
 	    " changes meanwhile goes unseen." },
 	{ old_reports, "\"tee_report_max_age_s\" is more than an hour." },
 	{ cmdline_unproven,
-	    "\"kernel_cmdline\" and \"grub_cmd\" are compared"
-	    " with a log that no quote proves: select PCR 8." },
+	    "\"kernel_cmdline\" and \"grub_cmd\" are asked of a"
+	    " log that no quote proves, which denies: select PCR 8." },
 	{ apps_unproven,
-	    "\"efi_apps\" is compared with a log that no quote"
-	    " proves: select PCR 4." },
+	    "\"efi_apps\" is asked of a log that no quote"
+	    " proves, which denies: select PCR 4." },
 	{ secure_boot_unproven,
-	    "\"secure_boot\" and \"authorities\" are"
-	    " compared with a log that no quote proves: select PCR 7." },
+	    "\"secure_boot\" and \"authorities\" are asked of a"
+	    " log that no quote proves, which denies: select PCR 7." },
 	{ firmware_unproven,
-	    "\"technology\" and \"min_gce_firmware\" are"
-	    " compared with a log that no quote proves: select PCR 0." },
+	    "\"technology\" and \"min_gce_firmware\" are asked of"
+	    " a log that no quote proves, which denies: select PCR 0." },
+	{ exit_unproven,
+	    "\"exit_boot_services\" is asked of a log that no"
+	    " quote proves, which denies: select PCR 5." },
 	{ no_secure_boot,
 	    "\"secure_boot\" is \"forbid\": machines that check"
 	    " what they boot are refused." },
