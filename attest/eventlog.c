@@ -169,14 +169,38 @@ note_locality(struct event_log *log, const struct log_event *e, struct why *why)
 	return CVM_OK;
 }
 
+/* What a log claims to hold costs nothing before it is there. */
+static int
+add_event(struct event_log *log, const struct log_event *e, struct why *why)
+{
+	struct log_event *grown;
+	size_t room;
+
+	if (log->n == LOG_EVENTS_MAX)
+		return refuse(why, log->n, "number of events", "at most 8192",
+		    log->n + 1);
+	if (log->n == log->room) {
+		room = log->room == 0 ? 64 : log->room * 2;
+		grown = reallocarray(log->events, room, sizeof(*grown));
+		if (grown == NULL)
+			return why_set(why, CVM_E_NOMEM, WHERE, "", "", "");
+		log->events = grown;
+		log->room = room;
+	}
+	log->events[log->n++] = *e;
+	return CVM_OK;
+}
+
 static int
 parse_event(struct reader *r, struct event_log *log, struct why *why)
 {
-	struct log_event e = { .mr = read_le32(r), .type = read_le32(r) };
 	const uint32_t max = log->form == LOG_CCEL ? 4 : LOG_MRS_MAX - 1;
+	struct log_event e = { 0 };
 	uint32_t size;
 	int err;
 
+	e.mr = read_le32(r);
+	e.type = read_le32(r);
 	if (e.mr > max ||
 	    (log->form == LOG_CCEL && e.mr == 0 && e.type != EV_NO_ACTION))
 		return refuse(why, log->n, "register index",
@@ -189,18 +213,27 @@ parse_event(struct reader *r, struct event_log *log, struct why *why)
 	e.data = read_span(r, size);
 	if ((err = note_locality(log, &e, why)) != CVM_OK)
 		return err;
-	log->events[log->n++] = e;
-	return CVM_OK;
+	return add_event(log, &e, why);
+}
+
+/* How many bytes at the end of s are v; looked at once for a whole log. */
+static size_t
+run_at_end(struct span s, uint8_t v)
+{
+	size_t n = 0;
+
+	while (n < s.len && s.data[s.len - 1 - n] == v)
+		n++;
+	return n;
 }
 
 /* All of what is left is 0xFF, or all of it 0x00 and more than a header. */
 static bool
-only_padding(const struct reader *r)
+only_padding(const struct reader *r, size_t ones, size_t zeros)
 {
-	struct span rest = span(r->data + r->pos, reader_left(r));
+	size_t left = reader_left(r);
 
-	return span_is_filled(rest, 0xff) ||
-	    (rest.len >= 16 && span_is_filled(rest, 0x00));
+	return left <= ones || (left >= 16 && left <= zeros);
 }
 
 int
@@ -208,23 +241,18 @@ eventlog_parse(struct span s, enum log_form form, struct event_log *ret,
     struct why *reterr_why)
 {
 	_cleanup_(eventlog_clear) struct event_log log = { .form = form };
+	const size_t ones = run_at_end(s, 0xff), zeros = run_at_end(s, 0);
 	struct reader r = reader_init(s);
 	int err;
 
 	if (s.len == 0 || s.len > EVIDENCE_LOG_MAX)
 		return why_setf(reterr_why, CVM_E_PARSE, WHERE, "length",
 		    "1 byte to 1 MiB", "%zu", s.len);
-	if ((log.events = calloc(LOG_EVENTS_MAX, sizeof(*log.events))) == NULL)
-		return why_set(reterr_why, CVM_E_NOMEM, WHERE, "", "", "");
 	if ((err = parse_first(&r, &log, reterr_why)) != CVM_OK)
 		return err;
-	while (reader_left(&r) > 0 && !only_padding(&r)) {
-		if (log.n == LOG_EVENTS_MAX)
-			return refuse(reterr_why, log.n, "number of events",
-			    "at most 8192", log.n);
+	while (reader_left(&r) > 0 && !only_padding(&r, ones, zeros))
 		if ((err = parse_event(&r, &log, reterr_why)) != CVM_OK)
 			return err;
-	}
 	*ret = log;
 	memset(&log, 0, sizeof(log));
 	return CVM_OK;

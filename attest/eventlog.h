@@ -46,7 +46,7 @@ struct event_log {
 	size_t n_algs;
 	uint8_t locality; /* StartupLocality: start value of PCR 0 */
 	struct log_event *events;
-	size_t n;
+	size_t n, room;
 };
 
 /*
