@@ -34,7 +34,8 @@ struct rounds {
 	struct batch *forming; /* takes leaves; NULL: none */
 	bool leading;	       /* a leader is at work */
 	enum round_state state;
-	struct why last_why;
+	int last_err;
+	struct why last_why;	  /* of last_err */
 	uint64_t last_failure_ns; /* 0: the last attempt admitted */
 
 	/* The leader's own, by virtue of leading. */
@@ -135,6 +136,12 @@ rounds_freep(struct rounds **rp)
 	if (rp == NULL || (r = *rp) == NULL)
 		return;
 	collector_forget(&r->collector);
+	if (r->forming != NULL) { /* a caller that ran out of memory */
+		r->forming->refs++;
+		batch_unref(r->forming);
+	}
+	(void)pthread_cond_destroy(&r->cond);
+	(void)pthread_mutex_destroy(&r->lock);
 	vtpm_freep(&r->vtpm);
 	endorsements_freep(&r->endorsements);
 	chain_cache_freep(&r->cache);
@@ -176,24 +183,27 @@ rounds_state(struct rounds *r)
 
 /*
  * The parent's leader does not exist here, and what it was doing is the
- * parent's: batches are abandoned (leaked once for each fork in the middle of
- * a round), evidence is not inherited.
+ * parent's: a batch, and whatever a leader may have been writing when the fork
+ * happened, are abandoned (leaked, once for each fork in the middle of a
+ * round). Evidence is not inherited; endorsements are, since they are judged
+ * anew each time.
  */
 void
 rounds_after_fork(struct rounds *r)
 {
 	(void)init_locks(r);
 	r->forming = NULL;
+	if (r->leading) {
+		collector_abandon(&r->collector);
+		r->endorsements = NULL;
+		r->cache = chain_cache_new();
+	} else {
+		collector_forget(&r->collector);
+	}
 	r->leading = false;
 	r->state = ROUND_NONE;
 	r->last_failure_ns = 0;
 	r->has_clock = false;
-	/* A leader may have been writing these when the fork happened. */
-	memset(&r->collector.report, 0, sizeof(r->collector.report));
-	memset(&r->collector.aux, 0, sizeof(r->collector.aux));
-	r->collector.report_ns = 0;
-	r->endorsements = NULL;
-	r->cache = chain_cache_new();
 	permit_revoke_all(&r->issuer);
 }
 
@@ -301,6 +311,15 @@ state_of(int err)
 				  ROUND_UNREACHABLE;
 }
 
+/* A failure that is younger than retry_ms answers for the next ones. */
+static bool
+still_failed(const struct rounds *r)
+{
+	return r->last_failure_ns != 0 &&
+	    boottime_ns() - r->last_failure_ns <
+	    (uint64_t)r->cfg->evidence.retry_ms * NS_PER_MS;
+}
+
 /* Called with the lock held by the caller that takes the lead; returns with
  * it held. */
 static void
@@ -310,10 +329,21 @@ lead(struct rounds *r, struct batch *b)
 	bool changed;
 
 	r->forming = NULL;
+	/* Those who queued up while an attempt failed wait for no second one. */
+	if (!b->fresh && still_failed(r)) {
+		b->result = r->last_err;
+		b->why = r->last_why;
+		b->done = true;
+		(void)pthread_cond_broadcast(&r->cond);
+		return;
+	}
 	r->leading = true;
 	(void)pthread_mutex_unlock(&r->lock);
 
 	b->result = run_round(r, b);
+	/* Whoever was refused is told why, also by those who had no words. */
+	if (b->result != CVM_OK && b->why.err != b->result)
+		(void)why_set(&b->why, b->result, "round", "", "", "");
 	state = state_of(b->result);
 	if (state != ROUND_ADMIT)
 		collector_forget(&r->collector);
@@ -325,6 +355,7 @@ lead(struct rounds *r, struct batch *b)
 	    (state == ROUND_DENY &&
 		strcmp(r->last_why.where, b->why.where) != 0);
 	r->state = state;
+	r->last_err = b->result;
 	r->last_why = b->why;
 	r->last_failure_ns = state == ROUND_ADMIT ? 0 : boottime_ns();
 	if (changed && r->on_change != NULL) {
@@ -337,14 +368,6 @@ lead(struct rounds *r, struct batch *b)
 	(void)pthread_cond_broadcast(&r->cond);
 }
 
-static struct batch *
-batch_new(void)
-{
-	struct batch *b = calloc(1, sizeof(*b));
-
-	return b;
-}
-
 /* Adds a leaf to the forming batch and a reference for its caller. */
 static int
 batch_add(struct rounds *r, struct span leaf, bool fresh, size_t *ret_index)
@@ -354,7 +377,8 @@ batch_add(struct rounds *r, struct span leaf, bool fresh, size_t *ret_index)
 	size_t cap;
 	int err;
 
-	if (r->forming == NULL && (r->forming = batch_new()) == NULL)
+	if (r->forming == NULL &&
+	    (r->forming = calloc(1, sizeof(*r->forming))) == NULL)
 		return CVM_E_NOMEM;
 	b = r->forming;
 	if (b->n == b->cap) {
@@ -374,15 +398,6 @@ batch_add(struct rounds *r, struct span leaf, bool fresh, size_t *ret_index)
 	return CVM_OK;
 }
 
-/* A failure that is younger than retry_ms answers for the next ones. */
-static bool
-still_failed(const struct rounds *r)
-{
-	return r->last_failure_ns != 0 &&
-	    boottime_ns() - r->last_failure_ns <
-	    (uint64_t)r->cfg->evidence.retry_ms * NS_PER_MS;
-}
-
 static int
 join_locked(struct rounds *r, struct span leaf, bool fresh,
     struct admission *ret, struct why *why)
@@ -394,7 +409,7 @@ join_locked(struct rounds *r, struct span leaf, bool fresh,
 	if (!fresh && still_failed(r)) {
 		if (why != NULL)
 			*why = r->last_why;
-		return r->last_why.err;
+		return r->last_err;
 	}
 	/* A full tree is left to its leader; the next one forms after it. */
 	while (r->forming != NULL && r->forming->n == MERKLE_LEAVES_MAX)
@@ -408,9 +423,9 @@ join_locked(struct rounds *r, struct span leaf, bool fresh,
 		else
 			(void)pthread_cond_wait(&r->cond, &r->lock);
 	}
-	if (why != NULL)
-		*why = b->why;
 	err = b->result;
+	if (why != NULL && err != CVM_OK)
+		*why = b->why;
 	if (b->rr != NULL) {
 		atomic_fetch_add(&b->rr->refs, 1);
 		*ret = (struct admission){ .round = b->rr, .index = index };

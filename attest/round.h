@@ -55,12 +55,12 @@ struct admission {
 
 /*
  * Joins a round with one leaf (copied) and waits for its end.
- * 0: admitted; CVM_E_DENIED: the verdict is deny (why says which check; the
- * admission is filled, for those who want the evidence; every earlier permit
- * of the issuer is over); CVM_E_UNREACHABLE: no evidence within
- * evidence.timeout_ms, or the last failure is younger than evidence.retry_ms
- * (same why). A failed attempt is not repeated for retry_ms: callers get the
- * earlier result, unless fresh is set.
+ * 0: admitted; CVM_E_DENIED: the verdict is deny (why says which check; every
+ * earlier permit of the issuer is over; ret->round, for those who want the
+ * evidence, is filled by the round itself); CVM_E_UNREACHABLE and others: no
+ * evidence within evidence.timeout_ms. A failed attempt is not repeated for
+ * evidence.retry_ms: callers get the same error and why, and no round, unless
+ * fresh is set. fresh also asks for a TEE report of this very round.
  */
 int rounds_join(struct rounds *r, struct span leaf, bool fresh,
     struct admission *ret, struct why *reterr_why) _must_check_;
