@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "attest/bundle.h"
+#include "attest/snp.h"
 
 #define BUNDLE_FORMAT "cvm-pkcs11 evidence bundle/1"
 
@@ -78,6 +79,8 @@ put_pcrs(cJSON *obj, const struct pcr_values *v)
 
 	if (v->mask == 0)
 		return CVM_OK;
+	if (v->bank != HASH_SHA256 && v->bank != HASH_SHA384)
+		return CVM_E_INTERNAL;
 	if ((pcrs = cJSON_AddObjectToObject(obj, "pcrs")) == NULL ||
 	    cJSON_AddStringToObject(pcrs, "bank",
 		v->bank == HASH_SHA384 ? "sha384" : "sha256") == NULL)
@@ -112,8 +115,44 @@ put_evidence(cJSON *root, const struct evidence *e)
 	return put_pcrs(obj, &e->pcrs);
 }
 
+/* The keys of other chips and TCBs: not everybody's are told. */
+static bool
+is_other_vek(const struct evidence *ev, const char *name)
+{
+	static const char folder[] = "amd/vek/";
+	char mine[SNP_VEK_NAME_MAX];
+	struct snp_report report;
+
+	if (strncmp(name, folder, sizeof(folder) - 1) != 0 ||
+	    snp_report_parse(blob_span(&ev->tee_report), &report, NULL) !=
+		CVM_OK)
+		return false;
+	for (unsigned i = 0; snp_vek_name(&report, i, mine) != NULL; i++)
+		if (strcmp(name, mine) == 0)
+			return false;
+	return true;
+}
+
+/* Endorsements are kept by vendor (attest/evidence.h). */
+static bool
+is_about(const struct evidence *ev, const char *name)
+{
+	static const struct {
+		const char *prefix;
+		enum tee_kind tee;
+	} vendors[] = { { "amd/", TEE_SNP }, { "intel/", TEE_TDX } };
+
+	for (size_t i = 0; i < NELEMS(vendors); i++)
+		if (strncmp(name, vendors[i].prefix,
+			strlen(vendors[i].prefix)) == 0)
+			return ev->tee == vendors[i].tee &&
+			    !is_other_vek(ev, name);
+	return true;
+}
+
 static int
-put_endorsements(cJSON *root, const struct endorsements *e)
+put_endorsements(cJSON *root, const struct evidence *ev,
+    const struct endorsements *e)
 {
 	cJSON *obj;
 	const char *name;
@@ -124,7 +163,8 @@ put_endorsements(cJSON *root, const struct endorsements *e)
 	if ((obj = cJSON_AddObjectToObject(root, "endorsements")) == NULL)
 		return CVM_E_NOMEM;
 	for (size_t i = 0; (name = endorsements_name(e, i)) != NULL; i++)
-		if ((r = put_base64(obj, name, endorsements_find(e, name))) !=
+		if (is_about(ev, name) &&
+		    (r = put_base64(obj, name, endorsements_find(e, name))) !=
 		    CVM_OK)
 			return r;
 	return CVM_OK;
@@ -158,7 +198,8 @@ bundle_encode(const struct admission *a, const struct policy *policy,
     const struct endorsements *e, char **ret_json)
 {
 	_cleanup_(cjson_freep) cJSON *root = cJSON_CreateObject();
-	char when[24], *text;
+	_cleanup_(freep) char *text = NULL;
+	char when[24];
 	int r;
 
 	if (a->round == NULL)
@@ -172,11 +213,13 @@ bundle_encode(const struct admission *a, const struct policy *policy,
 		 span(policy->digest, POLICY_DIGEST_LEN))) != CVM_OK ||
 	    (r = put_admission(root, a)) != CVM_OK ||
 	    (r = put_evidence(root, &a->round->evidence)) != CVM_OK ||
-	    (r = put_endorsements(root, e)) != CVM_OK)
+	    (r = put_endorsements(root, &a->round->evidence, e)) != CVM_OK)
 		return r;
 	if ((text = cJSON_Print(root)) == NULL)
 		return CVM_E_NOMEM;
-	*ret_json = text;
+	if (strlen(text) > BUNDLE_BYTES_MAX)
+		return CVM_E_UNSUPPORTED;
+	*ret_json = TAKE_PTR(text);
 	return CVM_OK;
 }
 
@@ -210,11 +253,17 @@ static int
 read_base64(const struct json_doc *doc, const cJSON *item,
     const struct json_field *f, void *out, struct why *why)
 {
-	if (!cJSON_IsString(item) ||
-	    base64_decode(item->valuestring, (size_t)f->max, at(out, f)) !=
-		CVM_OK)
-		return json_refuse(doc, item, "base64 within the size limit",
-		    why);
+	struct blob *b = at(out, f);
+	int r = CVM_E_PARSE;
+
+	if (cJSON_IsString(item))
+		r = base64_decode(item->valuestring, (size_t)f->max, b);
+	if (r == CVM_E_NOMEM)
+		return why_set(why, r, f->name, "", "", "");
+	/* What is absent is not there: one way to say a thing. */
+	if (r != CVM_OK || b->len == 0)
+		return json_refuse(doc, item,
+		    "base64 of at least one byte, within the size limit", why);
 	return CVM_OK;
 }
 
@@ -237,6 +286,8 @@ read_path(const struct json_doc *doc, const cJSON *item,
 	    hex_decode_blob(item->valuestring, (size_t)f->max, at(out, f)) !=
 		CVM_OK)
 		return json_refuse(doc, item, "hex within the size limit", why);
+	if (((struct blob *)at(out, f))->len % SHA256_LEN != 0)
+		return json_refuse(doc, item, "hashes of 64 hex digits", why);
 	return CVM_OK;
 }
 
@@ -260,7 +311,7 @@ read_time(const struct json_doc *doc, const cJSON *item,
 	int64_t *v = at(out, f);
 	char *end = NULL;
 
-	if (!cJSON_IsString(item) || item->valuestring[0] < '0' ||
+	if (!cJSON_IsString(item) || item->valuestring[0] < '1' ||
 	    item->valuestring[0] > '9' || strlen(item->valuestring) > 18)
 		return json_refuse(doc, item, "seconds since 1970", why);
 	*v = strtoll(item->valuestring, &end, 10);
@@ -345,6 +396,8 @@ read_pcrs(const struct json_doc *doc, const cJSON *item,
 	for (const cJSON *i = item->child; i != NULL; i = i->next)
 		if (i != bank && (r = read_one_pcr(doc, i, v, why)) != CVM_OK)
 			return r;
+	if (v->mask == 0)
+		return json_refuse(doc, item, "at least one PCR", why);
 	return CVM_OK;
 }
 
@@ -409,11 +462,15 @@ read_endorsements(const struct json_doc *doc, const cJSON *item,
 
 		if (!cJSON_IsString(i) ||
 		    base64_decode(i->valuestring, ENDORSEMENTS_FILE_MAX, &b) !=
-			CVM_OK)
+			CVM_OK || b.len == 0)
 			return json_refuse(doc, i, "base64 of a file", why);
-		if ((r = endorsements_add(*e, i->string, blob_span(&b))) !=
-		    CVM_OK)
-			return json_refuse(doc, i, "a new file name", why);
+		r = endorsements_add(*e, i->string, blob_span(&b));
+		if (r == CVM_E_NOMEM)
+			return why_set(why, r, i->string, "", "", "");
+		if (r != CVM_OK)
+			return json_refuse(doc, i,
+			    "a plain file name, 256 files of 32 MiB together",
+			    why);
 	}
 	return CVM_OK;
 }
@@ -435,13 +492,16 @@ bundle_parse(struct span json, const char *name, struct bundle **ret,
 		    0, NULL, NULL },
 	};
 #undef B
+	static const struct json_limits limits = { BUNDLE_BYTES_MAX,
+		BUNDLE_VALUES_MAX };
 	_cleanup_(bundle_freep) struct bundle *b = calloc(1, sizeof(*b));
 	_cleanup_(json_doc_freep) struct json_doc *doc = NULL;
 	int r;
 
 	if (b == NULL || (b->endorsements = endorsements_new()) == NULL)
 		return why_set(reterr_why, CVM_E_NOMEM, name, "", "", "");
-	if ((r = json_parse(json, name, &doc, reterr_why)) != CVM_OK ||
+	if ((r = json_parse_within(json, &limits, name, &doc, reterr_why)) !=
+		CVM_OK ||
 	    (r = json_read_object(doc, json_root(doc), rows, NELEMS(rows), b,
 		 reterr_why)) != CVM_OK)
 		return r;

@@ -12,6 +12,7 @@
  * attest/PROTOCOL.md. bytes are base64, digests hex, 64-bit numbers strings.
  */
 #define BUNDLE_BYTES_MAX (16 * 1024 * 1024)
+#define BUNDLE_VALUES_MAX 1024
 
 struct bundle {
 	struct evidence evidence;
@@ -24,7 +25,9 @@ struct bundle {
 	int64_t time;
 };
 
-/* e may be NULL. The caller frees *ret_json. */
+/* Of e, which may be NULL, what is about this evidence. CVM_E_UNSUPPORTED:
+ * the bundle would be larger than bundle_parse() takes. The caller frees
+ * *ret_json. */
 int bundle_encode(const struct admission *a, const struct policy *policy,
     const struct endorsements *e, char **ret_json) _must_check_;
 int bundle_parse(struct span json, const char *name, struct bundle **ret,

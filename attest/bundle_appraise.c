@@ -35,7 +35,7 @@ merge(const struct bundle *b, const struct endorsements *extra,
 }
 
 static int
-derive_expected(const struct bundle *b, struct appraisal *a)
+derive_expected(const struct bundle *b, struct appraisal *a, struct why *why)
 {
 	uint8_t name[TPM_NAME_MAX];
 	size_t name_len = 0;
@@ -44,12 +44,14 @@ derive_expected(const struct bundle *b, struct appraisal *a)
 	if (b->evidence.ak_public.len > 0 &&
 	    (r = tpm_name(blob_span(&b->evidence.ak_public), name,
 		 &name_len)) != CVM_OK)
-		return r;
+		return why_set(why, r, "bundle", "evidence.ak_public",
+		    "a TPMT_PUBLIC", "other bytes");
 	if ((r = derive_report_data(b->tee_root, span(name, name_len),
-		 b->policy_digest, a->report_data)) != CVM_OK)
-		return r;
-	return derive_qualifying(b->root, blob_span(&b->evidence.tee_report),
-	    a->qualifying);
+		 b->policy_digest, a->report_data)) != CVM_OK ||
+	    (r = derive_qualifying(b->root, blob_span(&b->evidence.tee_report),
+		 a->qualifying)) != CVM_OK)
+		return why_set(why, r, "bundle", "nonces", "", "");
+	return CVM_OK;
 }
 
 int
@@ -76,9 +78,10 @@ bundle_appraise(const struct bundle *b, const struct policy *policy,
 		return why_set(reterr_why, r, "bundle", "admission.path",
 		    "an inclusion proof of the leaf in the root",
 		    "one that does not fit");
-	if ((r = derive_expected(b, &a)) != CVM_OK ||
-	    (r = merge(b, extra, &e)) != CVM_OK)
-		return why_set(reterr_why, r, "bundle", "", "", "");
+	if ((r = derive_expected(b, &a, reterr_why)) != CVM_OK)
+		return r;
+	if ((r = merge(b, extra, &e)) != CVM_OK)
+		return why_set(reterr_why, r, "bundle", "endorsements", "", "");
 	a.endorsements = e;
 	/* An older report proves no age by itself: only the nonce of this
 	 * very round does. */
