@@ -121,7 +121,9 @@ verdict_finish(struct verdict *v)
 	for (size_t i = 0; i < CHECK_COUNT; i++) {
 		struct check_result *r = &v->results[i];
 
-		if ((check_table[i].group & v->groups) == 0) {
+		/* What failed has failed, whoever asked for it. */
+		if ((check_table[i].group & v->groups) == 0 &&
+		    r->status != CHECK_FAIL) {
 			r->status = CHECK_NOT_APPLICABLE;
 			continue;
 		}
@@ -138,11 +140,10 @@ verdict_first_fail(const struct verdict *v, enum check_id *ret_not_run)
 {
 	*ret_not_run = CHECK_COUNT;
 	for (size_t i = 0; i < CHECK_COUNT; i++) {
-		if ((check_table[i].group & v->groups) == 0)
-			continue;
 		if (v->results[i].status == CHECK_FAIL)
 			return (enum check_id)i;
-		if (v->results[i].status == CHECK_NOT_RUN &&
+		if ((check_table[i].group & v->groups) != 0 &&
+		    v->results[i].status == CHECK_NOT_RUN &&
 		    *ret_not_run == CHECK_COUNT)
 			*ret_not_run = (enum check_id)i;
 	}
