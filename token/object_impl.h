@@ -25,6 +25,9 @@ struct prepared {
 	EVP_MD_CTX *md;
 	uint64_t tag;
 	uint64_t generation;
+	/* token/rsa_unpad.h: what false messages come from; or all zero. */
+	uint8_t rejection[SHA256_LEN];
+	bool has_rejection;
 };
 
 #define KEY_IDLE_MAX 16

@@ -128,16 +128,19 @@ rsa_encrypt(struct op *op, struct span in, uint8_t *out, size_t *len)
 static int
 unpad(struct op *op, struct span in, uint8_t *em, size_t *len)
 {
-	uint8_t key[SHA256_LEN], copy[RSA_BYTES_MAX];
+	struct prepared *key = op->key;
+	uint8_t copy[RSA_BYTES_MAX];
 	size_t k = modulus_len(op);
-	int err = rsa_rejection_key(EVP_PKEY_CTX_get0_pkey(op->key->pctx), k,
-	    key);
+	int err = CVM_OK;
 
-	if (err == CVM_OK) {
-		memcpy(copy, em, k);
-		err = rsa_unpad(key, in, span(copy, k), em, len);
-	}
-	secret_wipe(key, sizeof(key));
+	if (!key->has_rejection)
+		err = rsa_rejection_key(EVP_PKEY_CTX_get0_pkey(key->pctx), k,
+		    key->rejection);
+	if (err != CVM_OK)
+		return err;
+	key->has_rejection = true;
+	memcpy(copy, em, k);
+	err = rsa_unpad(key->rejection, in, span(copy, k), em, len);
 	secret_wipe(copy, sizeof(copy));
 	return err;
 }

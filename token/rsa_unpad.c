@@ -48,9 +48,9 @@ rsa_rejection_key(const EVP_PKEY *pkey, size_t k,
 	return hash(HASH_SHA256, secret_span(padded), out);
 }
 
+/* A keyed HMAC-SHA256, which hmac() can run again and again. */
 static int
-hmac(const uint8_t key[static SHA256_LEN], const struct span *parts, size_t n,
-    uint8_t out[static SHA256_LEN])
+hmac_new(const uint8_t key[static SHA256_LEN], EVP_MAC_CTX **ret)
 {
 	_cleanup_(evp_mac_ctx_freep)
 	    EVP_MAC_CTX *mac = EVP_MAC_CTX_new(mac_hmac());
@@ -60,11 +60,22 @@ hmac(const uint8_t key[static SHA256_LEN], const struct span *parts, size_t n,
 		    0),
 		OSSL_PARAM_construct_end(),
 	};
-	size_t len;
 
 	if (mac == NULL)
 		return CVM_E_NOMEM;
 	if (EVP_MAC_init(mac, key, SHA256_LEN, params) != 1)
+		return CVM_E_CRYPTO;
+	*ret = TAKE_PTR(mac);
+	return CVM_OK;
+}
+
+static int
+hmac(EVP_MAC_CTX *mac, const struct span *parts, size_t n,
+    uint8_t out[static SHA256_LEN])
+{
+	size_t len;
+
+	if (EVP_MAC_init(mac, NULL, 0, /* params= */ NULL) != 1)
 		return CVM_E_CRYPTO;
 	for (size_t i = 0; i < n; i++)
 		if (EVP_MAC_update(mac, parts[i].data, parts[i].len) != 1)
@@ -75,8 +86,7 @@ hmac(const uint8_t key[static SHA256_LEN], const struct span *parts, size_t n,
 
 /* HMAC(key, counter || label || bits) blocks. */
 static int
-expand(const uint8_t key[static SHA256_LEN], const char *label, uint8_t *out,
-    size_t len)
+expand(EVP_MAC_CTX *mac, const char *label, uint8_t *out, size_t len)
 {
 	uint8_t block[SHA256_LEN], counter[2], bits[2];
 	struct span parts[] = { span(counter, 2), span(label, strlen(label)),
@@ -90,7 +100,7 @@ expand(const uint8_t key[static SHA256_LEN], const char *label, uint8_t *out,
 
 		counter[0] = (uint8_t)(i >> 8);
 		counter[1] = (uint8_t)i;
-		err = hmac(key, parts, NELEMS(parts), block);
+		err = hmac(mac, parts, NELEMS(parts), block);
 		memcpy(&out[at], block, n);
 		at += n;
 	}
@@ -137,13 +147,19 @@ static int
 false_message(const uint8_t key[static SHA256_LEN], struct span ciphertext,
     uint8_t *out, size_t k, uint32_t *ret_len)
 {
+	_cleanup_(evp_mac_ctx_freep) EVP_MAC_CTX *outer = NULL;
+	_cleanup_(evp_mac_ctx_freep) EVP_MAC_CTX *inner = NULL;
 	uint8_t kdk[SHA256_LEN], candidates[2 * LENGTHS];
-	int err = hmac(key, &ciphertext, 1, kdk);
+	int err = hmac_new(key, &outer);
 
 	if (err == CVM_OK)
-		err = expand(kdk, "length", candidates, sizeof(candidates));
+		err = hmac(outer, &ciphertext, 1, kdk);
 	if (err == CVM_OK)
-		err = expand(kdk, "message", out, k);
+		err = hmac_new(kdk, &inner);
+	if (err == CVM_OK)
+		err = expand(inner, "length", candidates, sizeof(candidates));
+	if (err == CVM_OK)
+		err = expand(inner, "message", out, k);
 	*ret_len = err == CVM_OK ? false_length(candidates, k) : 0;
 	secret_wipe(kdk, sizeof(kdk));
 	secret_wipe(candidates, sizeof(candidates));
