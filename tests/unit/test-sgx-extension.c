@@ -189,6 +189,24 @@ longer_forms_are_refused(void **state)
 	assert_int_equal(x.type, 2);
 }
 
+/* The PPID under another arc that holds 16 bytes: all is well but for it. */
+static void
+a_missing_element_is_refused(void **state)
+{
+	_cleanup_(blob_clear) struct blob b = { 0 }, ppid = { 0 };
+	struct sgx_extension x;
+	uint8_t *at;
+
+	(void)state;
+	good_extension(true, &b);
+	assert_int_equal(hex_decode_blob("060a" OID "010410", 64, &ppid),
+	    CVM_OK);
+	at = memmem(b.data, b.len, ppid.data, ppid.len);
+	assert_non_null(at);
+	at[ppid.len - 3] = 6;
+	assert_true(sgx_extension_parse(blob_span(&b), &x, NULL) < 0);
+}
+
 static void
 other_lengths_are_refused(void **state)
 {
@@ -218,6 +236,7 @@ main(void)
 		cmocka_unit_test(both_kinds_are_read),
 		cmocka_unit_test(malformed_extensions_are_refused),
 		cmocka_unit_test(longer_forms_are_refused),
+		cmocka_unit_test(a_missing_element_is_refused),
 		cmocka_unit_test(other_lengths_are_refused),
 	};
 
