@@ -10,8 +10,8 @@
 struct newborn {
 	struct token_meta meta;
 	struct secret *token_key, *private_key;
-	struct secret *so_auth;
-	struct secret *code; /* of recovery, or NULL */
+	struct secret *so_auth, *user_auth; /* user_auth: or NULL */
+	struct secret *code;		    /* of recovery, or NULL */
 	struct store_seals seals;
 };
 
@@ -21,6 +21,7 @@ newborn_clear(struct newborn *b)
 	secret_freep(&b->token_key);
 	secret_freep(&b->private_key);
 	secret_freep(&b->so_auth);
+	secret_freep(&b->user_auth);
 	secret_freep(&b->code);
 	store_seals_clear(&b->seals);
 }
@@ -92,6 +93,9 @@ make_secrets(struct newborn *b, const struct token_init *in, bool recovery,
 		err = recovery_new(&b->code);
 	if (err == CVM_OK)
 		err = pin_auth(in->so_pin, b->meta.id, SEAL_SO, &b->so_auth);
+	if (err == CVM_OK && in->user_pin.len > 0)
+		err = pin_auth(in->user_pin, b->meta.id, SEAL_USER,
+		    &b->user_auth);
 	if (err == CVM_OK)
 		(void)hex_encode(span(serial, sizeof(serial)), b->meta.serial,
 		    sizeof(b->meta.serial));
@@ -112,6 +116,9 @@ make_seals(struct newborn *b, const struct seal_scope *sc,
 	if (err == CVM_OK && login == LOGIN_ATTESTATION)
 		err = seals_make(b->meta.id, sc, NULL, SEAL_USER,
 		    b->private_key, /* auth= */ NULL, &b->seals, reterr_why);
+	if (err == CVM_OK && b->user_auth != NULL)
+		err = seals_make(b->meta.id, sc, NULL, SEAL_USER,
+		    b->private_key, b->user_auth, &b->seals, reterr_why);
 	if (err == CVM_OK && b->code != NULL)
 		err = recovery_seals(b->meta.id, b->code, b->token_key,
 		    b->private_key, &b->seals, reterr_why);
@@ -208,6 +215,8 @@ token_init(struct token *t, const struct token_init *in,
 	int err;
 
 	err = pin_check(in->so_pin, reterr_why);
+	if (err == CVM_OK && in->user_pin.len > 0)
+		err = pin_check(in->user_pin, reterr_why);
 	if (err == CVM_OK)
 		err = seals_need_tpm(&sc, reterr_why);
 	if (err == CVM_OK)

@@ -48,15 +48,17 @@ CK_SLOT_ID token_slot_id(const struct config_token *cfg);
 /*
  * Makes a new token (PKCS#11 C_InitToken): fresh id, serial, token key and
  * private key; tpm seals for every PCR set of the policy; an SO seal under
- * so_pin; with LOGIN_ATTESTATION a user seal without PIN. Replaces an existing
- * store only when the SO PIN is right (old file kept as STORE.old).
- * *ret_recovery (may be NULL: then no recovery seal is made) is the code.
+ * so_pin; a user seal under user_pin; with LOGIN_ATTESTATION one without PIN.
+ * Replaces an existing store only when the SO PIN is right (old file kept as
+ * STORE.old). *ret_recovery (may be NULL: then no recovery seal is made) is
+ * the code.
  */
 struct token_init {
 	const char *label;
 	struct span so_pin;
 	const struct policy *policy;
 	struct vtpm *vtpm;
+	struct span user_pin; /* empty: none is set; C_InitPIN may, later */
 };
 int token_init(struct token *t, const struct token_init *in,
     struct secret **ret_recovery, struct why *reterr_why) _must_check_;

@@ -174,6 +174,39 @@ so_pin_only(void **state)
 	ok(login_so(&f, SO_PIN, why));
 }
 
+static int
+init_with(struct fixture *f, const char *user_pin, struct why *why)
+{
+	const struct token_init in = {
+		.label = "web",
+		.so_pin = text(SO_PIN),
+		.user_pin = text(user_pin),
+		.policy = &f->policy,
+		.vtpm = &f->vtpm,
+	};
+
+	return token_init(f->token, &in, NULL, why);
+}
+
+/* Both PINs at once, or no token. */
+static void
+init_with_bad_user_pin(void **state)
+{
+	_cleanup_(fixture_free) struct fixture f;
+
+	(void)state;
+	fixture_new(&f, LOGIN_PIN);
+	refused(CVM_E_PIN_LEN, init_with(&f, "123", why));
+	refused(CVM_E_PIN_INVALID, init_with(&f, "abc\x01", why));
+	refused(CVM_E_PIN_INVALID, init_with(&f, "abcd\xc3", why));
+	assert_int_equal(access(f.path, F_OK), -1);
+	ok(init_with(&f, USER_PIN, why));
+	ok(login_user(&f, USER_PIN, why));
+	token_logout(f.token);
+	refused(CVM_E_PIN_INCORRECT, login_user(&f, SO_PIN, why));
+	ok(login_so(&f, SO_PIN, why));
+}
+
 int
 main(void)
 {
@@ -186,6 +219,7 @@ main(void)
 		cmocka_unit_test(not_admitted),
 		cmocka_unit_test(recorded_digest_changed),
 		cmocka_unit_test(so_pin_only),
+		cmocka_unit_test(init_with_bad_user_pin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
