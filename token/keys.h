@@ -67,6 +67,9 @@ int rsa_generate(CK_ULONG bits, struct span public_exponent, EVP_PKEY **ret,
 int rsa_check_bits(const struct config_token *cfg, CK_ULONG bits,
     struct why *reterr_why) _must_check_;
 CK_ULONG rsa_bits(struct span modulus);
+/* rsa_factor.c: CVM_E_ATTR_VALUE when the numbers are of no one key. */
+int rsa_factor(struct span n, struct span e, struct span d,
+    struct secret **ret_p, struct secret **ret_q) _must_check_;
 
 /* keys_ec.c */
 struct curve {

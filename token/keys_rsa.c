@@ -330,15 +330,13 @@ add_derived(struct numbers *v, size_t part, struct span a, struct span prime,
 	return err;
 }
 
-/* The Chinese remainder parts where the template has only the primes. */
+/* The Chinese remainder parts that the template does not give. */
 static int
-add_missing(struct numbers *v, const CK_ATTRIBUTE *templ, CK_ULONG n)
+add_missing(struct numbers *v, const CK_ATTRIBUTE *templ, CK_ULONG n,
+    struct span d, struct span p, struct span q)
 {
 	_cleanup_(bn_ctx_freep)
 	    BN_CTX *ctx = BN_CTX_secure_new_ex(crypto_libctx());
-	struct span d = template_value(templ, n, CKA_PRIVATE_EXPONENT);
-	struct span p = template_value(templ, n, CKA_PRIME_1);
-	struct span q = template_value(templ, n, CKA_PRIME_2);
 	int err = CVM_OK;
 
 	if (ctx == NULL)
@@ -352,32 +350,27 @@ add_missing(struct numbers *v, const CK_ATTRIBUTE *templ, CK_ULONG n)
 	return err;
 }
 
-/* Without the primes: that both exponents undo each other. */
+/* Modulus and exponents only: the rest follows from them. */
 static int
-check_exponents(const EVP_PKEY *pkey)
+add_primes(struct numbers *v, const struct attrs *a, const CK_ATTRIBUTE *templ,
+    CK_ULONG n)
 {
-	_cleanup_(bn_ctx_freep)
-	    BN_CTX *ctx = BN_CTX_secure_new_ex(crypto_libctx());
-	_cleanup_(bn_freep) BIGNUM *n = NULL;
-	_cleanup_(bn_freep) BIGNUM *e = NULL;
-	_cleanup_(bn_freep) BIGNUM *d = NULL;
-	_cleanup_(bn_freep) BIGNUM *x = BN_new();
+	_cleanup_(secret_freep) struct secret *p = NULL;
+	_cleanup_(secret_freep) struct secret *q = NULL;
+	struct span d = template_value(templ, n, CKA_PRIVATE_EXPONENT);
+	int err = rsa_factor(public_part(a, PART_N), public_part(a, PART_E), d,
+	    &p, &q);
 
-	if (ctx == NULL || x == NULL ||
-	    EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_N, &n) != 1 ||
-	    EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &e) != 1 ||
-	    EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_D, &d) != 1)
-		return CVM_E_CRYPTO;
-	BN_set_flags(d, BN_FLG_CONSTTIME);
-	if (!BN_is_odd(n) || BN_set_word(x, 2) != 1 ||
-	    BN_mod_exp(x, x, e, n, ctx) != 1 ||
-	    BN_mod_exp(x, x, d, n, ctx) != 1)
-		return CVM_E_ATTR_VALUE;
-	return BN_is_word(x, 2) ? CVM_OK : CVM_E_ATTR_VALUE;
+	if (err == CVM_OK)
+		err = add_number(v, parts[PART_P].name, secret_span(p));
+	if (err == CVM_OK)
+		err = add_number(v, parts[PART_Q].name, secret_span(q));
+	return err == CVM_OK ?
+	    add_missing(v, NULL, 0, d, secret_span(p), secret_span(q)) :
+	    err;
 }
 
-/* With them: everything that OpenSSL knows to check (SP 800-56B section 6.4).
- */
+/* Everything that OpenSSL knows to check (SP 800-56B section 6.4). */
 static int
 check_primes(EVP_PKEY *pkey)
 {
@@ -406,11 +399,16 @@ rsa_from_private(const struct attrs *a, const CK_ATTRIBUTE *templ, CK_ULONG n,
 	if (err == CVM_OK)
 		err = check_exponent(public_part(a, PART_E), reterr_why);
 	if (err == CVM_OK && primes)
-		err = add_missing(&v, templ, n);
+		err = add_missing(&v, templ, n,
+		    template_value(templ, n, CKA_PRIVATE_EXPONENT),
+		    template_value(templ, n, CKA_PRIME_1),
+		    template_value(templ, n, CKA_PRIME_2));
+	else if (err == CVM_OK)
+		err = add_primes(&v, a, templ, n);
 	if (err == CVM_OK)
 		err = from_numbers(&v, EVP_PKEY_KEYPAIR, &pkey);
 	if (err == CVM_OK)
-		err = primes ? check_primes(pkey) : check_exponents(pkey);
+		err = check_primes(pkey);
 	if (err == CVM_E_ATTR_VALUE)
 		return template_refuse(reterr_why, err, CKA_PRIVATE_EXPONENT,
 		    "numbers that form one RSA key", "numbers that do not");
