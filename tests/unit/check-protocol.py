@@ -1,0 +1,252 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The cvm-pkcs11 authors
+"""Reproduces the test vectors of attest/PROTOCOL.md, and verifies bundles.
+
+usage: check-protocol.py [BUNDLE...]
+
+Written from attest/PROTOCOL.md alone, with nothing but Python's library; it
+shares no code with what it checks.  Every vector of derive-vectors.json is
+computed anew, must stand in the document, and every value that the document
+shows must be one of the vectors.  Of each BUNDLE the leaf, the inclusion proof
+and both nonces are verified.  Prints TAP.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import re
+import struct
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+DOCUMENT = os.path.join(HERE, '..', '..', 'attest', 'PROTOCOL.md')
+
+
+def sha256(data):
+	return hashlib.sha256(data).digest()
+
+
+def make_tuple(tag, *fields):
+	out = struct.pack('>H', len(tag)) + tag.encode('ascii')
+	for field in fields:
+		if isinstance(field, int):
+			field = struct.pack('>Q', field)
+		out += struct.pack('>I', len(field)) + field
+	return out
+
+
+def session_leaf(v):
+	return make_tuple('cvm-pkcs11/session/1', v['serial'].encode(),
+	    v['pid'], v['fork_count'], bytes.fromhex(v['random']))
+
+
+def operation_leaf(v):
+	return make_tuple('cvm-pkcs11/operation/1', v['serial'].encode(),
+	    bytes.fromhex(v['session_id']), v['counter'],
+	    v['function'].encode(), v['mechanism'],
+	    bytes.fromhex(v['parameter_digest']),
+	    bytes.fromhex(v['key_fingerprint']),
+	    bytes.fromhex(v['input_digest']), bytes.fromhex(v['random']))
+
+
+def challenge_leaf(v):
+	return make_tuple('cvm-pkcs11/challenge/1', bytes.fromhex(v['nonce']),
+	    bytes.fromhex(v['key_fingerprint']))
+
+
+def report_data(v):
+	return hashlib.sha512(make_tuple('cvm-pkcs11/report-data/1',
+	    bytes.fromhex(v['root']), bytes.fromhex(v['ak_name']),
+	    bytes.fromhex(v['policy_digest']))).digest()
+
+
+def qualifying(v):
+	report = bytes.fromhex(v['tee_report'])
+	return sha256(make_tuple('cvm-pkcs11/quote/1', bytes.fromhex(v['root']),
+	    sha256(report) if report else b''))
+
+
+def leaf_hash(leaf):
+	return sha256(b'\x00' + leaf)
+
+
+def node_hash(left, right):
+	return sha256(b'\x01' + left + right)
+
+
+def levels(leaves):
+	"""The tree from the leaves up; an odd one out rises unchanged, which
+	gives the same tree as the recursion of RFC 9162, section 2.1.1."""
+	row = [leaf_hash(leaf) for leaf in leaves]
+	out = [row]
+	while len(row) > 1:
+		row = [node_hash(*row[i:i + 2]) if i + 1 < len(row) else row[i]
+		    for i in range(0, len(row), 2)]
+		out.append(row)
+	return out
+
+
+def tree_root(leaves):
+	return levels(leaves)[-1][0]
+
+
+def tree_path(leaves, index):
+	path = b''
+	for row in levels(leaves)[:-1]:
+		if index ^ 1 < len(row):
+			path += row[index ^ 1]
+		index //= 2
+	return path
+
+
+def root_of_path(leaf, index, size, path):
+	"""The root that a proof leads to, or None (RFC 9162, 2.1.3.2)."""
+	if index >= size or len(path) % 32:
+		return None
+	at, last, value = index, size - 1, leaf_hash(leaf)
+	for i in range(0, len(path), 32):
+		if last == 0:
+			return None
+		if at & 1 or at == last:
+			value = node_hash(path[i:i + 32], value)
+			while not at & 1 and at:
+				at, last = at >> 1, last >> 1
+		else:
+			value = node_hash(value, path[i:i + 32])
+		at, last = at >> 1, last >> 1
+	return value if last == 0 else None
+
+
+def numbered(n):
+	return [('leaf %d' % i).encode() for i in range(n)]
+
+
+def tree(v):
+	return tree_root(numbered(v['size']))
+
+
+def proof(v):
+	path = tree_path(numbered(v['size']), v['index'])
+	leaf = numbered(v['size'])[v['index']]
+	assert root_of_path(leaf, v['index'], v['size'], path) == tree(v)
+	return path
+
+
+KINDS = {
+    'tuple': lambda v: make_tuple(v['tag'],
+        *(bytes.fromhex(f) for f in v['fields'])),
+    'session': session_leaf,
+    'operation': operation_leaf,
+    'challenge': challenge_leaf,
+    'report_data': report_data,
+    'qualifying': qualifying,
+    'root': tree,
+    'path': proof,
+}
+
+
+class Tap:
+	def __init__(self):
+		self.n = 0
+		self.bad = 0
+
+	def check(self, ok, name):
+		self.n += 1
+		self.bad += not ok
+		print('%sok %d - %s' % ('' if ok else 'not ', self.n, name))
+
+	def end(self):
+		print('1..%d' % self.n)
+		return 1 if self.bad else 0
+
+
+def check_vectors(tap, vectors):
+	for v in vectors:
+		tap.check(KINDS[v['kind']](v).hex() == v['out'], v['name'])
+
+
+def check_document(tap, vectors):
+	with open(DOCUMENT, encoding='ascii') as f:
+		shown = dict(re.findall(r'^\t([a-z0-9-]+) =((?: |[0-9a-f]|\n\t    )*)$',
+		    f.read(), re.M))
+	shown = {k: re.sub(r'\s', '', v) for k, v in shown.items()}
+	known = {v['name']: v['out'] for v in vectors}
+	for name in sorted(set(shown) | set(known)):
+		tap.check(shown.get(name) == known.get(name),
+		    'the document shows ' + name)
+
+
+def check_trees(tap):
+	"""Every proof of every small tree leads to its root, and no other."""
+	ok = True
+	for size in range(1, 71):
+		leaves = numbered(size)
+		root = tree_root(leaves)
+		for index in range(size):
+			path = tree_path(leaves, index)
+			ok = ok and root_of_path(leaves[index], index, size,
+			    path) == root
+			ok = ok and root_of_path(b'other', index, size,
+			    path) != root
+	tap.check(ok, 'trees of 1 to 70 leaves')
+
+
+def ak_name(public):
+	"""nameAlg follows type in a TPMT_PUBLIC."""
+	alg = struct.unpack('>H', public[2:4])[0]
+	hashes = {0x000b: hashlib.sha256, 0x000c: hashlib.sha384}
+	return public[2:4] + hashes[alg](public).digest()
+
+
+def extra_data(attest):
+	"""TPMS_ATTEST: magic, type, qualifiedSigner, extraData."""
+	at = 6
+	at += 2 + struct.unpack('>H', attest[at:at + 2])[0]
+	size = struct.unpack('>H', attest[at:at + 2])[0]
+	return attest[at + 2:at + 2 + size]
+
+
+def check_bundle(tap, path):
+	with open(path, encoding='utf-8') as f:
+		b = json.load(f)
+	adm, ev = b['admission'], b['evidence']
+
+	def part(name):
+		return base64.b64decode(ev.get(name, ''), validate=True)
+
+	name = os.path.basename(path)
+	root = root_of_path(base64.b64decode(adm['leaf']), adm['index'],
+	    adm['leaves'], bytes.fromhex(adm['path']))
+	tap.check(root is not None and root.hex() == adm['root'],
+	    name + ': the leaf is under the root')
+	public, report = part('ak_public'), part('tee_report')
+	if report:
+		want = report_data({'root': adm['tee_root'],
+		    'ak_name': ak_name(public).hex() if public else '',
+		    'policy_digest': b['policy_digest']})
+		at = {'snp': 0x50, 'tdx': 48 + 520}[ev['tee']]
+		tap.check(report[at:at + 64] == want, name + ': REPORT_DATA')
+	if part('tpm_quote'):
+		want = qualifying({'root': adm['root'],
+		    'tee_report': report.hex()})
+		tap.check(extra_data(part('tpm_quote')) == want,
+		    name + ': extraData')
+
+
+def main():
+	with open(os.path.join(HERE, 'derive-vectors.json'),
+	    encoding='ascii') as f:
+		vectors = json.load(f)['vectors']
+	tap = Tap()
+	check_vectors(tap, vectors)
+	check_document(tap, vectors)
+	check_trees(tap)
+	for path in sys.argv[1:]:
+		check_bundle(tap, path)
+	return tap.end()
+
+
+if __name__ == '__main__':
+	sys.exit(main())
