@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "attest/verdict.h"
+
+#define EVERY_GROUP                                                            \
+	(GROUP_SRC | GROUP_BIND | GROUP_BIND_TPM | GROUP_SNP | GROUP_TDX |     \
+	    GROUP_TPM | GROUP_LOG | GROUP_CCEL)
+
+/* Everything of groups has passed. */
+static void
+all_passed(struct verdict *v, unsigned groups)
+{
+	verdict_init(v, groups);
+	for (int i = 0; i < CHECK_COUNT; i++)
+		if (check_table[i].group & groups)
+			assert_true(verdict_pass(v, (enum check_id)i));
+}
+
+static void
+check_that_was_never_run_admits(void **state)
+{
+	enum check_id not_run;
+	struct verdict v;
+
+	(void)state;
+	all_passed(&v, EVERY_GROUP);
+	verdict_finish(&v);
+	assert_true(v.admit);
+	for (int i = 0; i < CHECK_COUNT; i++) {
+		all_passed(&v, EVERY_GROUP);
+		v.results[i].status = CHECK_NOT_RUN;
+		verdict_finish(&v);
+		assert_false(v.admit);
+		assert_int_equal(verdict_first_fail(&v, &not_run), CHECK_COUNT);
+		assert_int_equal(not_run, i);
+	}
+}
+
+static void
+nothing_asked_admits(void **state)
+{
+	struct verdict v;
+
+	(void)state;
+	verdict_init(&v, 0);
+	verdict_finish(&v);
+	assert_false(v.admit);
+	/* All skipped is as good as nothing looked at. */
+	verdict_init(&v, GROUP_SRC);
+	(void)verdict_skip(&v, CHECK_SRC_01, "why not");
+	(void)verdict_skip(&v, CHECK_SRC_02, "why not");
+	verdict_finish(&v);
+	assert_false(v.admit);
+	verdict_init(&v, GROUP_SRC);
+	assert_false(v.admit);
+}
+
+static void
+failed_check_passes_later(void **state)
+{
+	enum check_id not_run;
+	struct verdict v;
+
+	(void)state;
+	for (int i = 0; i < CHECK_COUNT; i++) {
+		enum check_id id = (enum check_id)i;
+
+		all_passed(&v, EVERY_GROUP);
+		assert_false(verdict_fail(&v, id, "this", "%s", "that"));
+		assert_false(verdict_pass(&v, id));
+		assert_false(verdict_skip(&v, id, "no"));
+		assert_false(verdict_pass_value(&v, id, "%d", 1));
+		assert_false(verdict_check(&v, id, true, "", "%s", ""));
+		assert_false(verdict_from_why(&v, id, CVM_OK, NULL));
+		assert_false(verdict_fail(&v, id, "other", "%s", "words"));
+		verdict_finish(&v);
+		assert_false(v.admit);
+		assert_int_equal(verdict_first_fail(&v, &not_run), id);
+		assert_string_equal(v.results[id].expected, "this");
+		assert_string_equal(v.results[id].got, "that");
+	}
+}
+
+static void
+failure_of_another_group_lost(void **state)
+{
+	enum check_id not_run;
+	struct verdict v;
+
+	(void)state;
+	all_passed(&v, GROUP_SRC);
+	(void)verdict_fail(&v, CHECK_TPM_04, "a signature", "none");
+	verdict_finish(&v);
+	assert_false(v.admit);
+	assert_int_equal(verdict_first_fail(&v, &not_run), CHECK_TPM_04);
+}
+
+static void
+groups_that_do_not_apply_counted(void **state)
+{
+	struct verdict v;
+	size_t n = 0;
+
+	(void)state;
+	all_passed(&v, GROUP_SRC | GROUP_TPM);
+	verdict_finish(&v);
+	assert_true(v.admit);
+	for (int i = 0; i < CHECK_COUNT; i++) {
+		bool applies = check_table[i].group & (GROUP_SRC | GROUP_TPM);
+
+		assert_int_equal(v.results[i].status,
+		    applies ? CHECK_PASS : CHECK_NOT_APPLICABLE);
+		n += !applies;
+	}
+	assert_true(n > 0);
+	/* A pass of a group that was not asked for admits nobody. */
+	verdict_init(&v, GROUP_SRC);
+	(void)verdict_pass(&v, CHECK_TPM_01);
+	verdict_finish(&v);
+	assert_false(v.admit);
+}
+
+static void
+control_characters_reach_the_log(void **state)
+{
+	char buf[VERDICT_SENTENCE_MAX];
+	struct verdict v;
+	struct why why;
+
+	(void)state;
+	all_passed(&v, GROUP_SRC);
+	(void)verdict_fail(&v, CHECK_SRC_01, "a\nb\x1b[2J", "%s",
+	    "\x01\x7f\xc3\xa4\r\nline");
+	verdict_finish(&v);
+	assert_string_equal(v.results[CHECK_SRC_01].expected, "a?b?[2J");
+	assert_string_equal(v.results[CHECK_SRC_01].got, "??????line");
+	(void)verdict_sentence(&v, buf, sizeof(buf));
+	for (const char *c = buf; *c != '\0'; c++)
+		assert_true(*c >= 0x20 && *c < 0x7f);
+	assert_int_equal(verdict_why(&v, &why), CVM_E_DENIED);
+	assert_int_equal(why.err, CVM_E_DENIED);
+	assert_non_null(strstr(why.where, "SRC-01"));
+	assert_string_equal(why.got, "??????line");
+}
+
+static void
+long_value_overflows(void **state)
+{
+	char text[2 * CHECK_VALUE_MAX], buf[VERDICT_SENTENCE_MAX];
+	struct verdict v;
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	all_passed(&v, GROUP_SRC);
+	(void)verdict_fail(&v, CHECK_SRC_02, text, "%s", text);
+	verdict_finish(&v);
+	assert_int_equal(strlen(v.results[CHECK_SRC_02].got),
+	    CHECK_VALUE_MAX - 1);
+	assert_true(strlen(verdict_sentence(&v, buf, sizeof(buf))) <
+	    sizeof(buf));
+	assert_true(strlen(verdict_sentence(&v, buf, 10)) < 10);
+}
+
+static void
+first_failure_is_not_the_first(void **state)
+{
+	char buf[VERDICT_SENTENCE_MAX];
+	enum check_id not_run;
+	struct verdict v;
+	struct why why;
+
+	(void)state;
+	verdict_init(&v, GROUP_SRC | GROUP_TPM);
+	(void)verdict_fail(&v, CHECK_TPM_14, "PCR 4 = 00", "PCR 4 = %02x", 1);
+	(void)verdict_fail(&v, CHECK_TPM_02, "x", "y");
+	verdict_finish(&v);
+	assert_int_equal(verdict_first_fail(&v, &not_run), CHECK_TPM_02);
+	assert_int_equal(not_run, CHECK_SRC_01);
+	assert_int_equal(verdict_why(&v, &why), CVM_E_DENIED);
+	assert_non_null(strstr(why.where, "TPM-02"));
+	assert_non_null(strstr(verdict_sentence(&v, buf, sizeof(buf)),
+	    "TPM-02"));
+	/* Not reached: named, where nothing failed. */
+	verdict_init(&v, GROUP_SRC);
+	verdict_finish(&v);
+	(void)verdict_why(&v, &why);
+	assert_string_equal(why.field, "SRC-01");
+	assert_non_null(strstr(verdict_sentence(&v, buf, sizeof(buf)),
+	    "SRC-01 was not reached"));
+}
+
+static void
+simulated_machine_unmentioned(void **state)
+{
+	char buf[VERDICT_SENTENCE_MAX];
+	struct verdict v;
+
+	(void)state;
+	all_passed(&v, GROUP_SRC);
+	verdict_finish(&v);
+	assert_null(strstr(verdict_sentence(&v, buf, sizeof(buf)), "SIMUL"));
+	v.simulated = true;
+	assert_non_null(strstr(verdict_sentence(&v, buf, sizeof(buf)),
+	    "SIMULATED"));
+}
+
+static void
+checks_without_or_with_the_same_name(void **state)
+{
+	(void)state;
+	for (int i = 0; i < CHECK_COUNT; i++) {
+		const struct check_info *c = &check_table[i];
+
+		assert_int_equal(check_find(c->name), i);
+		assert_true(c->group != 0 && (c->group & ~EVERY_GROUP) == 0);
+		assert_true(c->title[0] != '\0' && c->reads[0] != '\0');
+	}
+	assert_int_equal(check_find("SNP"), CHECK_COUNT);
+	assert_int_equal(check_find(""), CHECK_COUNT);
+	for (int s = CHECK_NOT_RUN; s <= CHECK_NOT_APPLICABLE; s++)
+		assert_true(check_status_name((enum check_status)s)[0] != 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(check_that_was_never_run_admits),
+		cmocka_unit_test(nothing_asked_admits),
+		cmocka_unit_test(failed_check_passes_later),
+		cmocka_unit_test(failure_of_another_group_lost),
+		cmocka_unit_test(groups_that_do_not_apply_counted),
+		cmocka_unit_test(control_characters_reach_the_log),
+		cmocka_unit_test(long_value_overflows),
+		cmocka_unit_test(first_failure_is_not_the_first),
+		cmocka_unit_test(simulated_machine_unmentioned),
+		cmocka_unit_test(checks_without_or_with_the_same_name),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
