@@ -361,16 +361,44 @@ sig_to_der(EVP_PKEY *key, struct span rs, struct ossl_buf *ret)
 	return ret->len > 0 ? CVM_OK : CVM_E_NOMEM;
 }
 
+/*
+ * A key that was read while the host's default ENGINE claims its type belongs
+ * to no provider and answers few questions: the same key, of the private
+ * context.
+ */
+static int
+own_key(EVP_PKEY *key, EVP_PKEY **ret)
+{
+	_cleanup_(pkey_ctx_freep) EVP_PKEY_CTX *ctx = NULL;
+	OSSL_PARAM *params = NULL;
+	int ok;
+
+	if (EVP_PKEY_todata(key, EVP_PKEY_PUBLIC_KEY, &params) != 1)
+		return CVM_E_CRYPTO;
+	ctx = EVP_PKEY_CTX_new_from_name(crypto_libctx(), CRYPTO_EC,
+	    /* propq= */ NULL);
+	ok = ctx != NULL && EVP_PKEY_fromdata_init(ctx) == 1 &&
+	    EVP_PKEY_fromdata(ctx, ret, EVP_PKEY_PUBLIC_KEY, params) == 1;
+	OSSL_PARAM_free(params);
+	return ok ? CVM_OK : CVM_E_CRYPTO;
+}
+
 int
 ecdsa_verify_raw(EVP_PKEY *key, struct span rs, struct span digest)
 {
 	quiet_openssl();
 	_cleanup_(ossl_buf_clear) struct ossl_buf der = { 0 };
 	_cleanup_(pkey_ctx_freep) EVP_PKEY_CTX *ctx = NULL;
+	_cleanup_(evp_pkey_freep) EVP_PKEY *own = NULL;
 	int r;
 
 	if (key == NULL || EVP_PKEY_get_base_id(key) != EVP_PKEY_EC)
 		return CVM_E_DENIED;
+	if (EVP_PKEY_get0_provider(key) == NULL) {
+		if ((r = own_key(key, &own)) != CVM_OK)
+			return r;
+		key = own;
+	}
 	r = sig_to_der(key, rs, &der);
 	if (r != CVM_OK)
 		return r;

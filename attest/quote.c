@@ -280,7 +280,7 @@ ecc_key(const struct tpm_public *p, EVP_PKEY **ret)
 	params[1] = OSSL_PARAM_construct_octet_string("pub", point,
 	    1 + 2 * len);
 	params[2] = OSSL_PARAM_construct_end();
-	return import("EC", params, ret);
+	return import(CRYPTO_EC, params, ret);
 }
 
 static int
@@ -300,7 +300,7 @@ rsa_key(const struct tpm_public *p, EVP_PKEY **ret)
 	params[0] = OSSL_PARAM_construct_BN("n", n, p->modulus.len);
 	params[1] = OSSL_PARAM_construct_uint32("e", &e);
 	params[2] = OSSL_PARAM_construct_end();
-	return import("RSA", params, ret);
+	return import(CRYPTO_RSA, params, ret);
 }
 
 int

@@ -117,7 +117,7 @@ point_key(struct span xy, EVP_PKEY **ret)
 	if (xy.len != sizeof(point) - 1)
 		return CVM_E_PARSE;
 	memcpy(&point[1], xy.data, xy.len);
-	ctx = EVP_PKEY_CTX_new_from_name(crypto_libctx(), "EC", NULL);
+	ctx = EVP_PKEY_CTX_new_from_name(crypto_libctx(), CRYPTO_EC, NULL);
 	if (ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1)
 		return CVM_E_CRYPTO;
 	if (EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) != 1)

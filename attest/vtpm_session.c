@@ -56,20 +56,27 @@ kdf_a(struct span key, const char *label, struct span u, struct span v,
 	return r;
 }
 
-static int
-generate_p256(EVP_PKEY **ret)
-{
-	quiet_openssl();
-
-	*ret = EVP_PKEY_Q_keygen(crypto_libctx(), NULL, "EC", "P-256");
-	return *ret != NULL ? CVM_OK : CVM_E_CRYPTO;
-}
-
 static void
 pkey_ctx_freep(EVP_PKEY_CTX **c)
 {
 	EVP_PKEY_CTX_free(*c);
 	*c = NULL;
+}
+
+static int
+generate_p256(EVP_PKEY **ret)
+{
+	quiet_openssl();
+	_cleanup_(pkey_ctx_freep) EVP_PKEY_CTX *ctx = NULL;
+	EVP_PKEY *key = NULL;
+
+	ctx = EVP_PKEY_CTX_new_from_name(crypto_libctx(), CRYPTO_EC, NULL);
+	if (ctx == NULL || EVP_PKEY_keygen_init(ctx) <= 0 ||
+	    EVP_PKEY_CTX_set_group_name(ctx, "P-256") <= 0 ||
+	    EVP_PKEY_generate(ctx, &key) <= 0)
+		return CVM_E_CRYPTO;
+	*ret = key;
+	return CVM_OK;
 }
 
 static int

@@ -16,6 +16,15 @@
  */
 OSSL_LIB_CTX *crypto_libctx(void);
 
+/*
+ * Names of key types that lead straight to the provider. Under the usual ones
+ * ("EC", "RSA") EVP_PKEY_CTX_new_from_name() asks for a default ENGINE of the
+ * process first, private context or not: in a host that made its PKCS#11
+ * engine the default, our keys would become that engine's.
+ */
+#define CRYPTO_RSA "1.2.840.113549.1.1.1"
+#define CRYPTO_EC "1.2.840.10045.2.1"
+
 #define SHA256_LEN 32
 #define SHA384_LEN 48
 #define SHA512_LEN 64
