@@ -53,9 +53,9 @@ int token_find(struct token *t, const struct caller *c,
 int token_create(struct token *t, const struct caller *c,
     const CK_ATTRIBUTE *templ, CK_ULONG n, CK_OBJECT_HANDLE *ret,
     struct why *reterr_why) _must_check_;
-int token_copy(struct token *t, const struct caller *c,
-    CK_OBJECT_HANDLE from, const CK_ATTRIBUTE *templ, CK_ULONG n,
-    CK_OBJECT_HANDLE *ret, struct why *reterr_why) _must_check_;
+int token_copy(struct token *t, const struct caller *c, CK_OBJECT_HANDLE from,
+    const CK_ATTRIBUTE *templ, CK_ULONG n, CK_OBJECT_HANDLE *ret,
+    struct why *reterr_why) _must_check_;
 int token_destroy(struct token *t, const struct caller *c,
     CK_OBJECT_HANDLE handle, struct why *reterr_why) _must_check_;
 int token_get_attributes(struct token *t, const struct caller *c,
@@ -90,10 +90,10 @@ int object_fingerprint(const struct object *o,
  */
 int object_public_key(struct object *o, EVP_PKEY **ret) _must_check_;
 int object_private_key(struct token *t, struct object *o,
-    const struct permit *p, EVP_PKEY **ret, struct why *reterr_why)
-    _must_check_;
+    const struct permit *p, EVP_PKEY **ret,
+    struct why *reterr_why) _must_check_;
 int object_secret_value(struct token *t, struct object *o,
-    const struct permit *p, struct secret **ret, struct why *reterr_why)
-    _must_check_;
+    const struct permit *p, struct secret **ret,
+    struct why *reterr_why) _must_check_;
 
 #endif

@@ -12,8 +12,8 @@
 /*
  * Between the files of the object half. A struct object is immutable once it
  * is in the table: a change of attributes puts a new one, with the same handle
- * and the same struct key_cache, in its place. So whoever holds a reference reads
- * without a lock.
+ * and the same struct key_cache, in its place. So whoever holds a reference
+ * reads without a lock.
  */
 
 /*
