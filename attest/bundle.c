@@ -165,7 +165,7 @@ put_endorsements(cJSON *root, const struct evidence *ev,
 	for (size_t i = 0; (name = endorsements_name(e, i)) != NULL; i++)
 		if (is_about(ev, name) &&
 		    (r = put_base64(obj, name, endorsements_find(e, name))) !=
-		    CVM_OK)
+			CVM_OK)
 			return r;
 	return CVM_OK;
 }
@@ -239,21 +239,15 @@ bundle_freep(struct bundle **bp)
 }
 
 /*
- * Reading: tables of json_field; each reader stores into base + offset, as
- * the configuration's do.
+ * Reading: tables of json_field; each reader stores into out, the place of
+ * its member.
  */
-
-static void *
-at(void *base, const struct json_field *f)
-{
-	return (char *)base + f->offset;
-}
 
 static int
 read_base64(const struct json_doc *doc, const cJSON *item,
     const struct json_field *f, void *out, struct why *why)
 {
-	struct blob *b = at(out, f);
+	struct blob *b = out;
 	int r = CVM_E_PARSE;
 
 	if (cJSON_IsString(item))
@@ -273,7 +267,7 @@ read_digest(const struct json_doc *doc, const cJSON *item,
     const struct json_field *f, void *out, struct why *why)
 {
 	if (!cJSON_IsString(item) ||
-	    hex_decode(item->valuestring, at(out, f), (size_t)f->max) != CVM_OK)
+	    hex_decode(item->valuestring, out, (size_t)f->max) != CVM_OK)
 		return json_refuse(doc, item, "64 hex digits", why);
 	return CVM_OK;
 }
@@ -283,10 +277,9 @@ read_path(const struct json_doc *doc, const cJSON *item,
     const struct json_field *f, void *out, struct why *why)
 {
 	if (!cJSON_IsString(item) ||
-	    hex_decode_blob(item->valuestring, (size_t)f->max, at(out, f)) !=
-		CVM_OK)
+	    hex_decode_blob(item->valuestring, (size_t)f->max, out) != CVM_OK)
 		return json_refuse(doc, item, "hex within the size limit", why);
-	if (((struct blob *)at(out, f))->len % SHA256_LEN != 0)
+	if (((struct blob *)out)->len % SHA256_LEN != 0)
 		return json_refuse(doc, item, "hashes of 64 hex digits", why);
 	return CVM_OK;
 }
@@ -295,7 +288,7 @@ static int
 read_size(const struct json_doc *doc, const cJSON *item,
     const struct json_field *f, void *out, struct why *why)
 {
-	size_t *v = at(out, f);
+	size_t *v = out;
 
 	if (!cJSON_IsNumber(item) || item->valuedouble < (double)f->min ||
 	    item->valuedouble > (double)f->max)
@@ -308,9 +301,10 @@ static int
 read_time(const struct json_doc *doc, const cJSON *item,
     const struct json_field *f, void *out, struct why *why)
 {
-	int64_t *v = at(out, f);
+	int64_t *v = out;
 	char *end = NULL;
 
+	(void)f;
 	if (!cJSON_IsString(item) || item->valuestring[0] < '1' ||
 	    item->valuestring[0] > '9' || strlen(item->valuestring) > 18)
 		return json_refuse(doc, item, "seconds since 1970", why);
@@ -333,8 +327,9 @@ static int
 read_tee(const struct json_doc *doc, const cJSON *item,
     const struct json_field *f, void *out, struct why *why)
 {
-	enum tee_kind *v = at(out, f);
+	enum tee_kind *v = out;
 
+	(void)f;
 	for (int k = TEE_NONE; k <= TEE_TDX; k++)
 		if (cJSON_IsString(item) &&
 		    strcmp(item->valuestring, tee_kind_name(k)) == 0) {
@@ -348,8 +343,9 @@ static int
 read_bool(const struct json_doc *doc, const cJSON *item,
     const struct json_field *f, void *out, struct why *why)
 {
-	bool *v = at(out, f);
+	bool *v = out;
 
+	(void)f;
 	if (!cJSON_IsBool(item))
 		return json_refuse(doc, item, "true or false", why);
 	*v = cJSON_IsTrue(item);
@@ -381,10 +377,11 @@ static int
 read_pcrs(const struct json_doc *doc, const cJSON *item,
     const struct json_field *f, void *out, struct why *why)
 {
-	struct pcr_values *v = at(out, f);
+	struct pcr_values *v = out;
 	const cJSON *bank = cJSON_GetObjectItemCaseSensitive(item, "bank");
 	int r;
 
+	(void)f;
 	if (!cJSON_IsObject(item) || !cJSON_IsString(bank))
 		return json_refuse(doc, item, "an object with a bank", why);
 	if (strcmp(bank->valuestring, "sha256") == 0)
@@ -415,6 +412,7 @@ read_evidence(const struct json_doc *doc, const cJSON *item,
 #undef E
 	struct json_field rows[NELEMS(own) + NELEMS(blob_fields)];
 
+	(void)f;
 	memcpy(rows, own, sizeof(own));
 	for (size_t i = 0; i < NELEMS(blob_fields); i++)
 		rows[NELEMS(own) + i] = (struct json_field){
@@ -423,7 +421,7 @@ read_evidence(const struct json_doc *doc, const cJSON *item,
 			.offset = blob_fields[i].offset,
 			.max = (long long)blob_fields[i].max,
 		};
-	return json_read_object(doc, item, rows, NELEMS(rows), at(out, f), why);
+	return json_read_object(doc, item, rows, NELEMS(rows), out, why);
 }
 
 static int
@@ -445,16 +443,18 @@ read_admission(const struct json_doc *doc, const cJSON *item,
 		    NULL, NULL },
 	};
 #undef B
-	return json_read_object(doc, item, rows, NELEMS(rows), at(out, f), why);
+	(void)f;
+	return json_read_object(doc, item, rows, NELEMS(rows), out, why);
 }
 
 static int
 read_endorsements(const struct json_doc *doc, const cJSON *item,
     const struct json_field *f, void *out, struct why *why)
 {
-	struct endorsements **e = at(out, f);
+	struct endorsements **e = out;
 	int r;
 
+	(void)f;
 	if (!cJSON_IsObject(item))
 		return json_refuse(doc, item, "an object of files", why);
 	for (const cJSON *i = item->child; i != NULL; i = i->next) {
@@ -462,7 +462,8 @@ read_endorsements(const struct json_doc *doc, const cJSON *item,
 
 		if (!cJSON_IsString(i) ||
 		    base64_decode(i->valuestring, ENDORSEMENTS_FILE_MAX, &b) !=
-			CVM_OK || b.len == 0)
+			CVM_OK ||
+		    b.len == 0)
 			return json_refuse(doc, i, "base64 of a file", why);
 		r = endorsements_add(*e, i->string, blob_span(&b));
 		if (r == CVM_E_NOMEM)
