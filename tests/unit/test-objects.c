@@ -7,6 +7,7 @@
 #include <openssl/x509.h>
 #include <sys/wait.h>
 
+#include "base/forkid.h"
 #include "token/evp.h"
 #include "token/keys.h"
 #include "token/object_impl.h"
@@ -476,6 +477,119 @@ handle_lost_by_denial(void **state)
 	sign_something(s, p);
 }
 
+/* Nothing of a key is left in memory, not even in an operation's context. */
+static void
+key_survives_wipe(void **state)
+{
+	struct stage *s = *state;
+	struct pair p = make_ec(s, CKM_EC_KEY_PAIR_GEN, p256, sizeof(p256),
+	    true);
+	struct pair q = MAKE_EC(s, p256);
+	CK_MECHANISM mech = { CKM_ECDSA_SHA256, NULL, 0 };
+	_cleanup_(object_unrefp) struct object *o = NULL;
+	_cleanup_(object_unrefp) struct object *session = NULL;
+	_cleanup_(op_freep) struct op *op = NULL;
+
+	sign_something(s, p);
+	sign_something(s, q);
+	ok(token_object(s->t, &s->c, p.priv, &o));
+	ok(token_object(s->t, &s->c, q.priv, &session));
+	op = begin(s, OP_SIGN, &mech, p.priv);
+	assert_non_null(o->key->pkey);
+	assert_non_null(session->key->material);
+	token_wipe(s->t);
+	assert_null(o->key->pkey);
+	assert_null(session->key->pkey);
+	assert_null(session->key->material);
+	/* The one that was in use is not kept for another. */
+	op_freep(&op);
+	for (size_t i = 0; i < KEY_IDLE_MAX; i++) {
+		assert_null(o->key->idle[i]);
+		assert_null(session->key->idle[i]);
+	}
+}
+
+static void
+change_of_other_process_missed(void **state)
+{
+	struct stage *s = *state;
+	struct stage other = *s;
+	CK_ATTRIBUTE by_label[] = { TEXT_ATTR(CKA_LABEL, "made elsewhere") };
+	CK_ATTRIBUTE priv[] = { ULONG_ATTR(CKA_CLASS, CKO_PRIVATE_KEY) };
+	struct pair p = make_ec(s, CKM_EC_KEY_PAIR_GEN, p256, sizeof(p256),
+			true),
+		    q;
+
+	other.f.token = NULL;
+	ok(token_new(&s->f.cfg, &s->f.issuer, &other.f.token));
+	other.t = other.f.token;
+	ok(unseal(&other.f, why));
+	other.c.permit = &s->f.permit;
+	assert_int_equal(count_class(&other, CKO_PRIVATE_KEY), 1);
+	q = make_ec(&other, CKM_EC_KEY_PAIR_GEN, p256, sizeof(p256), true);
+	assert_int_equal(SET(&other, q.pub,
+			     TEXT_ATTR(CKA_LABEL, "made elsewhere")),
+	    CVM_OK);
+	assert_int_equal(count_class(s, CKO_PRIVATE_KEY), 2);
+	(void)find_one(s, by_label, 1);
+	/* Handles of what has not changed are the same. */
+	sign_something(s, p);
+	assert_int_equal(SET(s, find_one(s, by_label, 1),
+			     TEXT_ATTR(CKA_LABEL, "here")),
+	    CVM_OK);
+	assert_int_equal(count(&other, by_label, 1), 0);
+	sign_something(&other, q);
+	ok(token_destroy(s->t, &s->c, p.priv, why));
+	assert_int_equal(find_one(&other, priv, 1), q.priv);
+	token_freep(&other.f.token);
+}
+
+/* A child signs with the handle that it inherited. */
+static void
+handle_lost_by_fork(void **state)
+{
+	struct stage *s = *state;
+	struct pair p = make_ec(s, CKM_EC_KEY_PAIR_GEN, p256, sizeof(p256),
+	    true);
+	int status = 0;
+	pid_t pid;
+
+	sign_something(s, p);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		token_after_fork(s->t);
+		forkid_setup();
+		new_permit(&s->f);
+		sign_something(s, p);
+		_exit(count_class(s, CKO_PRIVATE_KEY) == 1 ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	sign_something(s, p);
+}
+
+static void
+read_only_session_changes_token(void **state)
+{
+	struct stage *s = *state;
+	struct pair p = make_ec(s, CKM_EC_KEY_PAIR_GEN, p256, sizeof(p256),
+	    true);
+	struct pair q = MAKE_EC(s, p256);
+	CK_ATTRIBUTE to_token[] = { BOOL_ATTR(CKA_TOKEN, true) };
+	CK_OBJECT_HANDLE h;
+
+	s->c.writable = false;
+	assert_int_equal(SET(s, p.pub, TEXT_ATTR(CKA_LABEL, "x")),
+	    CVM_E_READ_ONLY);
+	assert_int_equal(token_destroy(s->t, &s->c, p.pub, NULL),
+	    CVM_E_READ_ONLY);
+	assert_int_equal(token_copy(s->t, &s->c, q.priv, to_token, 1, &h, NULL),
+	    CVM_E_READ_ONLY);
+	assert_int_equal(SET(s, q.pub, TEXT_ATTR(CKA_LABEL, "x")), CVM_OK);
+	ok(token_destroy(s->t, &s->c, q.pub, why));
+}
+
 static void
 session_object_outlives_session(void **state)
 {
@@ -809,6 +923,10 @@ main(void)
 		ON_STAGE(renamed_key_not_found),
 		ON_STAGE(token_object_lost_by_restart),
 		ON_STAGE(handle_lost_by_denial),
+		ON_STAGE(key_survives_wipe),
+		ON_STAGE(change_of_other_process_missed),
+		ON_STAGE(handle_lost_by_fork),
+		ON_STAGE(read_only_session_changes_token),
 		ON_STAGE(session_object_outlives_session),
 		ON_STAGE(private_object_seen_without_login),
 		ON_STAGE(caller_creates_what_it_may_not),
