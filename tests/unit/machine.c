@@ -26,8 +26,8 @@ shell(const char *program, const char *verb, const char *dir, const char *words)
 bool
 machine_start(struct machine *m, const char *platform)
 {
-	const char *program = getenv("VCVM");
-	char words[64];
+	const char *program = getenv("VCVM"), *pki = getenv("VCVM_PKI");
+	char words[256];
 
 	if (program == NULL || access("/dev/fuse", R_OK | W_OK) != 0) {
 		print_message("# no virtual CVM: needs VCVM and /dev/fuse\n");
@@ -35,7 +35,9 @@ machine_start(struct machine *m, const char *platform)
 	}
 	(void)snprintf(m->dir, sizeof(m->dir), "/tmp/cvm-machine-XXXXXX");
 	assert_non_null(mkdtemp(m->dir));
-	(void)snprintf(words, sizeof(words), "--platform %s", platform);
+	/* Vendors take seconds to make, and may be shared. */
+	(void)snprintf(words, sizeof(words), "--platform %s%s%s", platform,
+	    pki != NULL ? " --pki " : "", pki != NULL ? pki : "");
 	assert_int_equal(shell(program, "start", m->dir, words), 0);
 	return true;
 }

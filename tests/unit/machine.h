@@ -10,8 +10,9 @@ struct machine {
 	char dir[64];
 };
 
-/* Starts one; false, aloud, where VCVM does not name the program or FUSE is
- * missing: the tests must be skipped. */
+/* Starts one, of a platform with more options perhaps ("snp --vmpl 2"); false,
+ * aloud, where VCVM does not name the program or FUSE is missing: the tests
+ * must be skipped. */
 bool machine_start(struct machine *m, const char *platform);
 void machine_stop(struct machine *m);
 /* vcvm ctl DIR ..., which must succeed. */
