@@ -92,8 +92,8 @@ call_key(struct call *c, CK_OBJECT_HANDLE handle, struct object **ret)
 	int found, err;
 
 	found = token_object(c->token, &c->caller, handle, ret);
-	if (found == CVM_OK && (object_class(*ret) == CKO_PUBLIC_KEY ||
-	    c->caller.permit != NULL))
+	if (found == CVM_OK &&
+	    (object_class(*ret) == CKO_PUBLIC_KEY || c->caller.permit != NULL))
 		return CKR_OK;
 	if (found != CVM_OK && found != CVM_E_NOT_FOUND)
 		return rv_of_key(found);

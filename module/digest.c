@@ -60,8 +60,7 @@ digest_key(struct call *c, CK_OBJECT_HANDLE key)
 		rv = CKR_KEY_INDIGESTIBLE;
 	if (rv == CKR_OK)
 		rv = key_value(c, key, &value);
-	return rv != CKR_OK ? rv :
-			      operation_digest_part(c, secret_span(value));
+	return rv != CKR_OK ? rv : operation_digest_part(c, secret_span(value));
 }
 
 /* No digest is a way round CKA_SENSITIVE: short keys could be guessed. */

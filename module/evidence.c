@@ -88,9 +88,10 @@ matches(const struct evidence_object *o, const CK_ATTRIBUTE *templ, CK_ULONG n)
 
 	for (CK_ULONG i = 0; i < n; i++)
 		if (!value_of(o, templ[i].type, &v) ||
-		    v.len != templ[i].ulValueLen || (v.len > 0 &&
-		    (templ[i].pValue == NULL ||
-			memcmp(v.data, templ[i].pValue, v.len) != 0)))
+		    v.len != templ[i].ulValueLen ||
+		    (v.len > 0 &&
+			(templ[i].pValue == NULL ||
+			    memcmp(v.data, templ[i].pValue, v.len) != 0)))
 			return false;
 	return true;
 }
@@ -108,8 +109,7 @@ count(const struct session *s)
 
 /* Takes json over. */
 static CK_RV
-add(struct call *c, bool challenge, char **json,
-    struct evidence_object **ret)
+add(struct call *c, bool challenge, char **json, struct evidence_object **ret)
 {
 	struct evidence_object *o;
 
@@ -137,7 +137,7 @@ refresh_own(struct call *c)
 	while (o != NULL && o->challenge)
 		o = o->next;
 	if (gate_bundle(c->slot->gate, &c->session->gate.admission, &json,
-	    &c->why) != CVM_OK)
+		&c->why) != CVM_OK)
 		return;
 	if (o == NULL) {
 		(void)add(c, /* challenge= */ false, &json, &o);
@@ -204,9 +204,8 @@ bool
 evidence_is_challenge(const CK_ATTRIBUTE *templ, CK_ULONG n)
 {
 	return has(templ, n, CKA_CLASS,
-	    span(&class_data, sizeof(class_data))) &&
-	    has(templ, n, CKA_APPLICATION,
-	    span(CHALLENGE, strlen(CHALLENGE)));
+		   span(&class_data, sizeof(class_data))) &&
+	    has(templ, n, CKA_APPLICATION, span(CHALLENGE, strlen(CHALLENGE)));
 }
 
 CK_RV

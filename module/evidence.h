@@ -30,8 +30,8 @@ size_t evidence_search(struct call *c, const CK_ATTRIBUTE *templ, CK_ULONG n,
     CK_OBJECT_HANDLE ret[static EVIDENCE_OBJECTS_MAX]);
 /* True when C_CreateObject's template asks for a challenge. */
 bool evidence_is_challenge(const CK_ATTRIBUTE *templ, CK_ULONG n);
-CK_RV evidence_challenge(struct call *c, const CK_ATTRIBUTE *templ,
-    CK_ULONG n, CK_OBJECT_HANDLE *ret);
+CK_RV evidence_challenge(struct call *c, const CK_ATTRIBUTE *templ, CK_ULONG n,
+    CK_OBJECT_HANDLE *ret);
 CK_RV evidence_get(const struct evidence_object *o, CK_ATTRIBUTE *templ,
     CK_ULONG n);
 size_t evidence_size(const struct evidence_object *o);

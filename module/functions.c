@@ -12,117 +12,112 @@
 
 /* The functions of 2.40 but C_GetInfo, which differs, and those that 3.0
  * adds, in the order of the standard. */
-#define FUNCTIONS_2_40(F) \
-	F(C_Initialize) \
-	F(C_Finalize) \
-	F(C_GetFunctionList) \
-	F(C_GetSlotList) \
-	F(C_GetSlotInfo) \
-	F(C_GetTokenInfo) \
-	F(C_GetMechanismList) \
-	F(C_GetMechanismInfo) \
-	F(C_InitToken) \
-	F(C_InitPIN) \
-	F(C_SetPIN) \
-	F(C_OpenSession) \
-	F(C_CloseSession) \
-	F(C_CloseAllSessions) \
-	F(C_GetSessionInfo) \
-	F(C_GetOperationState) \
-	F(C_SetOperationState) \
-	F(C_Login) \
-	F(C_Logout) \
-	F(C_CreateObject) \
-	F(C_CopyObject) \
-	F(C_DestroyObject) \
-	F(C_GetObjectSize) \
-	F(C_GetAttributeValue) \
-	F(C_SetAttributeValue) \
-	F(C_FindObjectsInit) \
-	F(C_FindObjects) \
-	F(C_FindObjectsFinal) \
-	F(C_EncryptInit) \
-	F(C_Encrypt) \
-	F(C_EncryptUpdate) \
-	F(C_EncryptFinal) \
-	F(C_DecryptInit) \
-	F(C_Decrypt) \
-	F(C_DecryptUpdate) \
-	F(C_DecryptFinal) \
-	F(C_DigestInit) \
-	F(C_Digest) \
-	F(C_DigestUpdate) \
-	F(C_DigestKey) \
-	F(C_DigestFinal) \
-	F(C_SignInit) \
-	F(C_Sign) \
-	F(C_SignUpdate) \
-	F(C_SignFinal) \
-	F(C_SignRecoverInit) \
-	F(C_SignRecover) \
-	F(C_VerifyInit) \
-	F(C_Verify) \
-	F(C_VerifyUpdate) \
-	F(C_VerifyFinal) \
-	F(C_VerifyRecoverInit) \
-	F(C_VerifyRecover) \
-	F(C_DigestEncryptUpdate) \
-	F(C_DecryptDigestUpdate) \
-	F(C_SignEncryptUpdate) \
-	F(C_DecryptVerifyUpdate) \
-	F(C_GenerateKey) \
-	F(C_GenerateKeyPair) \
-	F(C_WrapKey) \
-	F(C_UnwrapKey) \
-	F(C_DeriveKey) \
-	F(C_SeedRandom) \
-	F(C_GenerateRandom) \
-	F(C_GetFunctionStatus) \
-	F(C_CancelFunction) \
+#define FUNCTIONS_2_40(F)                                                      \
+	F(C_Initialize)                                                        \
+	F(C_Finalize)                                                          \
+	F(C_GetFunctionList)                                                   \
+	F(C_GetSlotList)                                                       \
+	F(C_GetSlotInfo)                                                       \
+	F(C_GetTokenInfo)                                                      \
+	F(C_GetMechanismList)                                                  \
+	F(C_GetMechanismInfo)                                                  \
+	F(C_InitToken)                                                         \
+	F(C_InitPIN)                                                           \
+	F(C_SetPIN)                                                            \
+	F(C_OpenSession)                                                       \
+	F(C_CloseSession)                                                      \
+	F(C_CloseAllSessions)                                                  \
+	F(C_GetSessionInfo)                                                    \
+	F(C_GetOperationState)                                                 \
+	F(C_SetOperationState)                                                 \
+	F(C_Login)                                                             \
+	F(C_Logout)                                                            \
+	F(C_CreateObject)                                                      \
+	F(C_CopyObject)                                                        \
+	F(C_DestroyObject)                                                     \
+	F(C_GetObjectSize)                                                     \
+	F(C_GetAttributeValue)                                                 \
+	F(C_SetAttributeValue)                                                 \
+	F(C_FindObjectsInit)                                                   \
+	F(C_FindObjects)                                                       \
+	F(C_FindObjectsFinal)                                                  \
+	F(C_EncryptInit)                                                       \
+	F(C_Encrypt)                                                           \
+	F(C_EncryptUpdate)                                                     \
+	F(C_EncryptFinal)                                                      \
+	F(C_DecryptInit)                                                       \
+	F(C_Decrypt)                                                           \
+	F(C_DecryptUpdate)                                                     \
+	F(C_DecryptFinal)                                                      \
+	F(C_DigestInit)                                                        \
+	F(C_Digest)                                                            \
+	F(C_DigestUpdate)                                                      \
+	F(C_DigestKey)                                                         \
+	F(C_DigestFinal)                                                       \
+	F(C_SignInit)                                                          \
+	F(C_Sign)                                                              \
+	F(C_SignUpdate)                                                        \
+	F(C_SignFinal)                                                         \
+	F(C_SignRecoverInit)                                                   \
+	F(C_SignRecover)                                                       \
+	F(C_VerifyInit)                                                        \
+	F(C_Verify)                                                            \
+	F(C_VerifyUpdate)                                                      \
+	F(C_VerifyFinal)                                                       \
+	F(C_VerifyRecoverInit)                                                 \
+	F(C_VerifyRecover)                                                     \
+	F(C_DigestEncryptUpdate)                                               \
+	F(C_DecryptDigestUpdate)                                               \
+	F(C_SignEncryptUpdate)                                                 \
+	F(C_DecryptVerifyUpdate)                                               \
+	F(C_GenerateKey)                                                       \
+	F(C_GenerateKeyPair)                                                   \
+	F(C_WrapKey)                                                           \
+	F(C_UnwrapKey)                                                         \
+	F(C_DeriveKey)                                                         \
+	F(C_SeedRandom)                                                        \
+	F(C_GenerateRandom)                                                    \
+	F(C_GetFunctionStatus)                                                 \
+	F(C_CancelFunction)                                                    \
 	F(C_WaitForSlotEvent)
 
-#define FUNCTIONS_3_0(F) \
-	F(C_GetInterfaceList) \
-	F(C_GetInterface) \
-	F(C_LoginUser) \
-	F(C_SessionCancel) \
-	F(C_MessageEncryptInit) \
-	F(C_EncryptMessage) \
-	F(C_EncryptMessageBegin) \
-	F(C_EncryptMessageNext) \
-	F(C_MessageEncryptFinal) \
-	F(C_MessageDecryptInit) \
-	F(C_DecryptMessage) \
-	F(C_DecryptMessageBegin) \
-	F(C_DecryptMessageNext) \
-	F(C_MessageDecryptFinal) \
-	F(C_MessageSignInit) \
-	F(C_SignMessage) \
-	F(C_SignMessageBegin) \
-	F(C_SignMessageNext) \
-	F(C_MessageSignFinal) \
-	F(C_MessageVerifyInit) \
-	F(C_VerifyMessage) \
-	F(C_VerifyMessageBegin) \
-	F(C_VerifyMessageNext) \
+#define FUNCTIONS_3_0(F)                                                       \
+	F(C_GetInterfaceList)                                                  \
+	F(C_GetInterface)                                                      \
+	F(C_LoginUser)                                                         \
+	F(C_SessionCancel)                                                     \
+	F(C_MessageEncryptInit)                                                \
+	F(C_EncryptMessage)                                                    \
+	F(C_EncryptMessageBegin)                                               \
+	F(C_EncryptMessageNext)                                                \
+	F(C_MessageEncryptFinal)                                               \
+	F(C_MessageDecryptInit)                                                \
+	F(C_DecryptMessage)                                                    \
+	F(C_DecryptMessageBegin)                                               \
+	F(C_DecryptMessageNext)                                                \
+	F(C_MessageDecryptFinal)                                               \
+	F(C_MessageSignInit)                                                   \
+	F(C_SignMessage)                                                       \
+	F(C_SignMessageBegin)                                                  \
+	F(C_SignMessageNext)                                                   \
+	F(C_MessageSignFinal)                                                  \
+	F(C_MessageVerifyInit)                                                 \
+	F(C_VerifyMessage)                                                     \
+	F(C_VerifyMessageBegin)                                                \
+	F(C_VerifyMessageNext)                                                 \
 	F(C_MessageVerifyFinal)
 
 /* Constant, so that they lie in memory that is read-only after relocation:
  * a table of function pointers is a target. */
 #define MEMBER(name) .name = name,
 
-static const CK_FUNCTION_LIST functions_2_40 = {
-	.version = { 2, 40 },
+static const CK_FUNCTION_LIST functions_2_40 = { .version = { 2, 40 },
 	.C_GetInfo = C_GetInfo,
-	FUNCTIONS_2_40(MEMBER)
-};
+	FUNCTIONS_2_40(MEMBER) };
 
-static const CK_FUNCTION_LIST_3_0 functions_3_0 = {
-	.version = { 3, 0 },
+static const CK_FUNCTION_LIST_3_0 functions_3_0 = { .version = { 3, 0 },
 	.C_GetInfo = get_info_3_0,
-	FUNCTIONS_2_40(MEMBER)
-	FUNCTIONS_3_0(MEMBER)
-};
+	FUNCTIONS_2_40(MEMBER) FUNCTIONS_3_0(MEMBER) };
 
 /* The standard's types know no const; nobody may write all the same. */
 #define UNCONST(p) ((void *)(uintptr_t)(p))
@@ -131,8 +126,7 @@ static const CK_UTF8CHAR standard[] = "PKCS 11";
 
 /* The default comes first. */
 static const CK_INTERFACE interfaces[] = {
-	{ UNCONST(standard), UNCONST(&functions_3_0),
-	    CKF_INTERFACE_FORK_SAFE },
+	{ UNCONST(standard), UNCONST(&functions_3_0), CKF_INTERFACE_FORK_SAFE },
 	{ UNCONST(standard), UNCONST(&functions_2_40),
 	    CKF_INTERFACE_FORK_SAFE },
 };
@@ -182,7 +176,7 @@ C_GetInterface(CK_UTF8CHAR_PTR pInterfaceName, CK_VERSION_PTR pVersion,
 	for (size_t i = 0; i < NELEMS(interfaces); i++) {
 		if (pInterfaceName != NULL &&
 		    strcmp((const char *)pInterfaceName,
-		    (const char *)standard) != 0)
+			(const char *)standard) != 0)
 			continue;
 		if (!is_version(&interfaces[i], pVersion) ||
 		    (interfaces[i].flags & flags) != flags)

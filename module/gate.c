@@ -19,9 +19,9 @@
 struct gate {
 	const struct config *cfg;
 	const struct config_token *tcfg;
-	struct policy *policy;	/* NULL: it did not load */
-	struct rounds *rounds;	/* NULL like policy */
-	struct why trouble;	/* of the policy */
+	struct policy *policy;	     /* NULL: it did not load */
+	struct rounds *rounds;	     /* NULL like policy */
+	struct why trouble;	     /* of the policy */
 	struct permit_issuer nobody; /* issues nothing: without a policy */
 	struct token *_Atomic token;
 	_Atomic bool was_readable; /* the store, at some time */
@@ -72,9 +72,12 @@ say_admitted(const struct gate *g)
 
 	(void)hex_encode(span(g->policy->digest, POLICY_DIGEST_LEN), digest,
 	    sizeof(digest));
-	log_line(LOG_LEVEL_NOTICE, "token %s: admitted by policy %s, sha256 %s%s",
-	    g->tcfg->name, g->tcfg->policy, digest, g->cfg->simulated ?
-	    "; EVIDENCE OF A SIMULATED MACHINE IS ACCEPTED" : "");
+	log_line(LOG_LEVEL_NOTICE,
+	    "token %s: admitted by policy %s, sha256 %s%s", g->tcfg->name,
+	    g->tcfg->policy, digest,
+	    g->cfg->simulated ?
+		"; EVIDENCE OF A SIMULATED MACHINE IS ACCEPTED" :
+		"");
 }
 
 /* By the leader of a round, outside of its locks. */
@@ -274,8 +277,8 @@ make_session_leaf(struct gate *g, struct gate_session *s, struct blob *ret)
 
 /* Joins with a leaf; the admission replaces the session's in any case. */
 static int
-join(struct gate *g, struct gate_session *s, struct span leaf,
-    bool single_use, struct permit *ret, struct why *why)
+join(struct gate *g, struct gate_session *s, struct span leaf, bool single_use,
+    struct permit *ret, struct why *why)
 {
 	_cleanup_(admission_clear) struct admission a = { 0 };
 	int err;
@@ -308,8 +311,8 @@ gate_admit(struct gate *g, struct gate_session *s, struct why *reterr_why)
 	}
 	if ((err = make_session_leaf(g, s, &leaf)) != CVM_OK)
 		return why_set(reterr_why, err, "session leaf", "", "", "");
-	return join(g, s, blob_span(&leaf), /* single_use= */ false,
-	    &s->permit, reterr_why);
+	return join(g, s, blob_span(&leaf), /* single_use= */ false, &s->permit,
+	    reterr_why);
 }
 
 /* A failure that is younger than retry_ms answers for the next ones. */
@@ -424,8 +427,7 @@ gate_open_session(struct gate *g, struct gate_session *s,
 	int err;
 
 	s->permit = (struct permit){ 0 };
-	if (g->rounds != NULL &&
-	    (err = check_token(g, reterr_why)) != CVM_OK)
+	if (g->rounds != NULL && (err = check_token(g, reterr_why)) != CVM_OK)
 		return err;
 	if ((err = gate_admit(g, s, reterr_why)) != CVM_OK)
 		return err;
@@ -469,8 +471,8 @@ gate_binds_operation(const struct gate *g, const struct object *key)
 /* The leaf's members that every operation has; the rest is the caller's. */
 static int
 operation_admit(struct gate *g, struct gate_session *s,
-    struct operation_leaf *leaf, const struct object *key,
-    struct permit *ret, struct why *why)
+    struct operation_leaf *leaf, const struct object *key, struct permit *ret,
+    struct why *why)
 {
 	_cleanup_(blob_clear) struct blob bytes = { 0 };
 	struct token_info info = { 0 };
@@ -483,8 +485,7 @@ operation_admit(struct gate *g, struct gate_session *s,
 	}
 	if ((err = check_token(g, why)) != CVM_OK ||
 	    (err = session_identify(s)) != CVM_OK ||
-	    (err = random_bytes(leaf->random, sizeof(leaf->random))) !=
-	    CVM_OK)
+	    (err = random_bytes(leaf->random, sizeof(leaf->random))) != CVM_OK)
 		return err;
 	if (key != NULL &&
 	    (err = object_fingerprint(key, leaf->key_fingerprint)) != CVM_OK)

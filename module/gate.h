@@ -64,8 +64,8 @@ int gate_open_session(struct gate *g, struct gate_session *s,
     struct why *reterr_why) _must_check_;
 
 /* As gate_open_session() without a token to open: for C_InitToken. */
-int gate_admit(struct gate *g, struct gate_session *s, struct why *reterr_why)
-    _must_check_;
+int gate_admit(struct gate *g, struct gate_session *s,
+    struct why *reterr_why) _must_check_;
 
 /* The session's permit as it is, or NULL: nobody is asked. */
 const struct permit *gate_peek(struct gate *g, const struct gate_session *s);
@@ -87,15 +87,14 @@ int gate_permit(struct gate *g, struct gate_session *s, struct permit *ret,
  * one-shot call; NULL: op has seen all its input, in parts. function is the
  * C_ name.
  */
-int gate_operation(struct gate *g, struct gate_session *s,
-    const char *function, struct op *op, const struct span *input,
-    struct permit *ret, struct why *reterr_why) _must_check_;
+int gate_operation(struct gate *g, struct gate_session *s, const char *function,
+    struct op *op, const struct span *input, struct permit *ret,
+    struct why *reterr_why) _must_check_;
 /* The same for uses that are no struct op (unwrap, derive, wrap, generate):
  * key may be NULL, input is hashed. */
-int gate_key_use(struct gate *g, struct gate_session *s,
-    const char *function, const CK_MECHANISM *mech, const struct object *key,
-    struct span input, struct permit *ret, struct why *reterr_why)
-    _must_check_;
+int gate_key_use(struct gate *g, struct gate_session *s, const char *function,
+    const CK_MECHANISM *mech, const struct object *key, struct span input,
+    struct permit *ret, struct why *reterr_why) _must_check_;
 /*
  * The evidence bundle of an admission, with the endorsements that are on disk
  * now. CVM_E_NOT_FOUND: the admission has no evidence. The caller frees.

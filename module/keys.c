@@ -123,8 +123,7 @@ C_WrapKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 	rv = allow_wrap(&c, pMechanism, hWrappingKey, hKey);
 	if (rv == CKR_OK)
 		rv = rv_of_key(token_wrap(c.token, &c.caller, pMechanism,
-		    hWrappingKey, hKey, pWrappedKey, pulWrappedKeyLen,
-		    &c.why));
+		    hWrappingKey, hKey, pWrappedKey, pulWrappedKeyLen, &c.why));
 	return call_fail(&c, "C_WrapKey", rv);
 }
 
@@ -141,17 +140,17 @@ C_UnwrapKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 
 	if (rv != CKR_OK)
 		return rv;
-	if (bad_mechanism(pMechanism) || pWrappedKey == NULL ||
-	    phKey == NULL || !template_bounded(pTemplate, ulAttributeCount))
+	if (bad_mechanism(pMechanism) || pWrappedKey == NULL || phKey == NULL ||
+	    !template_bounded(pTemplate, ulAttributeCount))
 		return CKR_ARGUMENTS_BAD;
 	rv = rename_handle(call_key(&c, hUnwrappingKey, &key),
 	    CKR_UNWRAPPING_KEY_HANDLE_INVALID);
 	if (rv == CKR_OK)
 		rv = allow(&c, "C_UnwrapKey", pMechanism, key, wrapped);
 	if (rv == CKR_OK)
-		rv = rv_of_key(token_unwrap(c.token, &c.caller, pMechanism,
-		    hUnwrappingKey, wrapped, pTemplate, ulAttributeCount,
-		    phKey, &c.why));
+		rv = rv_of_key(
+		    token_unwrap(c.token, &c.caller, pMechanism, hUnwrappingKey,
+			wrapped, pTemplate, ulAttributeCount, phKey, &c.why));
 	return call_fail(&c, "C_UnwrapKey", rv);
 }
 

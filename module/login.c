@@ -96,9 +96,9 @@ login_context(struct call *c, const struct secret *pin)
 		return CKR_OPERATION_NOT_INITIALIZED;
 	if (!c->caller.user)
 		return CKR_USER_NOT_LOGGED_IN;
-	err = pin == NULL ? CVM_OK :
-			    token_verify_user(c->token, secret_span(pin),
-				&c->why);
+	err = pin == NULL ?
+	    CVM_OK :
+	    token_verify_user(c->token, secret_span(pin), &c->why);
 	for (size_t i = 0; i < SESSION_OPS && err == CVM_OK; i++)
 		if (waits_for_auth(&c->session->op[i]))
 			c->session->op[i].authed = true;
@@ -163,9 +163,8 @@ C_Login(CK_SESSION_HANDLE hSession, CK_USER_TYPE userType, CK_UTF8CHAR_PTR pPin,
 
 /* There are no names of users here. */
 CK_RV
-C_LoginUser(CK_SESSION_HANDLE hSession, CK_USER_TYPE userType,
-    CK_CHAR_PTR pPin, CK_ULONG ulPinLen, CK_UTF8CHAR_PTR pUsername,
-    CK_ULONG ulUsernameLen)
+C_LoginUser(CK_SESSION_HANDLE hSession, CK_USER_TYPE userType, CK_CHAR_PTR pPin,
+    CK_ULONG ulPinLen, CK_UTF8CHAR_PTR pUsername, CK_ULONG ulUsernameLen)
 {
 	if (pUsername != NULL || ulUsernameLen != 0)
 		return CKR_ARGUMENTS_BAD;
@@ -202,8 +201,7 @@ C_InitPIN(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pPin, CK_ULONG ulPinLen)
 	err = call_admit(&c);
 	if (err == CVM_OK)
 		err = token_init_pin(c.token, &c.permit, span(pPin, ulPinLen),
-		    gate_policy(c.slot->gate), gate_vtpm(c.slot->gate),
-		    &c.why);
+		    gate_policy(c.slot->gate), gate_vtpm(c.slot->gate), &c.why);
 	return call_fail(&c, "C_InitPIN", rv_of(err));
 }
 
@@ -225,7 +223,6 @@ C_SetPIN(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pOldPin, CK_ULONG ulOldLen,
 	if (err == CVM_OK)
 		err = token_set_pin(c.token, &c.permit, c.caller.so,
 		    span(pOldPin, ulOldLen), span(pNewPin, ulNewLen),
-		    gate_policy(c.slot->gate), gate_vtpm(c.slot->gate),
-		    &c.why);
+		    gate_policy(c.slot->gate), gate_vtpm(c.slot->gate), &c.why);
 	return call_fail(&c, "C_SetPIN", rv_of(err));
 }

@@ -41,8 +41,8 @@ needs_permit(const CK_ATTRIBUTE *templ, CK_ULONG n)
 		    flag != NULL && a->ulValueLen == sizeof(*flag))
 			flagged |= *flag != CK_FALSE;
 	}
-	return flagged || class == CKO_PRIVATE_KEY ||
-	    class == CKO_SECRET_KEY || class == CK_UNAVAILABLE_INFORMATION;
+	return flagged || class == CKO_PRIVATE_KEY || class == CKO_SECRET_KEY ||
+	    class == CK_UNAVAILABLE_INFORMATION;
 }
 
 CK_RV
@@ -246,7 +246,8 @@ C_FindObjects(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE_PTR phObject,
 
 	if (rv != CKR_OK)
 		return rv;
-	if (pulObjectCount == NULL || (phObject == NULL && ulMaxObjectCount > 0))
+	if (pulObjectCount == NULL ||
+	    (phObject == NULL && ulMaxObjectCount > 0))
 		return CKR_ARGUMENTS_BAD;
 	s = c.session;
 	if (!s->finding)

@@ -106,9 +106,9 @@ allow_part(struct call *c, struct operation *o, const char *function,
     struct permit *permit, const struct permit **ret_p)
 {
 	*ret_p = NULL;
-	return o->bound ? CKR_OK :
-			  allow(c, o, function, /* input= */ NULL, permit,
-			      ret_p);
+	return o->bound ?
+	    CKR_OK :
+	    allow(c, o, function, /* input= */ NULL, permit, ret_p);
 }
 
 static CK_RV
@@ -133,9 +133,8 @@ finish(struct call *c, struct operation *o, const char *function, CK_RV rv,
 }
 
 CK_RV
-operation_once(CK_SESSION_HANDLE h, enum session_op which,
-    const char *function, const CK_BYTE *in, CK_ULONG in_len, CK_BYTE *out,
-    CK_ULONG *out_len)
+operation_once(CK_SESSION_HANDLE h, enum session_op which, const char *function,
+    const CK_BYTE *in, CK_ULONG in_len, CK_BYTE *out, CK_ULONG *out_len)
 {
 	_cleanup_(call_leave) struct call c = { 0 };
 	const struct span input = span(in, in_len);
@@ -153,8 +152,7 @@ operation_once(CK_SESSION_HANDLE h, enum session_op which,
 	else if (out != NULL)
 		rv = allow(&c, o, function, &input, &permit, &p);
 	if (rv == CKR_OK)
-		rv = rv_of_key(op_once(o->op, p, input, out, out_len,
-		    &c.why));
+		rv = rv_of_key(op_once(o->op, p, input, out, out_len, &c.why));
 	return finish(&c, o, function, rv, out == NULL);
 }
 
@@ -172,8 +170,7 @@ update(struct call *c, struct operation *o, const char *function,
 	if (rv == CKR_OK && p != NULL && op_get_kind(o->op) == OP_VERIFY)
 		op_admit(o->op, p);
 	if (rv == CKR_OK)
-		rv = rv_of_key(op_update(o->op, p, in, out, out_len,
-		    &c->why));
+		rv = rv_of_key(op_update(o->op, p, in, out, out_len, &c->why));
 	if (rv == CKR_OK && !asks)
 		o->multipart = true;
 	return rv;
@@ -250,8 +247,8 @@ operation_verify(CK_SESSION_HANDLE h, const CK_BYTE *in, CK_ULONG in_len,
 	else
 		rv = allow_verify(&c, o, "C_Verify", &input);
 	if (rv == CKR_OK)
-		rv = rv_of_key(op_verify_once(o->op, input,
-		    span(sig, sig_len)));
+		rv = rv_of_key(
+		    op_verify_once(o->op, input, span(sig, sig_len)));
 	return finish(&c, o, "C_Verify", rv, /* goes_on= */ false);
 }
 
@@ -278,15 +275,16 @@ operation_verify_final(CK_SESSION_HANDLE h, const CK_BYTE *sig,
  * other must not have seen the part. */
 static CK_RV
 dual(struct call *c, struct operation *first, struct operation *second,
-    enum dual_order order, const char *function, struct span in,
-    CK_BYTE *out, CK_ULONG *out_len)
+    enum dual_order order, const char *function, struct span in, CK_BYTE *out,
+    CK_ULONG *out_len)
 {
 	CK_RV rv = update(c, first, function, in, out, out_len);
 
 	if (rv != CKR_OK || out == NULL)
 		return rv;
-	return update(c, second, function, order == INPUT_TO_BOTH ? in :
-	    span(out, *out_len), /* out= */ NULL, /* out_len= */ NULL);
+	return update(c, second, function,
+	    order == INPUT_TO_BOTH ? in : span(out, *out_len), /* out= */ NULL,
+	    /* out_len= */ NULL);
 }
 
 CK_RV

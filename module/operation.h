@@ -22,14 +22,14 @@ CK_RV operation_update(CK_SESSION_HANDLE h, enum session_op which,
     CK_ULONG *out_len);
 CK_RV operation_final(CK_SESSION_HANDLE h, enum session_op which,
     const char *function, CK_BYTE *out, CK_ULONG *out_len);
-CK_RV operation_verify(CK_SESSION_HANDLE h, const CK_BYTE *in,
-    CK_ULONG in_len, const CK_BYTE *sig, CK_ULONG sig_len);
+CK_RV operation_verify(CK_SESSION_HANDLE h, const CK_BYTE *in, CK_ULONG in_len,
+    const CK_BYTE *sig, CK_ULONG sig_len);
 CK_RV operation_verify_final(CK_SESSION_HANDLE h, const CK_BYTE *sig,
     CK_ULONG sig_len);
 
 /* Two operations of a session that work on the same part. */
 enum dual_order {
-	INPUT_TO_BOTH,	/* second gets what the first got */
+	INPUT_TO_BOTH,	 /* second gets what the first got */
 	OUTPUT_TO_SECOND /* second gets what the first gave */
 };
 CK_RV operation_dual(CK_SESSION_HANDLE h, enum session_op first,

@@ -89,8 +89,7 @@ session_state(const struct call *c)
 	if (c->caller.so)
 		return CKS_RW_SO_FUNCTIONS;
 	if (c->caller.user)
-		return writable ? CKS_RW_USER_FUNCTIONS :
-				  CKS_RO_USER_FUNCTIONS;
+		return writable ? CKS_RW_USER_FUNCTIONS : CKS_RO_USER_FUNCTIONS;
 	return writable ? CKS_RW_PUBLIC_SESSION : CKS_RO_PUBLIC_SESSION;
 }
 

@@ -8,7 +8,7 @@
 #include "module/slot.h"
 
 #define MANUFACTURER "cvm-pkcs11"
-#define MODEL "attested token"
+#define MODEL "attested"
 #define LOW_TRIES 3
 
 void
@@ -93,10 +93,10 @@ slot_info(struct slot *s, CK_SLOT_INFO *ret)
 static CK_FLAGS
 tries_flags(uint32_t left, CK_FLAGS low, CK_FLAGS final, CK_FLAGS locked)
 {
-	return left == 0		? locked :
-	    left == 1			? final | low :
-	    left <= LOW_TRIES		? low :
-					  0;
+	return left == 0      ? locked :
+	    left == 1	      ? final | low :
+	    left <= LOW_TRIES ? low :
+				0;
 }
 
 static CK_FLAGS

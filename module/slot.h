@@ -17,13 +17,13 @@ struct slot {
 	_Atomic unsigned long n_sessions, n_writable;
 	/* C_Login was called where login is by attestation. */
 	_Atomic bool attested_login;
-	_Atomic bool was_present; /* for C_WaitForSlotEvent */
+	_Atomic bool was_present;		/* for C_WaitForSlotEvent */
 	_Atomic unsigned long evidence_handles; /* given out so far */
 };
 
 /* Fills slots[SLOTS_MAX] from the configuration; reads policies. */
-int slots_new(const struct config *cfg, struct slot *slots, size_t *ret_n)
-    _must_check_;
+int slots_new(const struct config *cfg, struct slot *slots,
+    size_t *ret_n) _must_check_;
 void slot_clear(struct slot *s);
 
 /* Whether the token is reported as being there; asks no TPM. */

@@ -18,8 +18,7 @@ C_GetSlotList(CK_BBOOL tokenPresent, CK_SLOT_ID_PTR pSlotList,
 	if (pulCount == NULL)
 		return CKR_ARGUMENTS_BAD;
 	for (size_t i = 0; i < c.lib->n_slots; i++)
-		if (tokenPresent == CK_FALSE ||
-		    slot_present(&c.lib->slots[i]))
+		if (tokenPresent == CK_FALSE || slot_present(&c.lib->slots[i]))
 			ids[n++] = c.lib->slots[i].id;
 	room = *pulCount;
 	*pulCount = n;
@@ -158,8 +157,10 @@ init_token_allowed(struct slot *s)
 		return CKR_SESSION_EXISTS;
 	if (s->cfg->init_token)
 		return CKR_OK;
-	log_line(LOG_LEVEL_WARNING, "token %s: C_InitToken refused: "
-	    "init_token is false in the configuration", s->cfg->name);
+	log_line(LOG_LEVEL_WARNING,
+	    "token %s: C_InitToken refused: "
+	    "init_token is false in the configuration",
+	    s->cfg->name);
 	return CKR_TOKEN_WRITE_PROTECTED;
 }
 

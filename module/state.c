@@ -76,7 +76,7 @@ check_fork(void)
 		if (seen == now + 1)
 			(void)sched_yield();
 		else if (atomic_compare_exchange_strong(&module.fork_state,
-		    &seen, now + 1)) {
+			     &seen, now + 1)) {
 			put_in_order();
 			atomic_store(&module.fork_state, now);
 		}
@@ -186,16 +186,15 @@ initialize_locked(const char *reserved)
 	int err;
 
 	/* A child that inherited everything may initialise once more. */
-	if (old != NULL && atomic_exchange(&old->fork_count, forkid()) !=
-	    forkid())
+	if (old != NULL &&
+	    atomic_exchange(&old->fork_count, forkid()) != forkid())
 		return CKR_OK;
 	if (old != NULL)
 		return CKR_CRYPTOKI_ALREADY_INITIALIZED;
 	free_retired();
 	err = locate(reserved, &path, &why);
 	if (err != CVM_OK)
-		return err == CVM_E_NOMEM ? CKR_HOST_MEMORY :
-					    CKR_ARGUMENTS_BAD;
+		return err == CVM_E_NOMEM ? CKR_HOST_MEMORY : CKR_ARGUMENTS_BAD;
 	if ((lib = calloc(1, sizeof(*lib))) == NULL ||
 	    session_table_new(&lib->sessions) != CVM_OK)
 		return CKR_HOST_MEMORY;

@@ -4,11 +4,11 @@
 #include "tests/unit/everything.h"
 
 /* One line for each entry point, with the least that a call needs. */
-#define CALL(fn, ...)                                                        \
-	static CK_RV call_##fn(CK_ULONG h)                                   \
-	{                                                                    \
-		(void)h;                                                     \
-		return fn(__VA_ARGS__);                                      \
+#define CALL(fn, ...)                                                          \
+	static CK_RV call_##fn(CK_ULONG h)                                     \
+	{                                                                      \
+		(void)h;                                                       \
+		return fn(__VA_ARGS__);                                        \
 	}
 
 CALL(C_Finalize, NULL)
@@ -102,7 +102,10 @@ CALL(C_VerifyMessageBegin, h, NULL, 0)
 CALL(C_VerifyMessageNext, h, NULL, 0, NULL, 1, NULL, 0)
 CALL(C_MessageVerifyFinal, h)
 
-#define ROW(fn, kind) { #fn, call_##fn, (kind) }
+#define ROW(fn, kind)                                                          \
+	{                                                                      \
+#fn, call_##fn, (kind)                                         \
+	}
 
 const struct entry_point everything[] = {
 	ROW(C_Finalize, ON_MODULE),

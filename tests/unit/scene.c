@@ -63,10 +63,8 @@ scene_start(struct scene *s)
 		return;
 	(void)snprintf(s->config, sizeof(s->config), "%s",
 	    at(s, "config.json"));
-	(void)snprintf(s->caught, sizeof(s->caught), "%s",
-	    at(s, "stderr"));
-	fd = open(s->caught, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
-	    0600);
+	(void)snprintf(s->caught, sizeof(s->caught), "%s", at(s, "stderr"));
+	fd = open(s->caught, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	assert_true(fd >= 0);
 	s->stderr_fd = dup(STDERR_FILENO);
 	assert_true(s->stderr_fd >= 0);
@@ -184,8 +182,8 @@ policy_text(const cJSON *facts, const struct scene_options *o)
 	cJSON_AddNumberToObject(p, "tee_report_max_age_s", 0);
 	snp = cJSON_AddObjectToObject(p, "snp");
 	put_list(snp, "products", "milan");
-	put_list(snp, "roots", get(get(get(facts, "roots"), "ark"),
-	    "spki_sha256")->valuestring);
+	put_list(snp, "roots",
+	    get(get(get(facts, "roots"), "ark"), "spki_sha256")->valuestring);
 	put_list(snp, "measurement", get(facts, "measurement")->valuestring);
 	put_list(snp, "signing_keys", "vcek");
 	put_tcb(snp, get(facts, "reported_tcb")->valuestring);
@@ -235,8 +233,9 @@ config_text(struct scene *s, const struct scene_options *o)
 	part = cJSON_AddObjectToObject(c, "evidence");
 	cJSON_AddStringToObject(part, "tsm",
 	    machine_path(&s->m, "sys/kernel/config/tsm/report"));
-	cJSON_AddStringToObject(part, "event_log", machine_path(&s->m,
-	    "sys/kernel/security/tpm0/binary_bios_measurements"));
+	cJSON_AddStringToObject(part, "event_log",
+	    machine_path(&s->m,
+		"sys/kernel/security/tpm0/binary_bios_measurements"));
 	cJSON_AddStringToObject(part, "collateral", at(s, "collateral"));
 	cJSON_AddNumberToObject(part, "timeout_ms", 2000);
 	cJSON_AddNumberToObject(part, "retry_ms",
@@ -326,7 +325,10 @@ find(CK_SESSION_HANDLE s, CK_OBJECT_CLASS class, const char *label)
 }
 
 static CK_BBOOL yes = CK_TRUE;
-#define FLAG(type) { (type), &yes, sizeof(yes) }
+#define FLAG(type)                                                             \
+	{                                                                      \
+		(type), &yes, sizeof(yes)                                      \
+	}
 
 static void
 make_pair(CK_SESSION_HANDLE s, CK_MECHANISM_TYPE mech, const char *label,
@@ -365,8 +367,8 @@ static void
 make_keys(CK_SESSION_HANDLE s)
 {
 	/* prime256v1, an OBJECT IDENTIFIER in DER */
-	CK_BYTE p256[] = { 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03,
-		0x01, 0x07 };
+	CK_BYTE p256[] = { 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01,
+		0x07 };
 	CK_ULONG bits = 2048;
 
 	make_pair(s, CKM_EC_KEY_PAIR_GEN, "ec",

@@ -24,19 +24,20 @@ struct scene {
 	char config[128];
 	char caught[128]; /* what went to stderr */
 	int stderr_fd;	  /* the real one */
-	char *sealed_under; /* text of the policy that the token is sealed for */
-	bool attested; /* its login */
+	char
+	    *sealed_under; /* text of the policy that the token is sealed for */
+	bool attested;	   /* its login */
 };
 
-struct scene_options { /* what the policy and the configuration say */
-	const char *bind;	/* "session" */
-	const char *login;	/* "pin" */
-	const char *on_denial;	/* "hide" */
-	const char *policy;	/* text of the policy, or NULL: the right one */
-	const char *tcti;	/* NULL: the machine's */
-	const char *pin_file;	/* or NULL */
-	unsigned max_age_s;	/* 300 */
-	unsigned retry_ms;	/* 10 */
+struct scene_options {	       /* what the policy and the configuration say */
+	const char *bind;      /* "session" */
+	const char *login;     /* "pin" */
+	const char *on_denial; /* "hide" */
+	const char *policy;    /* text of the policy, or NULL: the right one */
+	const char *tcti;      /* NULL: the machine's */
+	const char *pin_file;  /* or NULL */
+	unsigned max_age_s;    /* 300 */
+	unsigned retry_ms;     /* 10 */
 	bool no_init_token;
 };
 
@@ -66,7 +67,15 @@ void login(CK_SESSION_HANDLE s);
 CK_OBJECT_HANDLE find(CK_SESSION_HANDLE s, CK_OBJECT_CLASS class,
     const char *label);
 
-#define assert_rv(want, call)                                                	do {                                                                 		CK_RV rv_ = (call);                                          		if (rv_ != (want)) {                                         			print_error("%s: 0x%lx, expected 0x%lx\n", #call,    			    rv_, (CK_RV)(want));                             			fail();                                              		}                                                            	} while (0)
+#define assert_rv(want, call)                                                  \
+	do {                                                                   \
+		CK_RV rv_ = (call);                                            \
+		if (rv_ != (want)) {                                           \
+			print_error("%s: 0x%lx, expected 0x%lx\n", #call, rv_, \
+			    (CK_RV)(want));                                    \
+			fail();                                                \
+		}                                                              \
+	} while (0)
 #define assert_ok(call) assert_rv(CKR_OK, call)
 
 /* Mechanisms without parameter. */

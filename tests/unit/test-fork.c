@@ -23,11 +23,11 @@
  */
 static struct scene scene;
 
-#define NEEDS_MACHINE() \
-	if (!scene.there) \
+#define NEEDS_MACHINE()                                                        \
+	if (!scene.there)                                                      \
 	skip()
-#define STEP(n, ok) \
-	if (!(ok)) \
+#define STEP(n, ok)                                                            \
+	if (!(ok))                                                             \
 	_exit(n)
 
 static CK_BYTE digest[32] = { 1, 2, 3 };
@@ -89,8 +89,8 @@ join(pid_t pid)
 
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	if (status != 0)
-		print_error("child: step %d, signal %d\n",
-		    WEXITSTATUS(status), WTERMSIG(status));
+		print_error("child: step %d, signal %d\n", WEXITSTATUS(status),
+		    WTERMSIG(status));
 	assert_int_equal(status, 0);
 }
 
@@ -133,8 +133,8 @@ child_initialises_again(void **state)
 
 		STEP(1, C_Initialize(NULL) == CKR_OK);
 		STEP(2, C_Initialize(NULL) == CKR_CRYPTOKI_ALREADY_INITIALIZED);
-		STEP(3, C_OpenSession(the_slot(), RO, NULL, NULL, &own) ==
-		    CKR_OK);
+		STEP(3,
+		    C_OpenSession(the_slot(), RO, NULL, NULL, &own) == CKR_OK);
 		STEP(4, own != s);
 		STEP(5, sign(own, key) == CKR_OK);
 		STEP(6, sign(s, key) == CKR_OK);
@@ -241,8 +241,7 @@ forks_among_threads(void **state)
 	s = begin(&shared_key);
 	atomic_store(&stop_threads, 0);
 	for (size_t i = 0; i < NELEMS(t); i++)
-		assert_int_equal(pthread_create(&t[i], NULL, be_busy, NULL),
-		    0);
+		assert_int_equal(pthread_create(&t[i], NULL, be_busy, NULL), 0);
 	for (int i = 0; i < 40; i++) {
 		pid_t pid;
 
@@ -310,8 +309,8 @@ write_evidence(CK_SESSION_HANDLE s, int fd, CK_OBJECT_HANDLE key)
 		root = strstr(text, "\"root\"");
 		STEP(4, root != NULL && strlen(root) > 80);
 		STEP(5, write(fd, root, 80) == 80);
-		STEP(6, C_OpenSession(the_slot(), RO, NULL, NULL, &s) ==
-		    CKR_OK);
+		STEP(6,
+		    C_OpenSession(the_slot(), RO, NULL, NULL, &s) == CKR_OK);
 	}
 	_exit(0);
 }

@@ -18,8 +18,8 @@
  * machine serves all tests; it is well-behaved at the beginning of each. */
 static struct scene scene;
 
-#define NEEDS_MACHINE() \
-	if (!scene.there) \
+#define NEEDS_MACHINE()                                                        \
+	if (!scene.there)                                                      \
 	skip()
 
 static int
@@ -127,8 +127,8 @@ expect_all_uses(CK_SESSION_HANDLE s, const CK_OBJECT_HANDLE key[4], CK_RV want,
 		{ CKA_KEY_TYPE, &aes, sizeof(aes) },
 		{ CKA_VALUE_LEN, &len, sizeof(len) } };
 	CK_ATTRIBUTE made[] = { { CKA_CLASS, &secret, sizeof(secret) },
-		{ CKA_KEY_TYPE, &aes, sizeof(aes) },
-		{ CKA_VALUE, digest, 32 }, { CKA_TOKEN, &yes, 1 } };
+		{ CKA_KEY_TYPE, &aes, sizeof(aes) }, { CKA_VALUE, digest, 32 },
+		{ CKA_TOKEN, &yes, 1 } };
 	CK_OBJECT_HANDLE a, b;
 
 	assert_rv(want, C_SignInit(s, MECH(CKM_ECDSA), key[0]));
@@ -139,14 +139,16 @@ expect_all_uses(CK_SESSION_HANDLE s, const CK_OBJECT_HANDLE key[4], CK_RV want,
 	assert_rv(want, C_SignInit(s, MECH(CKM_SHA256_HMAC), key[3]));
 	assert_rv(want, C_VerifyInit(s, MECH(CKM_SHA256_HMAC), key[3]));
 	assert_rv(want == CKR_KEY_HANDLE_INVALID ?
-	    CKR_WRAPPING_KEY_HANDLE_INVALID : want,
+		CKR_WRAPPING_KEY_HANDLE_INVALID :
+		want,
 	    C_WrapKey(s, MECH(CKM_AES_KEY_WRAP), key[2], key[3], out, &n));
-	assert_rv(want, C_UnwrapKey(s, MECH(CKM_AES_KEY_WRAP), key[2], out, 40,
-	    t, 3, &a));
+	assert_rv(want,
+	    C_UnwrapKey(s, MECH(CKM_AES_KEY_WRAP), key[2], out, 40, t, 3, &a));
 	assert_rv(want, C_DeriveKey(s, &derive, key[0], t, 3, &a));
 	assert_rv(want_new, C_GenerateKey(s, MECH(CKM_AES_KEY_GEN), t, 3, &a));
-	assert_rv(want_new, C_GenerateKeyPair(s, MECH(CKM_EC_KEY_PAIR_GEN), t,
-	    0, t, 0, &a, &b));
+	assert_rv(want_new,
+	    C_GenerateKeyPair(s, MECH(CKM_EC_KEY_PAIR_GEN), t, 0, t, 0, &a,
+		&b));
 	assert_rv(want_new, C_CreateObject(s, made, 4, &a));
 	assert_rv(want_new, C_CopyObject(s, key[2], NULL, 0, &a));
 	assert_rv(want_new, C_DestroyObject(s, key[2]));
@@ -256,8 +258,7 @@ denial_can_fail_the_open(void **state)
 
 	(void)state;
 	NEEDS_MACHINE();
-	scene_prepare(&scene,
-	    &(struct scene_options){ .on_denial = "fail" });
+	scene_prepare(&scene, &(struct scene_options){ .on_denial = "fail" });
 	assert_ok(C_Initialize(NULL));
 	slot = the_slot();
 	machine_ctl(&scene.m, "set debug on");
@@ -463,17 +464,17 @@ wrapping_and_derivation_work(void **state)
 		assert_ok(C_UnwrapKey(s, MECH(CKM_AES_KEY_WRAP), key[2],
 		    wrapped, n, t, 2, &h));
 		assert_rv(CKR_UNWRAPPING_KEY_HANDLE_INVALID,
-		    C_UnwrapKey(s, MECH(CKM_AES_KEY_WRAP), 0xdead, wrapped,
-		    n, t, 2, &h));
+		    C_UnwrapKey(s, MECH(CKM_AES_KEY_WRAP), 0xdead, wrapped, n,
+			t, 2, &h));
 		assert_rv(CKR_WRAPPING_KEY_HANDLE_INVALID,
 		    C_WrapKey(s, MECH(CKM_AES_KEY_WRAP), 0xdead, key[3],
-		    wrapped, &n));
+			wrapped, &n));
 		assert_rv(CKR_KEY_HANDLE_INVALID,
 		    C_WrapKey(s, MECH(CKM_AES_KEY_WRAP), key[2], 0xdead,
-		    wrapped, &n));
+			wrapped, &n));
 		ec.ulValueLen = sizeof(point);
-		assert_ok(C_GetAttributeValue(s,
-		    find(s, CKO_PUBLIC_KEY, "ec"), &ec, 1));
+		assert_ok(C_GetAttributeValue(s, find(s, CKO_PUBLIC_KEY, "ec"),
+		    &ec, 1));
 		p.ulPublicDataLen = ec.ulValueLen;
 		assert_ok(C_DeriveKey(s, &derive, key[0], dt, 3, &h));
 		assert_rv(CKR_KEY_HANDLE_INVALID,
@@ -594,7 +595,8 @@ threads_share_rounds(void **state)
 	s = begin(&(struct scene_options){ 0 });
 	for (size_t i = 0; i < NELEMS(t); i++)
 		assert_int_equal(pthread_create(&t[i], NULL, open_and_sign,
-		    NULL), 0);
+				     NULL),
+		    0);
 	for (size_t i = 0; i < NELEMS(t); i++) {
 		void *failed;
 

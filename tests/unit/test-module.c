@@ -66,8 +66,7 @@ make_dir(void **state)
 	(void)state;
 	(void)strcpy(dir, "/tmp/test-module.XXXXXX");
 	assert_non_null(mkdtemp(dir));
-	(void)snprintf(config_path, sizeof(config_path), "%s/config.json",
-	    dir);
+	(void)snprintf(config_path, sizeof(config_path), "%s/config.json", dir);
 	(void)snprintf(store_path, sizeof(store_path), "%s/web.db", dir);
 	configure(good_policy, "");
 	return setenv("CVM_PKCS11_CONF", config_path, 1);
@@ -220,10 +219,9 @@ token_without_store_is_uninitialised(void **state)
 	assert_ok(C_GetSlotInfo(the_slot(), &slot));
 	assert_true((slot.flags & CKF_TOKEN_PRESENT) != 0);
 	assert_ok(C_GetTokenInfo(the_slot(), &info));
-	assert_int_equal(info.flags & (CKF_TOKEN_INITIALIZED |
-	    CKF_ERROR_STATE), 0);
-	assert_memory_equal(info.label, "web                             ",
-	    32);
+	assert_int_equal(info.flags & (CKF_TOKEN_INITIALIZED | CKF_ERROR_STATE),
+	    0);
+	assert_memory_equal(info.label, "web                             ", 32);
 	s = open_session(RO);
 	assert_rv(CKR_DEVICE_ERROR, C_SignInit(s, MECH(CKM_ECDSA), 1));
 }
@@ -469,8 +467,7 @@ digest_errors_end_the_operation(void **state)
 	assert_int_equal(n, 32);
 	assert_rv(CKR_ARGUMENTS_BAD, C_Digest(s, abc, 3, out, NULL));
 	n = 32;
-	assert_rv(CKR_OPERATION_NOT_INITIALIZED,
-	    C_Digest(s, abc, 3, out, &n));
+	assert_rv(CKR_OPERATION_NOT_INITIALIZED, C_Digest(s, abc, 3, out, &n));
 	assert_ok(C_DigestInit(s, MECH(CKM_SHA256)));
 	assert_ok(C_DigestInit(s, NULL)); /* 3.0: cancels */
 	assert_rv(CKR_ARGUMENTS_BAD, C_DigestInit(s, NULL));
@@ -512,7 +509,7 @@ interfaces(void **state)
 	assert_int_equal(list->version.major, 2);
 	assert_int_equal(list->version.minor, 40);
 	for (void **p = (void **)(void *)&list->C_Initialize;
-	    p <= (void **)(void *)&list->C_WaitForSlotEvent; p++)
+	     p <= (void **)(void *)&list->C_WaitForSlotEvent; p++)
 		assert_non_null(*p);
 	assert_rv(CKR_BUFFER_TOO_SMALL, C_GetInterfaceList(all, &n));
 	assert_int_equal(n, 2);
@@ -525,8 +522,8 @@ interfaces(void **state)
 	assert_rv(CKR_ARGUMENTS_BAD, C_GetInterface(other, NULL, &one, 0));
 	assert_rv(CKR_ARGUMENTS_BAD, C_GetInterface(name, NULL, &one, 0x80));
 	assert_ok(C_Initialize(NULL));
-	assert_ok(((CK_FUNCTION_LIST_3_0 *)one->pFunctionList)
-	    ->C_GetInfo(&info));
+	assert_ok(
+	    ((CK_FUNCTION_LIST_3_0 *)one->pFunctionList)->C_GetInfo(&info));
 	assert_int_equal(info.cryptokiVersion.major, 3);
 	assert_ok(list->C_GetInfo(&info));
 	assert_int_equal(info.cryptokiVersion.major, 2);
@@ -605,7 +602,8 @@ finalize_among_callers(void **state)
 		s = open_session(RO);
 		for (size_t i = 0; i < NELEMS(t); i++)
 			assert_int_equal(pthread_create(&t[i], NULL,
-			    call_until_over, &s), 0);
+					     call_until_over, &s),
+			    0);
 		usleep(1000);
 		assert_ok(C_Finalize(NULL));
 		for (size_t i = 0; i < NELEMS(t); i++)
