@@ -330,12 +330,15 @@ read_tee(const struct json_doc *doc, const cJSON *item,
 	enum tee_kind *v = out;
 
 	(void)f;
-	for (int k = TEE_NONE; k <= TEE_TDX; k++)
+	for (int i = TEE_NONE; i <= TEE_TDX; i++) {
+		const enum tee_kind k = (enum tee_kind)i;
+
 		if (cJSON_IsString(item) &&
 		    strcmp(item->valuestring, tee_kind_name(k)) == 0) {
-			*v = (enum tee_kind)k;
+			*v = k;
 			return CVM_OK;
 		}
+	}
 	return json_refuse(doc, item, "none, sev, snp or tdx", why);
 }
 
