@@ -18,7 +18,6 @@ static const char *const purposes[] = {
 static const char *const kinds[] = {
 	[SEAL_TPM] = "tpm",
 	[SEAL_RECOVERY] = "recovery",
-	[SEAL_RECOVERY_KEY] = "recovery-key",
 };
 
 const char *
@@ -31,8 +30,8 @@ seal_purpose_name(uint32_t purpose)
 const char *
 seal_kind_name(uint32_t kind)
 {
-	return kind >= SEAL_TPM && kind <= SEAL_RECOVERY_KEY ? kinds[kind] :
-							       "unknown";
+	return kind >= SEAL_TPM && kind <= SEAL_RECOVERY ? kinds[kind] :
+							   "unknown";
 }
 
 const char *

@@ -22,9 +22,8 @@ enum seal_purpose {
 	SEAL_SO = 3,	/* opens the private key, for setting a user PIN */
 };
 enum seal_kind {
-	SEAL_TPM = 1,	       /* TPM sealed object, PolicyPCR (+ AuthValue) */
-	SEAL_RECOVERY = 2,     /* 256-bit code */
-	SEAL_RECOVERY_KEY = 3, /* wrap to an operator's RSA public key */
+	SEAL_TPM = 1,	   /* TPM sealed object, PolicyPCR (+ AuthValue) */
+	SEAL_RECOVERY = 2, /* 256-bit code */
 };
 
 #define TOKEN_ID_LEN 16
