@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/log-maker.h"
+
+/* EFI_GLOBAL_VARIABLE, and any other GUID. */
+static const uint8_t global_guid[16] = { 0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93,
+	0xd2, 0x11, 0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c };
+static const uint8_t other_guid[16] = { 0xcb, 0xb2, 0x19, 0xd7 };
+/* DER from afar: what the log says is a certificate, and its length. */
+static const uint8_t certificate[] = { 0x30, 0x82, 0x00, 0x04, 1, 2, 3, 4 };
+
+static void
+put(struct blob *b, const void *data, size_t len)
+{
+	assert_int_equal(blob_append(b, span(data, len)), 0);
+}
+
+static void
+put_le(struct blob *b, uint64_t v, size_t len)
+{
+	uint8_t bytes[8];
+
+	for (size_t i = 0; i < len; i++, v >>= 8)
+		bytes[i] = (uint8_t)v;
+	put(b, bytes, len);
+}
+
+static void
+put_utf16(struct blob *b, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		put_le(b, (uint8_t)text[i], 2);
+}
+
+/* UEFI_VARIABLE_DATA */
+static struct blob
+variable(const uint8_t guid[static 16], const char *name, struct span data)
+{
+	struct blob b = { 0 };
+
+	put(&b, guid, 16);
+	put_le(&b, strlen(name), 8);
+	put_le(&b, data.len, 8);
+	put_utf16(&b, name, strlen(name));
+	put(&b, data.data, data.len);
+	return b;
+}
+
+static void
+add(struct made_log *l, uint32_t pcr, uint32_t type, struct span data)
+{
+	made_insert(l, l->n, pcr, type, data, span(NULL, 0));
+}
+
+static void
+add_text(struct made_log *l, uint32_t pcr, uint32_t type, const char *text)
+{
+	add(l, pcr, type, span(text, strlen(text)));
+}
+
+static void
+add_variable(struct made_log *l, uint32_t type, const uint8_t guid[static 16],
+    const char *name, struct span data)
+{
+	struct blob b = variable(guid, name, data);
+
+	add(l, 7, type, blob_span(&b));
+	blob_clear(&b);
+}
+
+static void
+add_authority(struct made_log *l)
+{
+	struct blob b = { 0 };
+
+	put(&b, other_guid, sizeof(other_guid)); /* EFI_SIGNATURE_DATA */
+	put(&b, certificate, sizeof(certificate));
+	add_variable(l, (uint32_t)EV_EFI_VARIABLE_AUTHORITY, other_guid, "db",
+	    blob_span(&b));
+	blob_clear(&b);
+}
+
+/* What GRUB measures is the text behind the prefix. */
+static void
+add_grub(struct made_log *l, const char *prefix, const char *text)
+{
+	struct blob b = { 0 };
+
+	put(&b, prefix, strlen(prefix));
+	put(&b, text, strlen(text) + 1);
+	made_insert(l, l->n, 8, EV_IPL, blob_span(&b),
+	    span(text, strlen(text)));
+	blob_clear(&b);
+}
+
+static void
+add_google(struct made_log *l)
+{
+	static const char version[] = "GCE Virtual Firmware v2";
+	uint8_t info[32] = "GCE NonHostInfo";
+	struct blob b = { 0 };
+
+	info[16] = 4; /* AMD SEV-SNP */
+	put_utf16(&b, version, sizeof(version));
+	add(l, 0, EV_S_CRTM_VERSION, blob_span(&b));
+	add(l, 0, EV_NONHOST_INFO, span(info, sizeof(info)));
+	blob_clear(&b);
+}
+
+void
+made_log_init(struct made_log *l, enum log_form form)
+{
+	static const uint8_t on = 1, zero[4];
+
+	*l = (struct made_log){ .form = form };
+	add_google(l);
+	add_variable(l, (uint32_t)EV_EFI_VARIABLE_DRIVER_CONFIG, global_guid,
+	    "SecureBoot", span(&on, 1));
+	for (uint32_t pcr = 0; pcr < 8; pcr++)
+		add(l, pcr, EV_SEPARATOR, span(zero, sizeof(zero)));
+	add_text(l, 4, (uint32_t)EV_EFI_ACTION,
+	    "Calling EFI Application from Boot Option");
+	add_authority(l);
+	made_insert(l, l->n, 4, (uint32_t)EV_EFI_BOOT_SERVICES_APPLICATION,
+	    span("\\EFI", 4), span(MADE_APP_IMAGE, sizeof(MADE_APP_IMAGE) - 1));
+	add_grub(l, "grub_cmd: ", MADE_GRUB_CMD);
+	add_grub(l, "kernel_cmdline: ", MADE_KERNEL);
+	add_text(l, 5, (uint32_t)EV_EFI_GPT_EVENT, "a partition table");
+	add_text(l, 5, (uint32_t)EV_EFI_ACTION,
+	    "Exit Boot Services Invocation");
+	add_text(l, 5, (uint32_t)EV_EFI_ACTION,
+	    "Exit Boot Services Returned with Success");
+}
+
+void
+made_log_clear(struct made_log *l)
+{
+	while (l->n > 0)
+		made_remove(l, &l->events[l->n - 1]);
+}
+
+struct made_event *
+made_find(struct made_log *l, enum made_name name)
+{
+	static const struct {
+		uint32_t pcr, type;
+		unsigned nth;
+	} rows[] = {
+		[MADE_FIRMWARE] = { 0, EV_S_CRTM_VERSION, 0 },
+		[MADE_TECHNOLOGY] = { 0, EV_NONHOST_INFO, 0 },
+		[MADE_SECURE_BOOT] = { 7,
+		    (uint32_t)EV_EFI_VARIABLE_DRIVER_CONFIG, 0 },
+		[MADE_CALLING] = { 4, (uint32_t)EV_EFI_ACTION, 0 },
+		[MADE_AUTHORITY] = { 7, (uint32_t)EV_EFI_VARIABLE_AUTHORITY,
+		    0 },
+		[MADE_APP] = { 4, (uint32_t)EV_EFI_BOOT_SERVICES_APPLICATION,
+		    0 },
+		[MADE_GRUB] = { 8, EV_IPL, 0 },
+		[MADE_CMDLINE] = { 8, EV_IPL, 1 },
+		[MADE_EXIT] = { 5, (uint32_t)EV_EFI_ACTION, 1 },
+		[MADE_GPT] = { 5, (uint32_t)EV_EFI_GPT_EVENT, 0 },
+	};
+	unsigned seen = 0;
+
+	for (size_t i = 0; i < l->n; i++)
+		if (l->events[i].pcr == rows[name].pcr &&
+		    l->events[i].type == rows[name].type &&
+		    seen++ == rows[name].nth)
+			return &l->events[i];
+	fail();
+	return NULL;
+}
+
+void
+made_insert(struct made_log *l, size_t at, uint32_t pcr, uint32_t type,
+    struct span data, struct span measured)
+{
+	struct made_event e = { .pcr = pcr, .type = type };
+
+	assert_true(l->n < MADE_EVENTS_MAX && at <= l->n);
+	put(&e.data, data.data, data.len);
+	if (measured.len > 0)
+		put(&e.measured, measured.data, measured.len);
+	memmove(&l->events[at + 1], &l->events[at],
+	    (l->n - at) * sizeof(l->events[0]));
+	l->events[at] = e;
+	l->n++;
+}
+
+void
+made_remove(struct made_log *l, const struct made_event *e)
+{
+	size_t at = (size_t)(e - l->events);
+
+	blob_clear(&l->events[at].data);
+	blob_clear(&l->events[at].measured);
+	l->n--;
+	memmove(&l->events[at], &l->events[at + 1],
+	    (l->n - at) * sizeof(l->events[0]));
+}
+
+/* TCG_PCR_EVENT with TCG_EfiSpecIDEvent of one algorithm. */
+static void
+put_first(struct blob *b, uint16_t alg_id, size_t len)
+{
+	static const uint8_t zeros[20];
+
+	put_le(b, 0, 4);
+	put_le(b, EV_NO_ACTION, 4);
+	put(b, zeros, sizeof(zeros));
+	put_le(b, 16 + 4 + 4 + 4 + 4 + 1, 4);
+	put(b, "Spec ID Event03", 16);
+	put_le(b, 0, 4);
+	put_le(b, 0x02000200, 4); /* 2.0, errata 0, UINT64 */
+	put_le(b, 1, 4);
+	put_le(b, alg_id, 2);
+	put_le(b, len, 2);
+	put_le(b, 0, 1);
+}
+
+/* UEFI 2.10, 38.4.1 */
+static uint32_t
+register_of(const struct made_log *l, uint32_t pcr)
+{
+	if (l->form == LOG_TCG)
+		return pcr;
+	if (pcr == 0 || pcr == 1 || pcr == 7)
+		return 1;
+	return pcr < 7 ? 2 : 3;
+}
+
+void
+made_log_build(const struct made_log *l, struct blob *ret,
+    struct pcr_values *ret_pcrs)
+{
+	enum hash_alg alg = l->form == LOG_TCG ? HASH_SHA256 : HASH_SHA384;
+	size_t len = hash_len(alg);
+
+	blob_clear(ret);
+	*ret_pcrs = (struct pcr_values){ .bank = alg };
+	put_first(ret, alg == HASH_SHA256 ? 0x000b : 0x000c, len);
+	for (size_t i = 0; i < l->n; i++) {
+		const struct made_event *e = &l->events[i];
+		uint32_t mr = register_of(l, e->pcr);
+		uint8_t digest[HASH_LEN_MAX];
+		uint8_t *v = ret_pcrs->value[mr];
+		const struct span both[] = { span(v, len), span(digest, len) };
+
+		assert_int_equal(hash(alg,
+				     blob_span(e->measured.len > 0 ?
+					     &e->measured :
+					     &e->data),
+				     digest),
+		    0);
+		put_le(ret, mr, 4);
+		put_le(ret, e->type, 4);
+		put_le(ret, 1, 4);
+		put_le(ret, alg == HASH_SHA256 ? 0x000b : 0x000c, 2);
+		put(ret, digest, len);
+		put_le(ret, e->data.len, 4);
+		put(ret, e->data.data, e->data.len);
+		if (e->type == EV_NO_ACTION)
+			continue;
+		assert_int_equal(hash_parts(alg, both, 2, v), 0);
+		ret_pcrs->mask |= 1u << mr;
+	}
+}
+
+void
+made_authority(uint8_t out[static SHA256_LEN])
+{
+	assert_int_equal(hash(HASH_SHA256,
+			     span(certificate, sizeof(certificate)), out),
+	    0);
+}

@@ -1,0 +1,595 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/log-maker.h"
+#include "tests/unit/tdx-bench.h"
+
+/* What an appraisal says of a log that differs from a good one in one thing. */
+
+#define RTMRS_AT (48 + 328) /* header; TDREPORT body to RTMR0 */
+
+struct fixture {
+	struct made_log log;
+	struct policy policy;
+	struct evidence evidence;
+	struct verdict v;
+	char *technology[2], *cmdline[1], *grub[1], *unlogged[2];
+	struct blob authority, app;
+	uint8_t authority_bytes[SHA256_LEN], app_bytes[HASH_LEN_MAX];
+	struct bench tdx; /* of a CCEL: the quote */
+};
+
+static char words[][32] = { "AMD_SEV_SNP", "INTEL_TDX", MADE_KERNEL,
+	MADE_GRUB_CMD };
+
+/* A policy that asks for everything, and a log that has it. */
+static struct fixture *
+fixture(enum log_form form)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct policy_event_log *p;
+	enum hash_alg alg = form == LOG_TCG ? HASH_SHA256 : HASH_SHA384;
+
+	assert_non_null(f);
+	made_log_init(&f->log, form);
+	f->policy.tee = form == LOG_TCG ? TEE_SNP : TEE_TDX;
+	f->policy.has_tpm = form == LOG_TCG;
+	f->policy.tpm.bank = HASH_SHA256;
+	p = &f->policy.log;
+	p->present = p->exit_boot_services = true;
+	f->technology[0] = words[0];
+	f->technology[1] = words[1];
+	p->technology = (struct string_list){ f->technology, 1 };
+	p->min_gce_firmware = 2;
+	p->secure_boot = REQUIRE;
+	made_authority(f->authority_bytes);
+	f->authority = (struct blob){ f->authority_bytes, SHA256_LEN };
+	p->authorities = (struct value_list){ &f->authority, 1 };
+	f->cmdline[0] = words[2];
+	p->kernel_cmdline = (struct string_list){ f->cmdline, 1 };
+	f->grub[0] = words[3];
+	p->grub_cmd = (struct string_list){ f->grub, 1 };
+	assert_int_equal(hash(alg,
+			     span(MADE_APP_IMAGE, strlen(MADE_APP_IMAGE)),
+			     f->app_bytes),
+	    0);
+	f->app = (struct blob){ f->app_bytes, hash_len(alg) };
+	p->efi_apps = (struct value_list){ &f->app, 1 };
+	return f;
+}
+
+static void
+fixture_freep(struct fixture **f)
+{
+	made_log_clear(&(*f)->log);
+	evidence_clear(&(*f)->evidence);
+	free(*f);
+	*f = NULL;
+}
+
+/* The log's bytes, and registers that agree with it. */
+static void
+build(struct fixture *f)
+{
+	struct pcr_values v;
+	uint8_t *rtmr;
+
+	if (f->log.form == LOG_TCG) {
+		made_log_build(&f->log, &f->evidence.event_log,
+		    &f->evidence.pcrs);
+		return;
+	}
+	made_log_build(&f->log, &f->evidence.ccel, &v);
+	if (f->evidence.tee_report.len == 0) {
+		bench_begin(&f->tdx, 4);
+		bench_make(&f->tdx);
+		assert_int_equal(blob_set(&f->evidence.tee_report,
+				     blob_span(&f->tdx.evidence.tee_report)),
+		    0);
+		bench_end(&f->tdx);
+	}
+	rtmr = f->evidence.tee_report.data + RTMRS_AT;
+	for (size_t i = 0; i < 4; i++)
+		memcpy(rtmr + i * SHA384_LEN, v.value[i + 1], SHA384_LEN);
+}
+
+static bool
+judge(struct fixture *f)
+{
+	const struct appraisal a = { .policy = &f->policy,
+		.evidence = &f->evidence };
+	struct appraisal_facts facts = { 0 };
+
+	if (f->log.form == LOG_TCG) {
+		verdict_init(&f->v, GROUP_LOG);
+		(void)log_appraise(&a, &f->v, &facts);
+	} else {
+		verdict_init(&f->v, GROUP_CCEL);
+		(void)ccel_appraise(&a, &f->v, &facts);
+	}
+	verdict_finish(&f->v);
+	return f->v.admit;
+}
+
+static void
+say(const struct fixture *f)
+{
+	char buf[VERDICT_SENTENCE_MAX];
+
+	print_message("# %s\n", verdict_sentence(&f->v, buf, sizeof(buf)));
+	for (size_t i = 0; i < CHECK_COUNT; i++)
+		if (f->v.results[i].status == CHECK_FAIL)
+			print_message("#   %s\n", check_table[i].name);
+}
+
+static void
+admitted(struct fixture *f)
+{
+	if (!judge(f))
+		say(f);
+	assert_true(f->v.admit);
+}
+
+/* No other check would have objected. */
+static void
+denied_by(struct fixture *f, enum check_id id)
+{
+	size_t failed = 0;
+
+	assert_false(judge(f));
+	for (size_t i = 0; i < CHECK_COUNT; i++)
+		failed += f->v.results[i].status == CHECK_FAIL;
+	if (f->v.results[id].status != CHECK_FAIL || failed != 1)
+		say(f);
+	assert_int_equal(f->v.results[id].status, CHECK_FAIL);
+	assert_int_equal(failed, 1);
+}
+
+#define FIXTURE(form)                                                          \
+	_cleanup_(fixture_freep) struct fixture *f = fixture(form);            \
+	build(f);                                                              \
+	admitted(f)
+
+static void
+set_data(struct fixture *f, enum made_name name, const char *prefix,
+    const char *text)
+{
+	struct made_event *e = made_find(&f->log, name);
+
+	blob_clear(&e->data);
+	blob_clear(&e->measured);
+	assert_int_equal(blob_append(&e->data, span(prefix, strlen(prefix))),
+	    0);
+	assert_int_equal(blob_append(&e->data, span(text, strlen(text))), 0);
+	assert_int_equal(blob_set(&e->measured, span(text, strlen(text))), 0);
+	build(f);
+}
+
+static void
+broken_log_believed(void **state)
+{
+	(void)state;
+	FIXTURE(LOG_TCG);
+	f->evidence.event_log.len--;
+	denied_by(f, CHECK_LOG_01);
+	f->evidence.event_log.len = 0;
+	denied_by(f, CHECK_LOG_01);
+	build(f);
+	f->policy.tpm.bank = HASH_SHA384; /* not in the log */
+	denied_by(f, CHECK_LOG_01);
+}
+
+static void
+log_of_other_registers_believed(void **state)
+{
+	static const unsigned pcrs[] = { 0, 1, 4, 5, 7, 8 };
+
+	(void)state;
+	FIXTURE(LOG_TCG);
+	for (size_t i = 0; i < NELEMS(pcrs); i++) {
+		f->evidence.pcrs.value[pcrs[i]][31] ^= 1;
+		denied_by(f, CHECK_LOG_02);
+		f->evidence.pcrs.value[pcrs[i]][31] ^= 1;
+	}
+	admitted(f);
+	made_remove(&f->log, made_find(&f->log, MADE_GPT));
+	{
+		struct pcr_values quoted = f->evidence.pcrs;
+
+		build(f);
+		f->evidence.pcrs = quoted;
+	}
+	denied_by(f, CHECK_LOG_02);
+}
+
+static void
+register_without_events_believed(void **state)
+{
+	struct pcr_values *pcrs;
+
+	(void)state;
+	FIXTURE(LOG_TCG);
+	pcrs = &f->evidence.pcrs;
+	pcrs->mask |= 1u << 10 | 1u << 17 | 1u << 23;
+	memset(pcrs->value[17], 0xff, 32);
+	admitted(f); /* reset values */
+	pcrs->value[10][0] = 1;
+	denied_by(f, CHECK_LOG_03);
+	f->unlogged[0] = words[0];
+	f->policy.log.unlogged_ok = (struct string_list){ f->unlogged, 1 };
+	denied_by(f, CHECK_LOG_03);
+	f->unlogged[0] = (char[]){ '1', '0', 0 };
+	admitted(f);
+	memset(pcrs->value[17], 0, 32); /* DRTM: zero is not its reset value */
+	denied_by(f, CHECK_LOG_03);
+	memset(pcrs->value[17], 0xff, 32);
+	memset(pcrs->value[23], 0xff, 32);
+	denied_by(f, CHECK_LOG_03);
+}
+
+static void
+data_that_was_not_measured_believed(void **state)
+{
+	struct made_event *e;
+
+	(void)state;
+	FIXTURE(LOG_TCG);
+	/* The digest, and with it the PCR, stays. */
+	e = made_find(&f->log, MADE_GPT);
+	assert_int_equal(blob_set(&e->measured, blob_span(&e->data)), 0);
+	e->data.data[0] ^= 1;
+	build(f);
+	denied_by(f, CHECK_LOG_05);
+}
+
+static void
+second_or_odd_separator_believed(void **state)
+{
+	static const uint8_t zero[4], error[4] = { 1 };
+
+	(void)state;
+	FIXTURE(LOG_TCG);
+	made_insert(&f->log, f->log.n, 1, EV_SEPARATOR, span(zero, 4),
+	    span(NULL, 0));
+	build(f);
+	denied_by(f, CHECK_LOG_06);
+	made_remove(&f->log, &f->log.events[f->log.n - 1]);
+	build(f);
+	admitted(f);
+	for (size_t i = 0; i < f->log.n; i++)
+		if (f->log.events[i].type == EV_SEPARATOR &&
+		    f->log.events[i].pcr == 2)
+			memcpy(f->log.events[i].data.data, error, 4);
+	build(f);
+	denied_by(f, CHECK_LOG_06);
+	for (size_t i = 0; i < f->log.n; i++)
+		if (f->log.events[i].type == EV_SEPARATOR &&
+		    f->log.events[i].pcr == 2)
+			made_remove(&f->log, &f->log.events[i]);
+	build(f);
+	denied_by(f, CHECK_LOG_06);
+}
+
+static void
+other_technology_admitted(void **state)
+{
+	struct made_event *e;
+
+	(void)state;
+	FIXTURE(LOG_TCG);
+	f->technology[0] = words[1];
+	denied_by(f, CHECK_LOG_07);
+	f->policy.log.technology.n = 0;
+	admitted(f);
+	/* In the list, but not what the report says. */
+	f->technology[0] = words[0];
+	f->policy.log.technology.n = 2;
+	e = made_find(&f->log, MADE_TECHNOLOGY);
+	e->data.data[16] = 3;
+	build(f);
+	denied_by(f, CHECK_LOG_08);
+	f->policy.tee = TEE_TDX;
+	admitted(f);
+	f->policy.tee = TEE_NONE; /* no report to compare with */
+	admitted(f);
+}
+
+static void
+technology_of_broken_event_believed(void **state)
+{
+	struct made_event *e;
+
+	(void)state;
+	FIXTURE(LOG_TCG);
+	f->policy.log.technology.n = 0;
+	e = made_find(&f->log, MADE_TECHNOLOGY);
+	e->data.data[31] = 1; /* reserved */
+	build(f);
+	denied_by(f, CHECK_LOG_08);
+	f->policy.tee = TEE_NONE; /* nobody asks */
+	admitted(f);
+	f->policy.log.technology.n = 1;
+	denied_by(f, CHECK_LOG_07);
+}
+
+/* SEV without report: the log is the only word on it. */
+static void
+sev_without_its_event_admitted(void **state)
+{
+	(void)state;
+	FIXTURE(LOG_TCG);
+	f->policy.log.technology.n = 0;
+	f->policy.tee = TEE_SEV;
+	denied_by(f, CHECK_LOG_08); /* says SEV-SNP */
+	made_find(&f->log, MADE_TECHNOLOGY)->data.data[16] = 1;
+	build(f);
+	admitted(f);
+	made_find(&f->log, MADE_TECHNOLOGY)->data.data[16] = 2;
+	build(f);
+	admitted(f);
+	made_remove(&f->log, made_find(&f->log, MADE_TECHNOLOGY));
+	build(f);
+	denied_by(f, CHECK_LOG_08);
+	f->policy.tee = TEE_SNP; /* where the report has said it */
+	admitted(f);
+	f->policy.log.technology.n = 1;
+	denied_by(f, CHECK_LOG_07);
+}
+
+static void
+old_firmware_admitted(void **state)
+{
+	(void)state;
+	FIXTURE(LOG_TCG);
+	f->policy.log.min_gce_firmware = 3;
+	denied_by(f, CHECK_LOG_09);
+	f->policy.log.min_gce_firmware = 1;
+	admitted(f);
+	made_remove(&f->log, made_find(&f->log, MADE_FIRMWARE));
+	build(f);
+	denied_by(f, CHECK_LOG_09);
+	f->policy.log.min_gce_firmware = 0;
+	admitted(f);
+}
+
+static void
+secure_boot_off_admitted(void **state)
+{
+	struct made_event *e;
+
+	(void)state;
+	FIXTURE(LOG_TCG);
+	f->policy.log.secure_boot = FORBID;
+	denied_by(f, CHECK_LOG_10);
+	f->policy.log.secure_boot = REQUIRE;
+	e = made_find(&f->log, MADE_SECURE_BOOT);
+	e->data.data[e->data.len - 1] = 0;
+	build(f);
+	denied_by(f, CHECK_LOG_10);
+	f->policy.log.secure_boot = ANY;
+	admitted(f);
+	f->policy.log.secure_boot = REQUIRE;
+	made_remove(&f->log, e);
+	build(f);
+	denied_by(f, CHECK_LOG_10);
+}
+
+static void
+other_authority_admitted(void **state)
+{
+	(void)state;
+	FIXTURE(LOG_TCG);
+	f->authority_bytes[0] ^= 1;
+	denied_by(f, CHECK_LOG_11);
+	f->policy.log.authorities.n = 0;
+	admitted(f);
+	f->policy.log.authorities.n = 1;
+	f->authority_bytes[0] ^= 1;
+	made_remove(&f->log, made_find(&f->log, MADE_AUTHORITY));
+	build(f);
+	denied_by(f, CHECK_LOG_11);
+}
+
+static void
+other_command_line_admitted(void **state)
+{
+	(void)state;
+	FIXTURE(LOG_TCG);
+	set_data(f, MADE_CMDLINE, "kernel_cmdline: ", MADE_KERNEL " init=/sh");
+	denied_by(f, CHECK_LOG_12);
+	set_data(f, MADE_CMDLINE, "kernel_cmdline: ", MADE_KERNEL);
+	admitted(f);
+	made_insert(&f->log, f->log.n, 8, EV_IPL,
+	    span("kernel_cmdline: " MADE_KERNEL, 16 + strlen(MADE_KERNEL)),
+	    span(MADE_KERNEL, strlen(MADE_KERNEL)));
+	build(f);
+	denied_by(f, CHECK_LOG_12); /* twice: which one booted? */
+	made_remove(&f->log, &f->log.events[f->log.n - 1]);
+	made_remove(&f->log, made_find(&f->log, MADE_CMDLINE));
+	build(f);
+	denied_by(f, CHECK_LOG_12);
+}
+
+static void
+other_grub_command_admitted(void **state)
+{
+	(void)state;
+	FIXTURE(LOG_TCG);
+	set_data(f, MADE_GRUB, "grub_cmd: ", "linux /evil");
+	denied_by(f, CHECK_LOG_13);
+	f->policy.log.grub_cmd.n = 0;
+	admitted(f);
+}
+
+static void
+other_application_admitted(void **state)
+{
+	struct made_event *e;
+
+	(void)state;
+	FIXTURE(LOG_TCG);
+	e = made_find(&f->log, MADE_APP);
+	e->measured.data[0] ^= 1;
+	build(f);
+	denied_by(f, CHECK_LOG_14);
+	e->measured.data[0] ^= 1;
+	build(f);
+	admitted(f);
+	made_remove(&f->log, made_find(&f->log, MADE_CALLING));
+	build(f);
+	denied_by(f, CHECK_LOG_14);
+	made_remove(&f->log, made_find(&f->log, MADE_APP));
+	build(f);
+	denied_by(f, CHECK_LOG_14);
+}
+
+static void
+boot_services_not_left(void **state)
+{
+	(void)state;
+	FIXTURE(LOG_TCG);
+	made_remove(&f->log, made_find(&f->log, MADE_EXIT));
+	build(f);
+	denied_by(f, CHECK_LOG_15);
+	f->policy.log.exit_boot_services = false;
+	admitted(f);
+}
+
+static void
+debug_mode_admitted(void **state)
+{
+	static const char text[] = "UEFI Debug Mode";
+
+	(void)state;
+	FIXTURE(LOG_TCG);
+	made_insert(&f->log, 0, 7, (uint32_t)EV_EFI_ACTION,
+	    span(text, sizeof(text) - 1), span(NULL, 0));
+	build(f);
+	denied_by(f, CHECK_LOG_16);
+}
+
+/* Of a PCR that was not quoted, a log can say what it likes. */
+static void
+unquoted_register_believed(void **state)
+{
+	static const struct {
+		unsigned pcr;
+		enum check_id id[3];
+	} rows[] = {
+		{ 4, { CHECK_LOG_14, CHECK_COUNT, CHECK_COUNT } },
+		{ 5, { CHECK_LOG_15, CHECK_COUNT, CHECK_COUNT } },
+		{ 7, { CHECK_LOG_10, CHECK_LOG_11, CHECK_COUNT } },
+		{ 8, { CHECK_LOG_12, CHECK_LOG_13, CHECK_COUNT } },
+		{ 0, { CHECK_LOG_07, CHECK_LOG_09, CHECK_COUNT } },
+	};
+
+	(void)state;
+	FIXTURE(LOG_TCG);
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		size_t failed = 0, want = 0;
+
+		build(f);
+		f->evidence.pcrs.mask &= ~(1u << rows[i].pcr);
+		assert_false(judge(f));
+		for (size_t k = 0; k < CHECK_COUNT; k++)
+			failed += f->v.results[k].status == CHECK_FAIL;
+		for (; rows[i].id[want] != CHECK_COUNT; want++)
+			assert_int_equal(
+			    f->v.results[rows[i].id[want]].status, CHECK_FAIL);
+		assert_int_equal(failed, want);
+	}
+	/* Not asked for, not missed; but SEV has nothing else. */
+	build(f);
+	f->evidence.pcrs.mask &= ~1u;
+	f->policy.log.technology.n = 0;
+	f->policy.log.min_gce_firmware = 0;
+	admitted(f);
+	f->policy.tee = TEE_SEV;
+	denied_by(f, CHECK_LOG_08);
+}
+
+static void
+nothing_asked_and_refused(void **state)
+{
+	(void)state;
+	FIXTURE(LOG_TCG);
+	f->policy.log = (struct policy_event_log){ .present = true };
+	f->evidence.pcrs.mask = 1u << 4;
+	admitted(f);
+}
+
+/* The CCEL: the same facts, other registers, proved by RTMRs. */
+static void
+ccel_of_other_registers_believed(void **state)
+{
+	uint8_t *rtmr;
+
+	(void)state;
+	FIXTURE(LOG_CCEL);
+	rtmr = f->evidence.tee_report.data + RTMRS_AT;
+	for (size_t i = 0; i < 4; i++) {
+		rtmr[i * SHA384_LEN] ^= 1;
+		denied_by(f, CHECK_LOG_04);
+		rtmr[i * SHA384_LEN] ^= 1;
+	}
+	admitted(f);
+}
+
+static void
+facts_of_a_ccel_believed(void **state)
+{
+	struct made_event *e;
+
+	(void)state;
+	FIXTURE(LOG_CCEL);
+	set_data(f, MADE_CMDLINE, "kernel_cmdline: ", "other");
+	denied_by(f, CHECK_LOG_12);
+	set_data(f, MADE_CMDLINE, "kernel_cmdline: ", MADE_KERNEL);
+	f->authority_bytes[0] ^= 1;
+	denied_by(f, CHECK_LOG_11);
+	f->authority_bytes[0] ^= 1;
+	e = made_find(&f->log, MADE_SECURE_BOOT);
+	e->data.data[e->data.len - 1] = 0;
+	build(f);
+	denied_by(f, CHECK_LOG_10);
+	f->evidence.ccel.len -= 2;
+	denied_by(f, CHECK_LOG_01);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(broken_log_believed),
+		cmocka_unit_test(log_of_other_registers_believed),
+		cmocka_unit_test(register_without_events_believed),
+		cmocka_unit_test(data_that_was_not_measured_believed),
+		cmocka_unit_test(second_or_odd_separator_believed),
+		cmocka_unit_test(other_technology_admitted),
+		cmocka_unit_test(technology_of_broken_event_believed),
+		cmocka_unit_test(sev_without_its_event_admitted),
+		cmocka_unit_test(old_firmware_admitted),
+		cmocka_unit_test(secure_boot_off_admitted),
+		cmocka_unit_test(other_authority_admitted),
+		cmocka_unit_test(other_command_line_admitted),
+		cmocka_unit_test(other_grub_command_admitted),
+		cmocka_unit_test(other_application_admitted),
+		cmocka_unit_test(boot_services_not_left),
+		cmocka_unit_test(debug_mode_admitted),
+		cmocka_unit_test(unquoted_register_believed),
+		cmocka_unit_test(nothing_asked_and_refused),
+		cmocka_unit_test(ccel_of_other_registers_believed),
+		cmocka_unit_test(facts_of_a_ccel_believed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
