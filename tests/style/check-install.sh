@@ -27,9 +27,10 @@ prefix=$(option prefix)
 libdir=$prefix/$(option libdir)
 mandir=$prefix/$(option mandir)
 share=$prefix/$(option datadir)/cvm-pkcs11
-p11_configs=$(pkg-config --variable=p11_module_configs p11-kit-1)
-# Where p11-kit looks, if it were installed below our prefix.
-configs=$prefix${p11_configs#/usr}
+configs=$(pkg-config --variable=p11_module_configs p11-kit-1)
+if [ "$prefix" != "$(pkg-config --variable=prefix p11-kit-1)" ]; then
+	configs=/etc/pkcs11/modules
+fi
 
 wanted="$prefix/$(option bindir)/cvm-token
 $libdir/pkcs11/cvm-pkcs11.so
@@ -64,7 +65,7 @@ diff <(sort <<<"$wanted") <(sort <<<"$found") |
 	find "$stage" -perm /7000
 } | rule "modes are plain"
 
-grep -rlE '@[A-Z]{3,}@|@CHECKS@' "$stage$prefix" --include='*.module' \
+grep -rlE '@[A-Z]{3,}@|@CHECKS@' "$stage" --include='*.module' \
     --include='*.so*' --include='*.conf' --include='*.cnf' \
     --include='*.service' --include='*.socket' --include='*.[158]' |
     rule "no place holder is left"
@@ -96,23 +97,22 @@ if command -v systemd-sysusers >/dev/null; then
 	rm -f "$stage.users"
 fi | rule "systemd takes the users"
 
-# installed COMMAND...: as if the stage were the system, in a mount name space:
-# the prefix, p11-kit's configurations, and no configuration of ours.
+# installed COMMAND...: as if the stage were part of the system, and without a
+# configuration of ours, in a mount name space.
 installed() {
 	# shellcheck disable=SC2016 # expanded by the inner shell
 	unshare -m bash -c '
-		if [ "$2" = /usr ]; then
-			mount -t overlay -o "lowerdir=$1/usr:/usr" none /usr
-		else
-			mount --bind "$1$2" "$2" &&
-			    mount --bind "$1$3" "$4"
-		fi && if [ -d /etc/cvm-pkcs11 ]; then
-			mount -t tmpfs none /etc/cvm-pkcs11
-		fi || exit 77
-		shift 4
+		for dir in /etc /usr /opt; do
+			[ ! -d "$1$dir" ] || mount -t overlay -o \
+			    "lowerdir=$1$dir:$dir" none "$dir" || exit 77
+		done
+		if [ -d /etc/cvm-pkcs11 ]; then
+			mount -t tmpfs none /etc/cvm-pkcs11 || exit 77
+		fi
+		shift
 		unset CVM_PKCS11_CONF
 		"$@" </dev/null
-	' bash "$stage" "$prefix" "$configs" "$p11_configs" "$@"
+	' bash "$stage" "$@"
 }
 if [ "$(id -u)" != 0 ] || ! installed true 2>/dev/null; then
 	skipped "p11-kit finds the module" "no mount name space"
@@ -130,7 +130,8 @@ ours() {
 }
 installed p11-kit list-modules >"$work/out" 2>"$work/err"
 {
-	ours | grep -q 'Keys for attested VMs' || cat "$work/out" "$work/err"
+	ours | grep -q 'Keys for attested VMs' ||
+	    { echo "not listed" && cat "$work/out" "$work/err"; }
 } | rule "p11-kit finds the module"
 {
 	ours | grep -E 'token:'
@@ -146,7 +147,8 @@ printf '{ "version": 1, "tokens": [ { "name": "found", "store": "%s/db",
 installed env CVM_PKCS11_CONF="$work/config.json" p11-kit list-modules \
     >"$work/out" 2>"$work/err"
 {
-	ours | grep -q 'token: found' || cat "$work/out"
+	ours | grep -q 'token: found' ||
+	    { echo "no such token" && cat "$work/out"; }
 	cat "$work/err"
 } | rule "with configuration there is a slot"
 done_rules
