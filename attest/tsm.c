@@ -407,8 +407,8 @@ int
 tsm_privlevel_floor(const char *dir, const char *provider, unsigned *ret_level,
     struct why *reterr_why)
 {
+	_cleanup_(closep) int dirfd = -1; /* outlives e */
 	_cleanup_(entry_end) struct entry e = { .dir = dir, .fd = -1 };
-	_cleanup_(closep) int dirfd = -1;
 	uint64_t floor = 0;
 	int err, r;
 

@@ -558,6 +558,31 @@ pcr_extended_unnoticed(void **state)
 	machine_ctl(&scene.m, "tpm reboot");
 }
 
+/* The policy says which VMPL this machine runs at, below an SVSM. */
+static void
+machine_above_vmpl_0_refused(void **state)
+{
+	const struct round_options o = { .tee_max_age_s = 60 };
+	struct round_scene above;
+	struct rounds *r = NULL;
+	struct why why;
+
+	(void)state;
+	NEEDS_MACHINE();
+	round_scene_start(&above, "--vmpl 2");
+	round_scene_configure(&above, &o);
+	assert_int_equal(above.policy->snp.vmpl, 2);
+	assert_int_equal(rounds_new(above.cfg, above.policy, &r), CVM_OK);
+	expect(r, false, CVM_OK);
+	rounds_freep(&r);
+	above.policy->snp.vmpl = 0;
+	assert_int_equal(rounds_new(above.cfg, above.policy, &r), CVM_OK);
+	assert_int_equal(join(r, false, NULL, &why), CVM_E_UNREACHABLE);
+	assert_string_equal(why.field, "privlevel");
+	rounds_freep(&r);
+	round_scene_stop(&above);
+}
+
 static void
 leaf_of_bad_length_taken(void **state)
 {
@@ -602,6 +627,7 @@ main(void)
 		cmocka_unit_test_setup(old_report_used_on, setup),
 		cmocka_unit_test_setup(report_of_another_ak_used, setup),
 		cmocka_unit_test_setup(pcr_extended_unnoticed, setup),
+		cmocka_unit_test_setup(machine_above_vmpl_0_refused, setup),
 		cmocka_unit_test_setup(leaf_of_bad_length_taken, setup),
 	};
 

@@ -317,6 +317,85 @@ log_missing_long_or_no_file(void **state)
 	(void)close(fd);
 }
 
+static int
+get_level(const struct machine *m, const char *provider, unsigned level,
+    struct why *why)
+{
+	struct tsm_report r = { 0 };
+	int err;
+
+	memset(why, 0, sizeof(*why));
+	err = tsm_get_report(machine_path(m, TSM), provider, level, report_data,
+	    1000, &r, why);
+	/* VMPL of an SNP report, little-endian. */
+	if (err == CVM_OK && strcmp(provider, "sev_guest") == 0)
+		assert_int_equal(r.outblob.data[0x30], level);
+	tsm_report_clear(&r);
+	return err;
+}
+
+/* Below an SVSM, reports of its own level are not to be had. */
+static void
+level_below_the_floor_asked_of_the_kernel(void **state)
+{
+	struct machine above;
+	unsigned floor = 9;
+	struct why why;
+
+	(void)state;
+	if (!running)
+		skip();
+	assert_true(machine_start(&above, "snp --vmpl 2"));
+	for (unsigned level = 0; level < 2; level++) {
+		assert_int_equal(get_level(&above, "sev_guest", level, &why),
+		    CVM_E_UNREACHABLE);
+		assert_string_equal(why.field, "privlevel");
+		assert_string_equal(why.expected, "at least 2 (snp.vmpl)");
+		assert_int_equal(why.got[0], '0' + (int)level);
+	}
+	assert_int_equal(get_level(&above, "sev_guest", 2, &why), CVM_OK);
+	assert_int_equal(get_level(&above, "sev_guest", 3, &why), CVM_OK);
+	assert_int_equal(get_level(&above, "sev_guest", 4, &why),
+	    CVM_E_UNREACHABLE);
+	assert_string_equal(why.field, "privlevel");
+	assert_int_equal(tsm_privlevel_floor(machine_path(&above, TSM),
+			     "sev_guest", &floor, &why),
+	    CVM_OK);
+	assert_int_equal(floor, 2);
+	machine_stop(&above);
+	/* Without an SVSM every level is there. */
+	for (unsigned level = 0; level < 4; level++)
+		assert_int_equal(get_level(&machine, "sev_guest", level, &why),
+		    CVM_OK);
+	assert_int_equal(tsm_privlevel_floor(machine_path(&machine, TSM),
+			     "sev_guest", &floor, &why),
+	    CVM_OK);
+	assert_int_equal(floor, 0);
+	assert_int_equal(entries(), 0);
+}
+
+static void
+level_asked_of_tdx(void **state)
+{
+	struct machine tdx;
+	unsigned floor = 9;
+	struct why why;
+
+	(void)state;
+	if (!running)
+		skip();
+	assert_true(machine_start(&tdx, "tdx"));
+	assert_int_equal(get_level(&tdx, "tdx_guest", 0, &why), CVM_OK);
+	assert_int_equal(get_level(&tdx, "tdx_guest", 1, &why),
+	    CVM_E_UNREACHABLE);
+	assert_string_equal(why.field, "privlevel_floor");
+	assert_int_equal(tsm_privlevel_floor(machine_path(&tdx, TSM),
+			     "tdx_guest", &floor, &why),
+	    CVM_OK);
+	assert_int_equal(floor, 0);
+	machine_stop(&tdx);
+}
+
 #define TEST(fn) cmocka_unit_test_setup(fn, setup)
 
 int
@@ -327,6 +406,8 @@ main(void)
 		TEST(passing_trouble_is_waited_out),
 		TEST(lasting_trouble_is_told_at_once),
 		TEST(provider_of_the_other_vendor),
+		TEST(level_below_the_floor_asked_of_the_kernel),
+		TEST(level_asked_of_tdx),
 		TEST(directory_missing_or_not_configfs),
 		TEST(directory_forbidden),
 		TEST(log_of_the_machine),
