@@ -11,7 +11,7 @@ boottime_ns(void)
 {
 	struct timespec ts;
 
-	/* CLOCK_BOOTTIME cannot fail on Linux; if it did, everything is over. */
+	/* It cannot fail on Linux; if it did, everything is over. */
 	if (clock_gettime(CLOCK_BOOTTIME, &ts) != 0)
 		return UINT64_MAX;
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;

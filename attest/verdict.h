@@ -91,7 +91,8 @@ enum check_id verdict_first_fail(const struct verdict *v,
     enum check_id *ret_not_run);
 
 /* One sentence: "denied: TPM-09 PCR values are accepted: PCR 4 expected .. got
- * .. (policy field tpm.pcr_sets)"; or "admitted: 47 checks passed, 3 skipped".*/
+ * .. (policy field tpm.pcr_sets)"; or "admitted: 47 checks passed, 3 skipped".
+ */
 #define VERDICT_SENTENCE_MAX 900
 const char *verdict_sentence(const struct verdict *v, char *buf, size_t len);
 /* Fills why (CVM_E_DENIED) from the first failed check. Returns CVM_E_DENIED.*/

@@ -54,8 +54,8 @@ int json_refuse(const struct json_doc *doc, const cJSON *item,
 
 /*
  * Reading an object is a table: one row a key. A name that has no row, and a
- * required row that has no name, are refused. read()'s out is the member's place:
- * base + offset.
+ * required row that has no name, are refused. read() gets the member's place
+ * (base + offset) as out.
  */
 struct json_field {
 	const char *name;

@@ -15,7 +15,7 @@ make_token
 make_keys
 certificates
 way_direct
-NGINX_LISTEN=reuseport
+export NGINX_LISTEN=reuseport
 
 # at_once COMMAND...: fails, and within three seconds: it never hangs.
 at_once() {
@@ -24,8 +24,8 @@ at_once() {
 	[ $((${EPOCHREALTIME/./} - ${start/./})) -lt 3000000 ]
 }
 pcr_named() {
-	grep -E 'denied: TPM-14 .*expected PCR 8 = [0-9a-f]{64}, got PCR 8 = [0-9a-f]{64}' \
-	    etc-snp/log
+	local pcr='PCR 8 = [0-9a-f]{64}'
+	grep -E "denied: TPM-14 .*expected $pcr, got $pcr" etc-snp/log
 }
 
 check "nginx starts" nginx_start direct
@@ -53,12 +53,12 @@ check "after a reboot into the good state handshakes succeed by themselves" \
     until_true 20 everywhere
 recovered() {
 	local worker
-	for worker in $(grep -oE '\[[0-9]+\] warning: .* denied' etc-snp/log |
-	    grep -oE '[0-9]+' | sort -u); do
-		pgrep -P "$NGINX_PID" | grep -qx "$worker" || continue
+	pgrep -P "$NGINX_PID" >workers
+	while read -r worker; do
+		grep -F "[$worker]" etc-snp/log | grep denied || return 1
 		grep -F "[$worker]" etc-snp/log | tail -n 1 | grep admitted ||
 		    return 1
-	done
+	done <workers
 }
 check "the log tells of the recovery of each worker" recovered
 check "nginx stops" nginx_stop

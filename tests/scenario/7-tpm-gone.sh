@@ -15,7 +15,7 @@ make_token
 make_keys
 certificates
 way_direct
-NGINX_LISTEN=reuseport
+export NGINX_LISTEN=reuseport
 
 no_core() { ! grep -E 'signal (6|11)|core dumped' nginx/error.log; }
 

@@ -13,21 +13,20 @@ enroll tdx
 make_token
 make_keys
 openssl rand 32 >digest
-uri="pkcs11:token=web;object=%s;type=private;pin-value=$PIN"
+uri() { echo "pkcs11:token=web;object=$1;type=private;pin-value=$PIN"; }
 
 engine_conf "$MODULE"
 # engine_sign KEY OUT: the way of "openssl pkeyutl -engine pkcs11".
 engine_sign() {
-	# shellcheck disable=SC2059
 	OPENSSL_CONF=$PWD/openssl.cnf timeout 30 openssl pkeyutl -engine pkcs11 \
-	    -keyform engine -inkey "$(printf "$uri" "$1")" -sign \
+	    -keyform engine -inkey "$(uri "$1")" -sign \
 	    -pkeyopt digest:sha256 -in digest -out "$2"
 }
 engine_decrypt() {
 	openssl pkeyutl -encrypt -pubin -inkey rsa.pub -in pin -out box &&
 	    OPENSSL_CONF=$PWD/openssl.cnf timeout 30 openssl pkeyutl \
 		-engine pkcs11 -keyform engine \
-		-inkey "$(printf "$uri" rsa)" -decrypt -in box -out unboxed &&
+		-inkey "$(uri rsa)" -decrypt -in box -out unboxed &&
 	    cmp pin unboxed
 }
 openssl_verify() {

@@ -101,7 +101,7 @@ nginx_conf() {
 nginx_env() {
 	env OPENSSL_CONF="$PWD/openssl.cnf" \
 	    P11_KIT_SERVER_ADDRESS="unix:path=$PWD/p11.sock" \
-	    timeout 30 nginx -p "$PWD/nginx" -c "$PWD/nginx.conf" "$@" </dev/null
+	    timeout 30 nginx -p "$PWD/nginx" -c "$PWD/nginx.conf" </dev/null
 }
 nginx_start() {
 	nginx_conf
