@@ -1,187 +1,237 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
-#include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "attest/chain.h"
+#include "attest/openssl.h"
+#include "tools/key_file.h"
 #include "tools/key_template.h"
 #include "tools/tool.h"
 
-struct import_options {
-	const char *label, *id, *cert, *pin_file;
+#define DEFAULT_ID_LEN 20
+#define ID_MAX 255
+
+/* What is brought in. Objects are made in this order, and on a failure taken
+ * back in the other. */
+enum part { PART_PRIVATE, PART_PUBLIC, PART_CERT, N_PARTS };
+struct import {
+	struct tool_context c;
+	EVP_PKEY *key;
+	X509 *cert; /* or NULL */
+	const char *label;
+	struct blob id;
+	struct secret *pin;
+	CK_OBJECT_HANDLE made[N_PARTS];
+	size_t n_made;
 };
 
-static int
-read_key(const char *path, EVP_PKEY **ret)
+static void
+import_clear(struct import *m)
 {
-	_cleanup_(blob_clear) struct blob b = { 0 };
-	const unsigned char *p;
-	BIO *bio;
-	int r;
+	evp_pkey_freep(&m->key);
+	x509_freep(&m->cert);
+	blob_clear(&m->id);
+	secret_freep(&m->pin);
+	tool_close(&m->c);
+}
 
-	if ((r = tool_read(path, 64 * 1024, &b)) != CVM_OK)
-		return r;
-	if ((bio = BIO_new_mem_buf(b.data, (int)b.len)) == NULL)
-		r = CVM_E_NOMEM;
-	else
-		*ret = PEM_read_bio_PrivateKey_ex(bio, NULL, NULL, NULL,
-		    crypto_libctx(), NULL);
-	BIO_free(bio);
-	p = b.data;
-	if (r == CVM_OK && *ret == NULL)
-		*ret = d2i_AutoPrivateKey_ex(NULL, &p, (long)b.len,
-		    crypto_libctx(), NULL);
-	secret_wipe(b.data, b.len);
-	if (r == CVM_OK && *ret == NULL) {
-		(void)fprintf(stderr,
-		    "cvm-token: %s: expected a private key (PEM or DER)\n",
-		    path);
-		return CVM_E_PARSE;
-	}
+static int
+ask_passphrase(void *arg, struct secret **ret, struct why *why)
+{
+	const struct tool *t = arg;
+	int r = tool_pin(t->opt[OPT_PASSPHRASE_FILE], "passphrase of the key",
+	    /* set= */ false, ret, why);
+
+	if (r == CVM_E_INVAL)
+		why_hint(why, "the key is encrypted: give --passphrase-file");
 	return r;
 }
 
 static int
-log_in(struct tool_context *c, const char *pin_file, struct permit *permit)
+read_key(struct tool *t, struct import *m, struct why *why)
 {
-	_cleanup_(secret_freep) struct secret *pin = NULL;
-	const struct policy *p = gate_policy(c->gate);
-	struct vtpm *vtpm = rounds_vtpm(gate_rounds(c->gate));
-	struct why why = { 0 };
-	int r;
+	_cleanup_(secret_freep) struct secret *bytes = NULL;
+	const struct passphrase p = { ask_passphrase, t };
+	const char *path = t->operand[0];
+	int r = tool_read_secret(path, KEY_FILE_MAX, &bytes, why);
 
-	if ((r = gate_permit(c->gate, &c->session, permit, &why)) != CVM_OK)
-		return tool_fail(r, &why);
-	if (c->tcfg->login != LOGIN_PIN)
-		return 0;
-	if ((r = tool_pin(pin_file, "user PIN", false, &pin)) != CVM_OK)
-		return tool_fail(r, NULL);
-	r = token_login_user(gate_token(c->gate), permit, secret_span(pin), p,
-	    vtpm, &why);
-	return r == CVM_OK ? 0 : tool_fail(r, &why);
-}
-
-/* One object of the key, through the rules that C_CreateObject has. */
-static int
-put_half(struct tool_context *c, const struct permit *permit, EVP_PKEY *key,
-    bool private, const struct import_options *o)
-{
-	_cleanup_(key_template_clear) struct key_template t = { .n = 0 };
-	_cleanup_(blob_clear) struct blob id = { 0 };
-	struct caller who = { .user = true,
-		.writable = true,
-		.permit = permit };
-	struct why why = { 0 };
-	CK_OBJECT_HANDLE h;
-	int r;
-
-	r = private ? key_template_private(key, &t) :
-		      key_template_public(key, &t);
-	if (r == CVM_OK && o->label != NULL)
-		r = key_template_add(&t, CKA_LABEL,
-		    span(o->label, strlen(o->label)));
-	if (r == CVM_OK && o->id != NULL &&
-	    (r = hex_decode_blob(o->id, 256, &id)) == CVM_OK)
-		r = key_template_add(&t, CKA_ID, blob_span(&id));
 	if (r == CVM_OK)
-		r = token_create(gate_token(c->gate), &who, t.a, t.n, &h, &why);
-	return r == CVM_OK ? 0 : tool_fail(r, &why);
+		r = key_file_parse(secret_span(bytes), path, &p, &m->key, why);
+	return r == CVM_OK ? key_template_check(m->key, path, why) : r;
 }
 
 static int
-put_pair(struct tool_context *c, const struct permit *permit, EVP_PKEY *key,
-    const struct import_options *o)
+read_cert(const char *path, struct import *m, struct why *why)
 {
-	int r = put_half(c, permit, key, true, o);
-
-	return r == 0 ? put_half(c, permit, key, false, o) : r;
-}
-
-static int
-put_cert(struct tool_context *c, const struct permit *permit,
-    const struct import_options *o)
-{
-	_cleanup_(x509_freep) X509 *x = NULL;
-	_cleanup_(blob_clear) struct blob b = { 0 }, id = { 0 };
-	struct caller who = { .user = true,
-		.writable = true,
-		.permit = permit };
-	const char *label = o->label != NULL ? o->label : "";
-	unsigned char *der = NULL;
-	struct why why = { 0 };
-	CK_OBJECT_HANDLE h;
+	_cleanup_(blob_clear) struct blob b = { 0 };
+	quiet_openssl();
 	size_t n = 0;
-	int r, len;
+	int r;
 
-	if ((r = tool_read(o->cert, CERT_BYTES_MAX, &b)) != CVM_OK)
-		return tool_fail(r, NULL);
-	if (certs_from_pem(blob_span(&b), &x, 1, &n) != CVM_OK &&
-	    cert_from_der(blob_span(&b), false, &x) != CVM_OK) {
-		(void)fprintf(stderr,
-		    "cvm-token: %s: expected one X.509 "
-		    "certificate (PEM or DER)\n",
-		    o->cert);
-		return EXIT_TROUBLE;
+	if (path == NULL)
+		return CVM_OK;
+	if ((r = tool_read(path, CERT_BYTES_MAX, &b, why)) != CVM_OK)
+		return r;
+	if (certs_from_pem(blob_span(&b), &m->cert, 1, &n) != CVM_OK &&
+	    cert_from_der(blob_span(&b), /* padded= */ false, &m->cert) !=
+		CVM_OK)
+		return why_set(why, CVM_E_PARSE, path, "",
+		    "one X.509 certificate (PEM or DER)", "something else");
+	if (X509_check_private_key(m->cert, m->key) != 1)
+		return why_set(why, CVM_E_INVAL, path, "public key",
+		    "the one of the private key", "another");
+	return CVM_OK;
+}
+
+/* CKA_ID is what joins key and certificate: there is always one. */
+static int
+make_id(const char *hex, struct import *m, struct why *why)
+{
+	uint8_t digest[SHA256_LEN];
+	unsigned char *der = NULL;
+	int len, r;
+
+	if (hex != NULL) {
+		r = hex_decode_blob(hex, ID_MAX, &m->id);
+		return r == CVM_OK && m->id.len > 0 ?
+		    CVM_OK :
+		    why_set(why, CVM_E_INVAL, "--id", "",
+			"1 to 255 bytes in "
+			"hex",
+			hex);
 	}
-	if ((len = i2d_X509(x, &der)) <= 0 ||
-	    (o->id != NULL && hex_decode_blob(o->id, 256, &id) != CVM_OK))
-		return tool_fail(CVM_E_NOMEM, NULL);
-	CK_OBJECT_CLASS class = CKO_CERTIFICATE;
-	CK_CERTIFICATE_TYPE type = CKC_X_509;
-	CK_BBOOL yes = CK_TRUE;
+	if ((len = i2d_PUBKEY(m->key, &der)) <= 0)
+		return CVM_E_CRYPTO;
+	r = hash(HASH_SHA256, span(der, (size_t)len), digest);
+	OPENSSL_free(der);
+	return r == CVM_OK ? blob_set(&m->id, span(digest, DEFAULT_ID_LEN)) : r;
+}
+
+/* URIs name keys by their id: two of the same would be one too many. */
+static int
+check_new(struct import *m, struct why *why)
+{
+	_cleanup_(freep) CK_OBJECT_HANDLE *handles = NULL;
+	struct caller who = tool_caller(&m->c, /* user= */ true);
+	CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
 	CK_ATTRIBUTE templ[] = {
 		{ CKA_CLASS, &class, sizeof(class) },
-		{ CKA_CERTIFICATE_TYPE, &type, sizeof(type) },
-		{ CKA_TOKEN, &yes, sizeof(yes) },
-		{ CKA_VALUE, der, (CK_ULONG)len },
-		{ CKA_LABEL, (void *)(uintptr_t)label, strlen(label) },
-		{ CKA_ID, id.data, id.len },
+		{ CKA_ID, m->id.data, m->id.len },
 	};
-	r = token_create(gate_token(c->gate), &who, templ,
-	    id.len > 0 ? NELEMS(templ) : NELEMS(templ) - 1, &h, &why);
-	OPENSSL_free(der);
-	return r == CVM_OK ? 0 : tool_fail(r, &why);
+	char hex[2 * ID_MAX + 1];
+	size_t n = 0;
+	int r = token_find(gate_token(m->c.gate), &who, templ, NELEMS(templ),
+	    &handles, &n, why);
+
+	if (r != CVM_OK || n == 0)
+		return r;
+	return why_set(why, CVM_E_EXISTS, m->c.tcfg->name, "CKA_ID",
+	    "no private key with this id",
+	    hex_encode(blob_span(&m->id), hex, sizeof(hex)));
+}
+
+/* One object, through the rules that C_CreateObject has. */
+static int
+put(struct import *m, struct key_template *t, struct why *why)
+{
+	struct caller who = tool_caller(&m->c, /* user= */ true);
+	int r;
+
+	if ((r = key_template_add(t, CKA_LABEL,
+		 span(m->label, strlen(m->label)))) != CVM_OK ||
+	    (r = key_template_add(t, CKA_ID, blob_span(&m->id))) != CVM_OK ||
+	    (r = token_create(gate_token(m->c.gate), &who, t->a, t->n,
+		 &m->made[m->n_made], why)) != CVM_OK)
+		return r;
+	m->n_made++;
+	return CVM_OK;
 }
 
 static int
-key_import(struct tool *t, const char *path, const struct import_options *o)
+put_part(struct import *m, enum part part, struct why *why)
 {
-	_cleanup_(tool_close) struct tool_context c = { 0 };
-	_cleanup_(evp_pkey_freep) EVP_PKEY *key = NULL;
-	struct permit permit;
+	_cleanup_(key_template_clear) struct key_template t = { .n = 0 };
 	int r;
 
-	if ((r = read_key(path, &key)) != CVM_OK)
-		return tool_fail(r, NULL);
-	if ((r = tool_admit(t, &c)) != 0 ||
-	    (r = log_in(&c, o->pin_file, &permit)) != 0 ||
-	    (r = put_pair(&c, &permit, key, o)) != 0)
-		return r;
-	if (o->cert != NULL && (r = put_cert(&c, &permit, o)) != 0)
-		return r;
-	(void)printf("imported %s%s; destroy %s where it is no longer "
-		     "needed\n",
-	    path, o->cert != NULL ? " and its certificate" : "", path);
-	return EXIT_OK;
+	if (part == PART_PRIVATE)
+		r = key_template_private(m->key, &t);
+	else if (part == PART_PUBLIC)
+		r = key_template_public(m->key, &t);
+	else
+		r = key_template_cert(m->cert, &t);
+	return r == CVM_OK ? put(m, &t, why) : r;
+}
+
+static void
+take_back(struct import *m)
+{
+	struct caller who = tool_caller(&m->c, /* user= */ true);
+	struct why why = { 0 };
+
+	while (m->n_made > 0)
+		if (token_destroy(gate_token(m->c.gate), &who,
+			m->made[--m->n_made], &why) != CVM_OK)
+			tool_note("an object of the failed import is left");
+}
+
+static int
+put_all(struct import *m, struct why *why)
+{
+	int r = check_new(m, why);
+
+	for (int part = 0; r == CVM_OK && part < N_PARTS; part++)
+		if (part != PART_CERT || m->cert != NULL)
+			r = put_part(m, (enum part)part, why);
+	if (r != CVM_OK)
+		take_back(m);
+	return r;
+}
+
+static int
+report(const struct tool *t, const struct import *m)
+{
+	char id[2 * ID_MAX + 1];
+	cJSON *root;
+
+	(void)hex_encode(blob_span(&m->id), id, sizeof(id));
+	if (t->opt[OPT_JSON] != NULL) {
+		root = cJSON_CreateObject();
+		(void)cJSON_AddStringToObject(root, "label", m->label);
+		(void)cJSON_AddStringToObject(root, "id", id);
+		(void)cJSON_AddBoolToObject(root, "certificate",
+		    m->cert != NULL);
+		return print_json(root);
+	}
+	(void)printf("imported %s%s as \"%s\", id %s\n"
+		     "Destroy the file where it is no longer needed.\n",
+	    t->operand[0], m->cert != NULL ? " and its certificate" : "",
+	    m->label, id);
+	return print_end();
 }
 
 int
-cmd_key(struct tool *t)
+cmd_key_import(struct tool *t)
 {
-	struct import_options o = { 0 };
-	const struct option_row rows[] = {
-		{ "--label", &o.label, NULL },
-		{ "--id", &o.id, NULL },
-		{ "--cert", &o.cert, NULL },
-		{ "--pin-file", &o.pin_file, NULL },
-	};
-	int r = tool_options(t, rows, NELEMS(rows), 2, 2);
+	_cleanup_(import_clear) struct import m = { .n_made = 0 };
+	struct why why = { 0 };
+	int r;
 
-	if (r != 0)
+	m.label = t->opt[OPT_LABEL];
+	if (m.label == NULL)
+		return tool_usage(t, "--label LABEL is missing");
+	if ((r = tool_open(t, &m.c)) != 0)
 		return r;
-	if (strcmp(t->argv[1], "import") != 0)
-		return tool_usage(t, "key takes import FILE");
-	return key_import(t, t->argv[2], &o);
+	if ((r = read_key(t, &m, &why)) != CVM_OK ||
+	    (r = read_cert(t->opt[OPT_CERT], &m, &why)) != CVM_OK ||
+	    (r = make_id(t->opt[OPT_ID], &m, &why)) != CVM_OK ||
+	    (r = tool_user_pin(t, &m.c, /* set= */ false, &m.pin, &why)) !=
+		CVM_OK ||
+	    (r = gate_open_session(m.c.gate, &m.c.session, &why)) != CVM_OK ||
+	    (r = tool_login(&m.c, tool_span(m.pin), &why)) != CVM_OK ||
+	    (r = put_all(&m, &why)) != CVM_OK)
+		return tool_fail(r, &why);
+	return report(t, &m);
 }

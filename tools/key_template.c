@@ -4,8 +4,12 @@
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
+#include <openssl/x509.h>
+#include <stdbool.h>
 #include <string.h>
 
+#include "attest/openssl.h"
+#include "base/crypto.h"
 #include "tools/key_template.h"
 
 void
@@ -24,14 +28,15 @@ key_template_add(struct key_template *t, CK_ATTRIBUTE_TYPE type,
 	if (t->bytes == NULL &&
 	    (t->bytes = secret_new(KEY_TEMPLATE_BYTES)) == NULL)
 		return CVM_E_NOMEM;
-	if (t->n == KEY_TEMPLATE_ATTRS ||
+	if (t->n == KEY_TEMPLATE_ATTRS || t->used > KEY_TEMPLATE_BYTES ||
 	    value.len > KEY_TEMPLATE_BYTES - t->used)
 		return CVM_E_KEY_SIZE;
 	at = secret_data(t->bytes) + t->used;
 	if (value.len > 0)
 		memcpy(at, value.data, value.len);
 	t->a[t->n++] = (CK_ATTRIBUTE){ type, at, value.len };
-	t->used += value.len;
+	/* CK_ULONGs stand where CK_ULONGs may stand. */
+	t->used += (value.len + sizeof(CK_ULONG) - 1) & ~(sizeof(CK_ULONG) - 1);
 	return CVM_OK;
 }
 
@@ -177,6 +182,87 @@ build(EVP_PKEY *key, bool private, struct key_template *ret)
 	}
 	*ret = t;
 	return CVM_OK;
+}
+
+/* A key with more primes than two would lose some on the way. */
+static bool
+has_two_primes(EVP_PKEY *key)
+{
+	BIGNUM *third = NULL;
+	bool has = EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_FACTOR3,
+		       &third) == 1;
+
+	BN_clear_free(third);
+	return !has;
+}
+
+/* PKCS#11 names curves; points go as they are written there. */
+static bool
+is_on_named_curve(EVP_PKEY *key)
+{
+	char name[64];
+
+	return EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_GROUP_NAME,
+		   name, sizeof(name), NULL) == 1 &&
+	    EVP_PKEY_set_utf8_string_param(key,
+		OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
+		"uncompressed") == 1;
+}
+
+static bool
+is_pair(EVP_PKEY *key)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(crypto_libctx(), key,
+	    NULL);
+	bool ok = ctx != NULL && EVP_PKEY_pairwise_check(ctx) == 1;
+
+	EVP_PKEY_CTX_free(ctx);
+	return ok;
+}
+
+int
+key_template_check(EVP_PKEY *key, const char *name, struct why *reterr_why)
+{
+	quiet_openssl();
+	bool rsa = EVP_PKEY_is_a(key, "RSA") == 1;
+	const char *type = EVP_PKEY_get0_type_name(key);
+
+	if (!rsa && EVP_PKEY_is_a(key, "EC") != 1)
+		return why_set(reterr_why, CVM_E_KEY_TYPE, name, "key type",
+		    "RSA or EC", type != NULL ? type : "another");
+	if (rsa && !has_two_primes(key))
+		return why_set(reterr_why, CVM_E_KEY_TYPE, name, "RSA primes",
+		    "two", "more");
+	if (!rsa && !is_on_named_curve(key))
+		return why_set(reterr_why, CVM_E_KEY_TYPE, name, "EC curve",
+		    "one with a name", "explicit parameters");
+	if (!is_pair(key))
+		return why_set(reterr_why, CVM_E_KEY_TYPE, name, "public key",
+		    "the one of the private key", "another");
+	return CVM_OK;
+}
+
+int
+key_template_cert(X509 *cert, struct key_template *ret)
+{
+	struct key_template t = { .n = 0 };
+	CK_BBOOL yes = CK_TRUE;
+	unsigned char *der = NULL;
+	int len = i2d_X509(cert, &der), r;
+
+	if (len <= 0)
+		return CVM_E_CRYPTO;
+	if ((r = add_ulong(&t, CKA_CLASS, CKO_CERTIFICATE)) == CVM_OK &&
+	    (r = add_ulong(&t, CKA_CERTIFICATE_TYPE, CKC_X_509)) == CVM_OK &&
+	    (r = key_template_add(&t, CKA_TOKEN, span(&yes, sizeof(yes)))) ==
+		CVM_OK)
+		r = key_template_add(&t, CKA_VALUE, span(der, (size_t)len));
+	OPENSSL_free(der);
+	if (r != CVM_OK)
+		key_template_clear(&t);
+	else
+		*ret = t;
+	return r;
 }
 
 int

@@ -3,7 +3,9 @@
 
 #include <cpuid.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -54,47 +56,104 @@ platform_cpu(void)
 	return "no confidential VM that CPUID tells of";
 }
 
-static void
-group_of(gid_t gid, char out[static 64])
+static const char *
+user_name(char buf[static 64])
+{
+	struct passwd *p = getpwuid(geteuid());
+
+	if (p != NULL)
+		(void)snprintf(buf, 64, "%s", p->pw_name);
+	else
+		(void)snprintf(buf, 64, "uid %u", (unsigned)geteuid());
+	return buf;
+}
+
+static const char *
+group_name(gid_t gid, char buf[static 64])
 {
 	struct group *g = getgrgid(gid);
 
 	if (g != NULL)
-		(void)snprintf(out, 64, "%s", g->gr_name);
+		(void)snprintf(buf, 64, "%s", g->gr_name);
 	else
-		(void)snprintf(out, 64, "%u", (unsigned)gid);
+		(void)snprintf(buf, 64, "%u", (unsigned)gid);
+	return buf;
+}
+
+/* The first part of the path that this user cannot walk through, or the last
+ * part; false when it is the last. */
+static bool
+blocked_at(const char *path, char part[static PLATFORM_PATH_MAX])
+{
+	(void)snprintf(part, PLATFORM_PATH_MAX, "%s", path);
+	for (char *p = part + 1; *p != '\0'; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		if (faccessat(AT_FDCWD, part, X_OK, AT_EACCESS) != 0)
+			return true;
+		*p = '/';
+	}
+	return false;
+}
+
+/* Does membership in the group give all that mode (R_OK...) asks for? */
+static bool
+group_may(const struct stat *st, int mode)
+{
+	return ((int)(st->st_mode >> 3) & mode) == mode && st->st_gid != 0;
 }
 
 static void
-look(struct platform_item *it, int mode, const char *missing)
+look_for_access(struct platform_item *it, const struct platform_need *need,
+    const struct stat *st)
 {
-	struct stat st;
-	char group[64];
+	char user[64], group[64];
 
-	if (stat(it->path, &st) != 0) {
-		(void)snprintf(it->trouble, sizeof(it->trouble), "%s",
-		    strerror(errno));
-		(void)snprintf(it->remedy, sizeof(it->remedy), "%s", missing);
-		return;
-	}
 	it->present = true;
-	it->accessible = access(it->path, mode) == 0;
+	it->accessible = faccessat(AT_FDCWD, it->path, need->mode,
+			     AT_EACCESS) == 0;
 	if (it->accessible)
 		return;
 	(void)snprintf(it->trouble, sizeof(it->trouble),
-	    "no access: %s (mode %04o)", strerror(errno),
-	    (unsigned)(st.st_mode & 07777));
-	group_of(st.st_gid, group);
-	(void)snprintf(it->remedy, sizeof(it->remedy),
-	    "usermod -aG %s USER, or run the module behind p11-kit server",
-	    group);
+	    "%s has no access (owner uid %u, group %s, mode %04o)",
+	    user_name(user), (unsigned)st->st_uid,
+	    group_name(st->st_gid, group), (unsigned)(st->st_mode & 07777));
+	if (group_may(st, need->mode))
+		(void)snprintf(it->remedy, sizeof(it->remedy),
+		    "usermod -aG %s %s, and log in again; or run the module "
+		    "behind p11-kit server",
+		    group, user);
+	else
+		(void)snprintf(it->remedy, sizeof(it->remedy), "%s",
+		    need->no_access);
+}
+
+static void
+look(struct platform_item *it, const struct platform_need *need)
+{
+	char part[PLATFORM_PATH_MAX], user[64];
+	struct stat st;
+
+	if (stat(it->path, &st) == 0) {
+		look_for_access(it, need, &st);
+	} else if (errno == EACCES && blocked_at(it->path, part)) {
+		(void)snprintf(it->trouble, sizeof(it->trouble),
+		    "%s may not enter %.100s", user_name(user), part);
+		(void)snprintf(it->remedy, sizeof(it->remedy), "%s",
+		    need->no_access);
+	} else {
+		(void)snprintf(it->trouble, sizeof(it->trouble), "%s",
+		    strerror(errno));
+		(void)snprintf(it->remedy, sizeof(it->remedy), "%s",
+		    need->missing);
+	}
 }
 
 static struct platform_item *
-add(struct platform_item *items, size_t *n, const char *what, const char *path,
-    bool needed)
+add(struct platform_list *l, const char *what, const char *path, bool needed)
 {
-	struct platform_item *it = &items[(*n)++];
+	struct platform_item *it = &l->v[l->n++];
 
 	memset(it, 0, sizeof(*it));
 	it->what = what;
@@ -103,48 +162,55 @@ add(struct platform_item *items, size_t *n, const char *what, const char *path,
 	return it;
 }
 
-static void
-add_tsm(const struct config *cfg, const struct policy *p,
-    struct platform_item *items, size_t *n)
-{
-	bool tdx = p != NULL && p->tee == TEE_TDX;
-	bool snp = p != NULL && p->tee == TEE_SNP;
+#define AS_ROOT                                                                \
+	"run as root; applications reach the token behind p11-kit server"
+#define TSM(module)                                                            \
+	"modprobe " module " (Ubuntu: apt install "                            \
+	"linux-modules-extra-$(uname -r)); mount -t configfs none "            \
+	"/sys/kernel/config; needs Linux 6.7"
 
-	look(add(items, n, "configfs-tsm", cfg->evidence.tsm, snp || tdx),
-	    R_OK | W_OK | X_OK,
-	    tdx ? "mount -t configfs none /sys/kernel/config; modprobe "
-		  "tdx_guest (Ubuntu: package linux-modules-extra-$(uname "
-		  "-r)); Linux 6.7 or newer" :
-		  "mount -t configfs none /sys/kernel/config; modprobe "
-		  "sev-guest (Ubuntu: package linux-modules-extra-$(uname "
-		  "-r)); Linux 6.7 or newer");
-}
+static const struct platform_need tsm_snp = { R_OK | W_OK | X_OK,
+	TSM("sev-guest"), AS_ROOT };
+static const struct platform_need tsm_tdx = { R_OK | W_OK | X_OK,
+	TSM("tdx_guest"), AS_ROOT };
+static const struct platform_need vtpm = { R_OK | W_OK,
+	"modprobe tpm_tis or tpm_crb; on Google Cloud create the VM with "
+	"--shielded-vtpm",
+	"apt install tpm-udev, udevadm trigger, and join the group tss; or run "
+	"the module behind p11-kit server" };
+static const struct platform_need event_log = { R_OK,
+	"mount -t securityfs none /sys/kernel/security; the log is there when "
+	"the firmware has one",
+	AS_ROOT ", or drop \"event_log\" from the policy" };
+static const struct platform_need ccel = { R_OK,
+	"none: the firmware of this VM publishes no CCEL", AS_ROOT };
+static const struct platform_need collateral = { R_OK | X_OK,
+	"make the directory, and put the endorsements there",
+	"chmod a+rX it: endorsements are no secret" };
+static const struct platform_need store = { R_OK | W_OK, "cvm-token init",
+	"set \"store_mode\" to \"0660\" and the file's group; or run the "
+	"module behind p11-kit server" };
 
-size_t
-platform_items(const struct config *cfg, const struct policy *policy,
-    struct platform_item items[static PLATFORM_ITEMS_MAX])
+void
+platform_look(const struct config *cfg, const struct config_token *tcfg,
+    const struct policy *p, struct platform_list *ret)
 {
 	static const char device[] = "device:";
-	const char *tcti = cfg->tpm.tcti;
-	bool tpm = policy == NULL || policy->has_tpm;
-	bool log = policy != NULL && policy->log.present;
-	size_t n = 0;
+	const struct config_evidence *e = &cfg->evidence;
+	bool snp = p != NULL && p->tee == TEE_SNP;
+	bool tdx = p != NULL && p->tee == TEE_TDX;
+	bool tpm = p == NULL || p->has_tpm;
+	bool log = p != NULL && p->log.present;
 
-	add_tsm(cfg, policy, items, &n);
-	if (strncmp(tcti, device, strlen(device)) == 0)
-		look(add(items, &n, "vTPM", tcti + strlen(device), tpm),
-		    R_OK | W_OK,
-		    "modprobe tpm_tis tpm_crb; on Google Cloud create the VM "
-		    "with --shielded-vtpm");
-	look(add(items, &n, "TCG event log", cfg->evidence.event_log,
-		 log && policy->has_tpm),
-	    R_OK, "mount -t securityfs none /sys/kernel/security");
-	look(add(items, &n, "CCEL", cfg->evidence.ccel,
-		 log && !policy->has_tpm),
-	    R_OK, "the firmware of this VM publishes none");
-	look(add(items, &n, "collateral", cfg->evidence.collateral,
-		 policy != NULL &&
-		     (policy->tee == TEE_SNP || policy->tee == TEE_TDX)),
-	    R_OK | X_OK, "make the directory and put the endorsements there");
-	return n;
+	ret->n = 0;
+	look(add(ret, "configfs-tsm", e->tsm, snp || tdx),
+	    tdx || (!snp && is_tdx_guest()) ? &tsm_tdx : &tsm_snp);
+	if (strncmp(cfg->tpm.tcti, device, strlen(device)) == 0)
+		look(add(ret, "vTPM", cfg->tpm.tcti + strlen(device), tpm),
+		    &vtpm);
+	look(add(ret, "TCG event log", e->event_log, log && p->has_tpm),
+	    &event_log);
+	look(add(ret, "CCEL", e->ccel, log && !p->has_tpm), &ccel);
+	look(add(ret, "collateral", e->collateral, snp || tdx), &collateral);
+	look(add(ret, "store", tcfg->store, false), &store);
 }

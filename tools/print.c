@@ -1,43 +1,65 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "tools/text.h"
 #include "tools/tool.h"
 
+#define COLUMNS 100 /* of a row that is no failure */
+
+/* What passed fits one line; what failed is said in full. */
 static void
 print_row(FILE *out, const struct verdict *v, enum check_id id)
 {
 	const struct check_info *c = &check_table[id];
 	const struct check_result *r = &v->results[id];
+	char row[2 * CHECK_VALUE_MAX];
 
-	(void)fprintf(out, "  %-8s %-11s %s\n", c->name,
-	    check_status_name(r->status), c->title);
-	if (r->status == CHECK_FAIL)
-		(void)fprintf(out, "%22sexpected %s\n%22sgot      %s%s%s%s\n",
-		    "", r->expected, "", r->got,
-		    c->field[0] ? "  (policy field " : "", c->field,
-		    c->field[0] ? ")" : "");
-	else if (r->got[0] != '\0')
-		(void)fprintf(out, "%22s%s\n", "", r->got);
+	(void)snprintf(row, sizeof(row), "  %-8s %-8s %s%s%s", c->name,
+	    check_status_name(r->status), c->title,
+	    r->status != CHECK_FAIL && r->got[0] != '\0' ? ": " : "",
+	    r->status != CHECK_FAIL ? r->got : "");
+	if (r->status != CHECK_FAIL)
+		text_cut(row, COLUMNS);
+	(void)fprintf(out, "%s\n", row);
+	if (r->status != CHECK_FAIL)
+		return;
+	(void)fprintf(out, "%20sexpected  %s\n%20sfound     %s\n", "",
+	    r->expected, "", r->got);
+	if (c->field[0] != '\0')
+		(void)fprintf(out, "%20sfield     %s\n", "", c->field);
 }
 
 void
 print_verdict(FILE *out, const struct verdict *v, bool all)
 {
 	char sentence[VERDICT_SENTENCE_MAX];
+	unsigned not_run = 0;
 
 	for (enum check_id id = 0; id < CHECK_COUNT; id++) {
 		enum check_status s = v->results[id].status;
 
-		if (s == CHECK_NOT_APPLICABLE ||
-		    (!all && s != CHECK_FAIL && s != CHECK_NOT_RUN))
-			continue;
-		print_row(out, v, id);
+		not_run += s == CHECK_NOT_RUN;
+		if (s == CHECK_FAIL ||
+		    (all && s != CHECK_NOT_APPLICABLE && s != CHECK_NOT_RUN))
+			print_row(out, v, id);
 	}
+	if (not_run > 0)
+		(void)fprintf(out, "  %u checks were not reached\n", not_run);
 	(void)fprintf(out, "%s\n",
 	    verdict_sentence(v, sentence, sizeof(sentence)));
 }
+
+/* The results as programs see them: words that do not change. */
+static const char *const results[] = {
+	[CHECK_NOT_RUN] = "not-reached",
+	[CHECK_PASS] = "pass",
+	[CHECK_FAIL] = "fail",
+	[CHECK_SKIPPED] = "skipped",
+};
 
 cJSON *
 json_verdict(const struct verdict *v)
@@ -54,15 +76,13 @@ json_verdict(const struct verdict *v)
 		const struct check_result *r = &v->results[id];
 		cJSON *o;
 
-		if (r->status == CHECK_NOT_APPLICABLE ||
-		    (o = cJSON_CreateObject()) == NULL)
+		if (r->status == CHECK_NOT_APPLICABLE)
 			continue;
+		o = cJSON_CreateObject();
 		(void)cJSON_AddStringToObject(o, "id", check_table[id].name);
 		(void)cJSON_AddStringToObject(o, "title",
 		    check_table[id].title);
-		(void)cJSON_AddStringToObject(o, "result",
-		    r->status == CHECK_FAIL ? "fail" :
-					      check_status_name(r->status));
+		(void)cJSON_AddStringToObject(o, "result", results[r->status]);
 		(void)cJSON_AddStringToObject(o, "field",
 		    check_table[id].field);
 		(void)cJSON_AddStringToObject(o, "expected", r->expected);
@@ -72,6 +92,32 @@ json_verdict(const struct verdict *v)
 	return root;
 }
 
+void
+json_why(cJSON *root, const char *name, const struct why *why)
+{
+	cJSON *o;
+
+	if (why->err == CVM_OK)
+		return;
+	o = cJSON_AddObjectToObject(root, name);
+	(void)cJSON_AddStringToObject(o, "error", cvm_strerror(why->err));
+	(void)cJSON_AddStringToObject(o, "where", why->where);
+	(void)cJSON_AddStringToObject(o, "field", why->field);
+	(void)cJSON_AddStringToObject(o, "expected", why->expected);
+	(void)cJSON_AddStringToObject(o, "got", why->got);
+	(void)cJSON_AddStringToObject(o, "hint", why->hint);
+}
+
+int
+print_end(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return EXIT_OK;
+	(void)fprintf(stderr, "cvm-token: standard output: %s\n",
+	    strerror(errno));
+	return EXIT_TROUBLE;
+}
+
 int
 print_json(cJSON *root)
 {
@@ -79,20 +125,7 @@ print_json(cJSON *root)
 
 	cJSON_Delete(root);
 	if (text == NULL)
-		return EXIT_TROUBLE;
+		return tool_fail(CVM_E_NOMEM, NULL);
 	(void)puts(text);
-	return EXIT_OK;
-}
-
-void
-hex_text(struct span s, char *out, size_t len)
-{
-	size_t fits = (len - 1) / 2;
-	bool cut = s.len > fits;
-
-	if (cut)
-		s.len = fits > 2 ? fits - 2 : 0;
-	(void)hex_encode(s, out, len);
-	if (cut)
-		(void)strcat(out, "...");
+	return print_end();
 }

@@ -1,110 +1,164 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "tools/tool.h"
 
-/* Seals for the policy as it is now; the token's keys are open already. */
-static int
-seal_anew(struct tool_context *c, const char *pin_file, const char *so_pin_file)
+static bool
+has_seal(const struct store_seals *l, enum seal_purpose purpose)
 {
-	_cleanup_(secret_freep) struct secret *pin = NULL, *so_pin = NULL;
-	struct token_reseal in = {
-		.policy = gate_policy(c->gate),
-		.vtpm = rounds_vtpm(gate_rounds(c->gate)),
-	};
-	struct why why = { 0 };
-	int r;
-
-	if (c->tcfg->login == LOGIN_PIN) {
-		r = tool_pin(pin_file, "user PIN (may be a new one)", true,
-		    &pin);
-		if (r != CVM_OK)
-			return tool_fail(r, NULL);
-	}
-	if (so_pin_file != NULL &&
-	    (r = tool_pin(so_pin_file, "SO PIN", true, &so_pin)) != CVM_OK)
-		return tool_fail(r, NULL);
-	if (pin != NULL)
-		in.user_pin = secret_span(pin);
-	if (so_pin != NULL)
-		in.so_pin = secret_span(so_pin);
-	if ((r = token_reseal(gate_token(c->gate), &in, &why)) != CVM_OK)
-		return tool_fail(r, &why);
-	(void)printf("sealed for policy %s, %zu PCR set%s%s\n", in.policy->path,
-	    in.policy->tpm.n_pcr_sets,
-	    in.policy->tpm.n_pcr_sets == 1 ? "" : "s",
-	    so_pin == NULL ? "; no SO seal (give --so-pin-file to make one)" :
-			     "");
-	return EXIT_OK;
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].kind == SEAL_TPM && l->v[i].purpose == purpose)
+			return true;
+	return false;
 }
 
-/*
- * After a policy edit no seal opens, so the recovery code does: reseal asks
- * for it only then. Before the edit, the current seals do.
- */
 static int
-open_keys(struct tool_context *c, const char *code_file, bool need_code)
+print_result(const struct policy *p, const char *digest,
+    const struct store_seals *before, const struct store_seals *now)
 {
-	_cleanup_(secret_freep) struct secret *text = NULL, *code = NULL;
-	_cleanup_(freep) char *s = NULL;
+	(void)printf("sealed for policy %s\n  sha256    %s\n  PCR sets ",
+	    p->path, digest);
+	for (size_t i = 0; i < p->tpm.n_pcr_sets; i++)
+		(void)printf(" \"%s\"", p->tpm.pcr_sets[i].label);
+	(void)printf("\n");
+	print_seals(now, p);
+	if (has_seal(before, SEAL_SO) && !has_seal(now, SEAL_SO))
+		(void)printf("The SO's seals are gone, since --so-pin-file was "
+			     "not given; with it,\ncvm-token reseal sets an SO "
+			     "PIN again.\n");
+	if (has_seal(before, SEAL_USER) && !has_seal(now, SEAL_USER))
+		(void)printf("The user's seals are gone; the SO may set a user "
+			     "PIN again.\n");
+	return print_end();
+}
+
+static int
+report(const struct tool *t, struct tool_context *c,
+    const struct store_seals *before)
+{
+	_cleanup_(store_seals_clear) struct store_seals now = { 0 };
+	const struct policy *p = gate_policy(c->gate);
+	char digest[2 * POLICY_DIGEST_LEN + 1];
 	struct why why = { 0 };
+	cJSON *root;
 	int r;
 
-	if (!need_code && code_file == NULL)
-		return 0;
-	if ((r = tool_pin(code_file, "recovery code", false, &text)) != CVM_OK)
-		return tool_fail(r, NULL);
-	if ((s = strndup((const char *)secret_data(text), secret_len(text))) ==
-	    NULL)
-		return tool_fail(CVM_E_NOMEM, NULL);
-	r = recovery_decode(s, &code, &why);
-	secret_wipe(s, secret_len(text));
+	if ((r = token_seals(gate_token(c->gate), &now, &why)) != CVM_OK)
+		return tool_fail(r, &why);
+	(void)hex_encode(span(p->digest, sizeof(p->digest)), digest,
+	    sizeof(digest));
+	if (t->opt[OPT_JSON] == NULL)
+		return print_result(p, digest, before, &now);
+	root = cJSON_CreateObject();
+	(void)cJSON_AddStringToObject(root, "policy", p->path);
+	(void)cJSON_AddStringToObject(root, "policy_digest", digest);
+	(void)cJSON_AddItemToObject(root, "seals", json_seals(&now, p));
+	return print_json(root);
+}
+
+/* The recovery code, from a file or the terminal. */
+static int
+ask_code(const struct tool *t, struct secret **ret, struct why *why)
+{
+	_cleanup_(secret_freep) struct secret *line = NULL;
+	char text[PIN_LEN_MAX + 1];
+	int r;
+
+	if ((r = tool_pin(t->opt[OPT_CODE_FILE], "recovery code",
+		 /* set= */ false, &line, why)) != CVM_OK)
+		return r;
+	memcpy(text, secret_data(line), secret_len(line));
+	text[secret_len(line)] = '\0';
+	r = recovery_decode(text, ret, why);
+	secret_wipe(text, sizeof(text));
+	/* A slip of the pen is a wrong code, too. */
+	return r == CVM_E_PARSE ? why->err = CVM_E_SEALED : r;
+}
+
+struct anew {
+	struct secret *code, *pin, *so_pin;
+	struct store_seals before;
+};
+
+static void
+anew_clear(struct anew *a)
+{
+	secret_freep(&a->code);
+	secret_freep(&a->pin);
+	secret_freep(&a->so_pin);
+	store_seals_clear(&a->before);
+}
+
+static int
+ask(const struct tool *t, const struct tool_context *c, bool recover,
+    struct anew *a, struct why *why)
+{
+	const char *so_file = t->opt[OPT_SO_PIN_FILE];
+	int r = CVM_OK;
+
+	if (recover)
+		r = ask_code(t, &a->code, why);
 	if (r == CVM_OK)
-		r = token_unseal_recovery(gate_token(c->gate), code, &why);
-	return r == CVM_OK ? 0 : tool_fail(r, &why);
+		r = tool_user_pin(t, c, /* set= */ recover, &a->pin, why);
+	if (r == CVM_OK && so_file != NULL)
+		r = tool_pin(so_file, "SO PIN", recover, &a->so_pin, why);
+	return r;
+}
+
+static int
+seal_anew(struct tool_context *c, const struct anew *a, struct why *why)
+{
+	struct token *token = gate_token(c->gate);
+	const struct token_reseal in = {
+		.policy = gate_policy(c->gate),
+		.vtpm = gate_vtpm(c->gate),
+		.user_pin = tool_span(a->pin),
+		.so_pin = tool_span(a->so_pin),
+	};
+	int r;
+
+	if (a->code != NULL)
+		r = token_unseal_recovery(token, a->code, why);
+	else
+		r = token_unseal_as_sealed(token, &c->session.permit, &in, why);
+	if (r == CVM_E_SEALED && a->code == NULL)
+		why_hint(why,
+		    "the recovery code opens it on any machine that the policy "
+		    "admits: cvm-token recover");
+	return r == CVM_OK ? token_reseal(token, &in, why) : r;
 }
 
 static int
 run(struct tool *t, bool recover)
 {
 	_cleanup_(tool_close) struct tool_context c = { 0 };
-	const char *pin_file = NULL, *so_pin_file = NULL, *code_file = NULL;
-	const struct option_row rows[] = {
-		{ "--pin-file", &pin_file, NULL },
-		{ "--so-pin-file", &so_pin_file, NULL },
-		{ "--code-file", &code_file, NULL },
-	};
+	_cleanup_(anew_clear) struct anew a = { 0 };
 	struct why why = { 0 };
 	int r;
 
-	if ((r = tool_options(t, rows, NELEMS(rows), 0, 0)) != 0 ||
-	    (r = tool_open(t, &c)) != 0)
+	if ((r = tool_open(t, &c)) != 0)
 		return r;
-	r = gate_open_session(c.gate, &c.session, &why);
-	if (r != CVM_OK && r != CVM_E_SEALED)
-		return tool_fail(r, &why); /* never seal for a bad machine */
-	if (r == CVM_E_SEALED && !recover && code_file == NULL) {
-		(void)tool_fail(r, &why);
-		(void)fprintf(stderr,
-		    "cvm-token: no seal opens any more: the recovery code "
-		    "does (reseal --code-file, or recover)\n");
-		return EXIT_DENY;
-	}
-	if ((r = open_keys(&c, code_file, recover)) != 0)
-		return r;
-	return seal_anew(&c, pin_file, so_pin_file);
+	if ((r = token_seals(gate_token(c.gate), &a.before, &why)) != CVM_OK ||
+	    (r = ask(t, &c, recover, &a, &why)) != CVM_OK)
+		return tool_fail(r, &why);
+	/* Never seal for a machine that the policy does not admit. */
+	if ((r = gate_admit(c.gate, &c.session, &why)) != CVM_OK ||
+	    (r = seal_anew(&c, &a, &why)) != CVM_OK)
+		return tool_fail(r, &why);
+	return report(t, &c, &a.before);
 }
 
 int
 cmd_reseal(struct tool *t)
 {
-	return run(t, false);
+	return run(t, /* recover= */ false);
 }
 
 int
 cmd_recover(struct tool *t)
 {
-	return run(t, true);
+	return run(t, /* recover= */ true);
 }

@@ -1,67 +1,92 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
+#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "tools/text.h"
 #include "tools/tool.h"
 
-static void
-when_text(int64_t created, char out[static 24])
-{
-	time_t when = (time_t)created;
-	struct tm tm;
+/* What a row says of itself; tpm.bank is valid when is_tpm. */
+struct seal_text {
+	char id[2 * STORE_ID_LEN + 1], created[TIME_TEXT_MAX];
+	char pcrs[PCR_LIST_MAX], digest[2 * POLICY_DIGEST_LEN + 1];
+	bool is_tpm;
+	struct seal_tpm tpm;
+	bool other_policy;
+};
 
-	if (gmtime_r(&when, &tm) == NULL ||
-	    strftime(out, 24, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		out[0] = '\0';
+static void
+describe(const struct store_seal *s, const struct policy *p,
+    struct seal_text *out)
+{
+	memset(out, 0, sizeof(*out));
+	(void)hex_encode(span(s->id, STORE_ID_LEN), out->id, sizeof(out->id));
+	(void)time_text(s->created, out->created);
+	out->is_tpm = s->kind == SEAL_TPM &&
+	    seal_tpm_params(s, &out->tpm, NULL) == CVM_OK;
+	if (!out->is_tpm)
+		return;
+	(void)pcr_list_text(out->tpm.set.mask, out->pcrs);
+	(void)hex_encode(span(out->tpm.policy_digest, POLICY_DIGEST_LEN),
+	    out->digest, sizeof(out->digest));
+	out->other_policy = p != NULL &&
+	    memcmp(p->digest, out->tpm.policy_digest, POLICY_DIGEST_LEN) != 0;
 }
 
 static cJSON *
-json_seal(const struct store_seal *s)
+json_seal(const struct store_seal *s, const struct policy *p)
 {
-	char id[2 * STORE_ID_LEN + 1], when[24];
 	cJSON *o = cJSON_CreateObject();
+	struct seal_text text;
 
-	when_text(s->created, when);
-	(void)cJSON_AddStringToObject(o, "id",
-	    hex_encode(span(s->id, STORE_ID_LEN), id, sizeof(id)));
+	describe(s, p, &text);
+	(void)cJSON_AddStringToObject(o, "id", text.id);
 	(void)cJSON_AddStringToObject(o, "purpose",
 	    seal_purpose_name(s->purpose));
 	(void)cJSON_AddStringToObject(o, "kind", seal_kind_name(s->kind));
 	(void)cJSON_AddStringToObject(o, "label", s->label);
-	(void)cJSON_AddStringToObject(o, "created", when);
+	(void)cJSON_AddStringToObject(o, "created", text.created);
+	if (!text.is_tpm)
+		return o;
+	(void)cJSON_AddBoolToObject(o, "pin", text.tpm.auth);
+	(void)cJSON_AddStringToObject(o, "bank", bank_text(text.tpm.bank));
+	(void)cJSON_AddStringToObject(o, "pcrs", text.pcrs);
+	(void)cJSON_AddStringToObject(o, "policy_digest", text.digest);
+	if (p != NULL)
+		(void)cJSON_AddBoolToObject(o, "policy_is_current",
+		    !text.other_policy);
 	return o;
 }
 
 cJSON *
-json_seals(const struct store_seals *seals)
+json_seals(const struct store_seals *seals, const struct policy *p)
 {
 	cJSON *list = cJSON_CreateArray();
 
 	for (size_t i = 0; i < seals->n; i++)
-		(void)cJSON_AddItemToArray(list, json_seal(&seals->v[i]));
+		(void)cJSON_AddItemToArray(list, json_seal(&seals->v[i], p));
 	return list;
 }
 
 void
-print_seals(const struct store_seals *seals)
+print_seals(const struct store_seals *seals, const struct policy *p)
 {
-	char id[2 * STORE_ID_LEN + 1], when[24];
+	struct seal_text text;
 
 	for (size_t i = 0; i < seals->n; i++) {
 		const struct store_seal *s = &seals->v[i];
 
-		when_text(s->created, when);
-		(void)printf("  %s  %-6s %-13s %-20s %s\n",
-		    hex_encode(span(s->id, STORE_ID_LEN), id, sizeof(id)),
+		describe(s, p, &text);
+		(void)printf("  %s  %-5s  %-8s  %s  %s%s%s\n", text.id,
 		    seal_purpose_name(s->purpose), seal_kind_name(s->kind),
-		    when, s->label);
+		    text.created, s->label, text.tpm.auth ? ", PIN" : "",
+		    text.other_policy ? ", for ANOTHER policy: reseal" : "");
 	}
 }
 
-static int
-seal_list(struct tool *t)
+int
+cmd_seal_list(struct tool *t)
 {
 	_cleanup_(tool_close) struct tool_context c = { 0 };
 	_cleanup_(store_seals_clear) struct store_seals seals = { 0 };
@@ -72,10 +97,10 @@ seal_list(struct tool *t)
 		return r;
 	if ((r = token_seals(gate_token(c.gate), &seals, &why)) != CVM_OK)
 		return tool_fail(r, &why);
-	if (t->json)
-		return print_json(json_seals(&seals));
-	print_seals(&seals);
-	return EXIT_OK;
+	if (t->opt[OPT_JSON] != NULL)
+		return print_json(json_seals(&seals, gate_policy(c.gate)));
+	print_seals(&seals, gate_policy(c.gate));
+	return print_end();
 }
 
 static const struct pcr_set *
@@ -87,111 +112,179 @@ find_set(const struct policy *p, const char *label)
 	return NULL;
 }
 
-/* PINs guard the user's and the SO's seals; without one, that seal is not
- * made for the new set. */
+/* A set has its seals once. */
 static int
-optional_pin(const char *file, const char *prompt, struct secret **ret)
+check_new(struct tool_context *c, const char *label, struct why *why)
 {
-	return file == NULL ? CVM_OK : tool_pin(file, prompt, false, ret);
+	_cleanup_(store_seals_clear) struct store_seals l = { 0 };
+	int r = token_seals(gate_token(c->gate), &l, why);
+
+	for (size_t i = 0; r == CVM_OK && i < l.n; i++)
+		if (l.v[i].kind == SEAL_TPM && l.v[i].purpose == SEAL_TOKEN &&
+		    strcmp(l.v[i].label, label) == 0)
+			r = why_set(why, CVM_E_EXISTS, c->tcfg->store, "seals",
+			    "no seal for that PCR set", label);
+	return r;
+}
+
+struct add {
+	struct secret *pin, *so_pin;
+};
+
+static void
+add_clear(struct add *a)
+{
+	secret_freep(&a->pin);
+	secret_freep(&a->so_pin);
+}
+
+/* The private key opens by the user's PIN, where there is one. */
+static int
+add_begin(struct tool *t, struct tool_context *c, struct add *a,
+    struct why *why)
+{
+	const char *so_file = t->opt[OPT_SO_PIN_FILE];
+	int r = tool_user_pin(t, c, /* set= */ false, &a->pin, why);
+
+	if (r == CVM_OK && so_file != NULL)
+		r = tool_pin(so_file, "SO PIN", /* set= */ false, &a->so_pin,
+		    why);
+	if (r == CVM_OK)
+		r = gate_open_session(c->gate, &c->session, why);
+	if (r == CVM_OK)
+		r = tool_login(c, tool_span(a->pin), why);
+	if (r == CVM_OK && a->so_pin != NULL)
+		r = token_login_so(gate_token(c->gate), &c->session.permit,
+		    secret_span(a->so_pin), gate_policy(c->gate),
+		    gate_vtpm(c->gate), why);
+	return r;
 }
 
 static int
-add_set(struct tool_context *c, const char *label, const char *pin_file,
-    const char *so_pin_file)
+add_set(struct tool *t, struct tool_context *c, const char *label,
+    struct why *why)
 {
-	_cleanup_(secret_freep) struct secret *pin = NULL, *so_pin = NULL;
+	_cleanup_(add_clear) struct add a = { 0 };
 	const struct policy *p = gate_policy(c->gate);
 	const struct pcr_set *set = find_set(p, label);
-	struct why why = { 0 };
 	int r;
 
-	if (set == NULL) {
-		(void)fprintf(stderr,
-		    "cvm-token: policy %s has no PCR set \"%s\"\n", p->path,
-		    label);
-		return EXIT_TROUBLE;
-	}
-	if (c->tcfg->login == LOGIN_PIN && pin_file == NULL)
-		(void)fprintf(stderr,
-		    "cvm-token: note: without --pin-file the user's PIN does "
-		    "not open this set\n");
-	if ((r = optional_pin(pin_file, "user PIN", &pin)) != CVM_OK ||
-	    (r = optional_pin(so_pin_file, "SO PIN", &so_pin)) != CVM_OK)
-		return tool_fail(r, NULL);
-	r = token_seal_add_set(gate_token(c->gate), p, set,
-	    rounds_vtpm(gate_rounds(c->gate)), secret_span(pin),
-	    secret_span(so_pin), &why);
-	return r == CVM_OK ? EXIT_OK : tool_fail(r, &why);
+	if (set == NULL)
+		return why_set(why, CVM_E_NOT_FOUND, p->path, "$.tpm.pcr_sets",
+		    "a set of that label", label);
+	if ((r = check_new(c, label, why)) != CVM_OK ||
+	    (r = add_begin(t, c, &a, why)) != CVM_OK ||
+	    (r = token_seal_add_set(gate_token(c->gate), p, set,
+		 gate_vtpm(c->gate), tool_span(a.pin), tool_span(a.so_pin),
+		 why)) != CVM_OK)
+		return r;
+	(void)printf("sealed for PCR set \"%s\"%s\n", label,
+	    a.so_pin != NULL ? ", for the SO too" : "");
+	return CVM_OK;
 }
 
 static int
-add_recovery(struct tool_context *c)
+add_recovery(struct tool *t, struct tool_context *c, struct why *why)
 {
+	_cleanup_(add_clear) struct add a = { 0 };
 	_cleanup_(secret_freep) struct secret *code = NULL;
 	char text[RECOVERY_TEXT_MAX];
-	struct why why = { 0 };
 	int r;
 
-	if ((r = token_seal_add_recovery(gate_token(c->gate),
-		 gate_policy(c->gate), &code, &why)) != CVM_OK ||
+	if ((r = add_begin(t, c, &a, why)) != CVM_OK ||
+	    (r = token_seal_add_recovery(gate_token(c->gate),
+		 gate_policy(c->gate), &code, why)) != CVM_OK ||
 	    (r = recovery_encode(code, text, sizeof(text))) != CVM_OK)
-		return tool_fail(r, &why);
+		return r;
 	(void)printf("%s\n", text);
 	secret_wipe(text, sizeof(text));
-	return EXIT_OK;
-}
-
-static int
-seal_add(struct tool *t, const char *label, bool recovery, const char *pin_file,
-    const char *so_pin_file)
-{
-	_cleanup_(tool_close) struct tool_context c = { 0 };
-	int r;
-
-	if ((label == NULL) == !recovery)
-		return tool_usage(t, "add takes a set's label or --recovery");
-	if ((r = tool_admit(t, &c)) != 0)
-		return r;
-	return recovery ? add_recovery(&c) :
-			  add_set(&c, label, pin_file, so_pin_file);
-}
-
-static int
-seal_remove(struct tool *t, const char *hex)
-{
-	_cleanup_(tool_close) struct tool_context c = { 0 };
-	uint8_t id[STORE_ID_LEN];
-	struct why why = { 0 };
-	int r;
-
-	if (hex == NULL || hex_decode(hex, id, sizeof(id)) != CVM_OK)
-		return tool_usage(t, "remove takes an id of 32 hex digits");
-	if ((r = tool_admit(t, &c)) != 0)
-		return r;
-	r = token_seal_remove(gate_token(c.gate), id, &why);
-	return r == CVM_OK ? EXIT_OK : tool_fail(r, &why);
+	return CVM_OK;
 }
 
 int
-cmd_seal(struct tool *t)
+cmd_seal_add(struct tool *t)
 {
-	const char *pin_file = NULL, *so_pin_file = NULL, *operand;
-	bool recovery = false;
-	const struct option_row rows[] = {
-		{ "--recovery", NULL, &recovery },
-		{ "--pin-file", &pin_file, NULL },
-		{ "--so-pin-file", &so_pin_file, NULL },
-	};
-	int r = tool_options(t, rows, NELEMS(rows), 1, 2);
+	_cleanup_(tool_close) struct tool_context c = { 0 };
+	bool recovery = t->opt[OPT_RECOVERY] != NULL;
+	const char *label = t->operand[0];
+	struct why why = { 0 };
+	int r;
 
-	if (r != 0)
+	if ((label == NULL) != recovery)
+		return tool_usage(t,
+		    "either the label of a PCR set, or --recovery");
+	if ((r = tool_open(t, &c)) != 0)
 		return r;
-	operand = t->argc > 2 ? t->argv[2] : NULL;
-	if (strcmp(t->argv[1], "list") == 0)
-		return seal_list(t);
-	if (strcmp(t->argv[1], "add") == 0)
-		return seal_add(t, operand, recovery, pin_file, so_pin_file);
-	if (strcmp(t->argv[1], "remove") == 0)
-		return seal_remove(t, operand);
-	return tool_usage(t, "seal takes list, add or remove");
+	r = recovery ? add_recovery(t, &c, &why) : add_set(t, &c, label, &why);
+	return r == CVM_OK ? print_end() : tool_fail(r, &why);
+}
+
+static bool
+is_of_set(const struct store_seal *s, const char *label)
+{
+	return s->kind == SEAL_TPM && strcmp(s->label, label) == 0;
+}
+
+/* All or nothing: something else must open the token afterwards. */
+static int
+check_removal(const struct store_seals *l, const char *label, const char *store,
+    struct why *why)
+{
+	size_t of_set = 0, others = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		of_set += is_of_set(&l->v[i], label);
+		others += l->v[i].purpose == SEAL_TOKEN &&
+		    !is_of_set(&l->v[i], label);
+	}
+	if (of_set == 0)
+		return why_set(why, CVM_E_NOT_FOUND, store, "seals",
+		    "seals of that PCR set", label);
+	return others > 0 ? CVM_OK :
+			    why_set(why, CVM_E_INVAL, store, "seals",
+				"a token seal that stays", "none");
+}
+
+static int
+remove_set(struct tool_context *c, const char *label, size_t *ret_n,
+    struct why *why)
+{
+	_cleanup_(store_seals_clear) struct store_seals l = { 0 };
+	struct token *token = gate_token(c->gate);
+	size_t n = 0;
+	int r = token_seals(token, &l, why);
+
+	if (r == CVM_OK)
+		r = check_removal(&l, label, c->tcfg->store, why);
+	for (size_t i = 0; r == CVM_OK && i < l.n; i++)
+		if (is_of_set(&l.v[i], label)) {
+			r = token_seal_remove(token, l.v[i].id, why);
+			n++;
+		}
+	*ret_n = n;
+	return r;
+}
+
+int
+cmd_seal_remove(struct tool *t)
+{
+	_cleanup_(tool_close) struct tool_context c = { 0 };
+	const char *hex = t->operand[0], *label = t->opt[OPT_SET];
+	uint8_t id[STORE_ID_LEN] = { 0 };
+	struct why why = { 0 };
+	size_t n = 1;
+	int r;
+
+	if ((hex == NULL) == (label == NULL))
+		return tool_usage(t, "either the id of a seal, or --set LABEL");
+	if (hex != NULL && hex_decode(hex, id, sizeof(id)) != CVM_OK)
+		return tool_usage(t, "an id has 32 hexadecimal digits");
+	if ((r = tool_admit(t, &c)) != 0)
+		return r;
+	r = label != NULL ? remove_set(&c, label, &n, &why) :
+			    token_seal_remove(gate_token(c.gate), id, &why);
+	if (r != CVM_OK)
+		return tool_fail(r, &why);
+	(void)printf("removed %zu seal%s\n", n, n == 1 ? "" : "s");
+	return print_end();
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "tools/platform.h"
@@ -8,8 +9,7 @@
 
 struct status {
 	struct tool_context c;
-	struct platform_item items[PLATFORM_ITEMS_MAX];
-	size_t n_items;
+	struct platform_list devices;
 	struct token_info info;
 	struct why trouble; /* of policy or store */
 	bool asked;	    /* for evidence */
@@ -32,15 +32,8 @@ status_clear(struct status *s)
 static void
 ask(struct status *s)
 {
-	_cleanup_(blob_clear) struct blob leaf = { 0 };
-	uint8_t rnd[32];
-
 	s->asked = true;
-	if ((s->result = random_bytes(rnd, sizeof(rnd))) != CVM_OK ||
-	    (s->result = leaf_session(s->info.serial, (uint64_t)getpid(), 0,
-		 rnd, &leaf)) != CVM_OK)
-		return;
-	s->result = rounds_join(gate_rounds(s->c.gate), blob_span(&leaf), true,
+	s->result = tool_appraise(s->c.cfg, gate_policy(s->c.gate),
 	    &s->admission, &s->why);
 	if (s->result == CVM_OK && s->info.initialised)
 		s->result = gate_open_session(s->c.gate, &s->c.session,
@@ -51,35 +44,44 @@ static void
 gather(struct status *s, bool appraisal)
 {
 	const struct policy *p = gate_policy(s->c.gate);
+	struct token *token = gate_token(s->c.gate);
 	struct why ignored;
 
 	gate_trouble(s->c.gate, &s->trouble);
-	s->n_items = platform_items(s->c.cfg, p, s->items);
-	token_get_info(gate_token(s->c.gate), &s->info);
+	platform_look(s->c.cfg, s->c.tcfg, p, &s->devices);
+	token_get_info(token, &s->info);
 	if (s->info.initialised &&
-	    token_seals(gate_token(s->c.gate), &s->seals, &ignored) != CVM_OK)
+	    token_seals(token, &s->seals, &ignored) != CVM_OK)
 		s->seals.n = 0;
-	if (appraisal && p != NULL && gate_rounds(s->c.gate) != NULL)
+	if (appraisal && p != NULL)
 		ask(s);
 }
 
-static void
-print_platform(const struct status *s)
+static const char *
+device_state(const struct platform_item *it)
 {
-	(void)printf("machine     %s%s\n", platform_cpu(),
-	    s->c.cfg->simulated ? "   *** SIMULATED evidence is accepted ***" :
-				  "");
-	for (size_t i = 0; i < s->n_items; i++) {
-		const struct platform_item *it = &s->items[i];
+	if (it->accessible)
+		return "ok";
+	if (!it->needed)
+		return it->present ? "no access" : "absent";
+	return it->present ? "NO ACCESS" : "MISSING";
+}
 
-		(void)printf("  %-14s %-9s %s\n", it->what,
-		    it->accessible ? "ok" :
-			it->needed ? "MISSING" :
-				     "absent",
+static void
+print_devices(const struct status *s)
+{
+	(void)printf("machine     %s\n", platform_cpu());
+	if (s->c.cfg->simulated)
+		(void)printf("            *** SIMULATED evidence is accepted: "
+			     "no protection ***\n");
+	for (size_t i = 0; i < s->devices.n; i++) {
+		const struct platform_item *it = &s->devices.v[i];
+
+		(void)printf("  %-14s %-9s %s\n", it->what, device_state(it),
 		    it->path);
 		if (!it->accessible && it->needed)
-			(void)printf("  %-24s %s\n  %-24s try: %s\n", "",
-			    it->trouble, "", it->remedy);
+			(void)printf("%26s %s\n%26s try: %s\n", "", it->trouble,
+			    "", it->remedy);
 	}
 }
 
@@ -89,16 +91,15 @@ print_token(const struct status *s)
 	const struct policy *p = gate_policy(s->c.gate);
 	const struct config_token *t = s->c.tcfg;
 
-	(void)printf("token       %s: %s%s%s\n", t->name,
-	    s->info.initialised ? "\"" : "not initialised (cvm-token init)",
-	    s->info.label, s->info.initialised ? "\"" : "");
-	if (s->info.initialised)
-		(void)printf("  serial    %s, login by %s, user PIN tries left "
-			     "%u, SO %u\n",
-		    s->info.serial,
+	if (!s->info.initialised)
+		(void)printf("token       %s: not initialised%s\n", t->name,
+		    s->trouble.err == CVM_OK ? " (cvm-token init)" : "");
+	else
+		(void)printf("token       %s: \"%s\", serial %s, login by %s\n"
+			     "  PIN tries left: user %u, SO %u\n",
+		    t->name, s->info.label, s->info.serial,
 		    t->login == LOGIN_PIN ? "PIN" : "attestation",
 		    s->info.user_tries_left, s->info.so_tries_left);
-	(void)printf("  store     %s\n", t->store);
 	if (p != NULL)
 		(void)printf("policy      %s (\"%s\", tee %s, bind %s)\n",
 		    p->path, p->name, tee_kind_name(p->tee),
@@ -108,61 +109,53 @@ print_token(const struct status *s)
 static int
 status_exit(const struct status *s)
 {
-	if (s->trouble.err != 0)
-		return EXIT_TROUBLE;
+	if (s->trouble.err != CVM_OK)
+		return s->trouble.err == CVM_E_CORRUPT ? EXIT_DENY :
+							 EXIT_TROUBLE;
 	if (!s->asked || s->result == CVM_OK)
 		return EXIT_OK;
-	return s->result == CVM_E_DENIED || s->result == CVM_E_SEALED ?
+	return s->result == CVM_E_DENIED || s->result == CVM_E_SEALED ||
+		s->result == CVM_E_CORRUPT ?
 	    EXIT_DENY :
 	    EXIT_TROUBLE;
 }
 
 static void
-print_status(const struct status *s)
+print_trouble(const struct why *why)
 {
 	char sentence[WHY_SENTENCE_MAX];
 
-	print_platform(s);
-	print_token(s);
-	if (s->trouble.err != 0)
+	if (why->err != CVM_OK)
 		(void)printf("TROUBLE     %s\n",
-		    why_sentence(&s->trouble, sentence, sizeof(sentence)));
+		    why_sentence(why, sentence, sizeof(sentence)));
+}
+
+static void
+print_status(const struct status *s)
+{
+	print_devices(s);
+	print_token(s);
+	print_trouble(&s->trouble);
 	if (s->seals.n > 0) {
 		(void)printf("seals\n");
-		print_seals(&s->seals);
+		print_seals(&s->seals, gate_policy(s->c.gate));
 	}
-	if (s->asked && s->admission.round != NULL) {
+	if (s->admission.round != NULL) {
 		(void)printf("appraisal\n");
-		print_verdict(stdout, &s->admission.round->verdict, true);
+		print_verdict(stdout, &s->admission.round->verdict,
+		    /* all= */ true);
 	}
-	if (s->asked && s->result != CVM_OK && s->result != CVM_E_DENIED)
-		(void)printf("TROUBLE     %s\n",
-		    why_sentence(&s->why, sentence, sizeof(sentence)));
+	if (s->asked && s->result != CVM_E_DENIED && s->result != CVM_OK)
+		print_trouble(&s->why);
 }
 
 static void
-json_why(cJSON *root, const char *name, const struct why *why)
-{
-	cJSON *o;
-
-	if (why->err == 0)
-		return;
-	o = cJSON_AddObjectToObject(root, name);
-	(void)cJSON_AddStringToObject(o, "error", cvm_strerror(why->err));
-	(void)cJSON_AddStringToObject(o, "where", why->where);
-	(void)cJSON_AddStringToObject(o, "field", why->field);
-	(void)cJSON_AddStringToObject(o, "expected", why->expected);
-	(void)cJSON_AddStringToObject(o, "got", why->got);
-	(void)cJSON_AddStringToObject(o, "hint", why->hint);
-}
-
-static void
-json_devices(cJSON *root, const struct status *s)
+json_devices(cJSON *root, const struct platform_list *l)
 {
 	cJSON *list = cJSON_AddArrayToObject(root, "devices");
 
-	for (size_t i = 0; i < s->n_items; i++) {
-		const struct platform_item *it = &s->items[i];
+	for (size_t i = 0; i < l->n; i++) {
+		const struct platform_item *it = &l->v[i];
 		cJSON *o = cJSON_CreateObject();
 
 		(void)cJSON_AddStringToObject(o, "what", it->what);
@@ -176,53 +169,85 @@ json_devices(cJSON *root, const struct status *s)
 	}
 }
 
+static void
+json_token(cJSON *root, const struct status *s)
+{
+	cJSON *o = cJSON_AddObjectToObject(root, "token");
+
+	(void)cJSON_AddStringToObject(o, "name", s->c.tcfg->name);
+	(void)cJSON_AddStringToObject(o, "store", s->c.tcfg->store);
+	(void)cJSON_AddStringToObject(o, "login",
+	    s->c.tcfg->login == LOGIN_PIN ? "pin" : "attestation");
+	(void)cJSON_AddBoolToObject(o, "initialised", s->info.initialised);
+	(void)cJSON_AddStringToObject(o, "label", s->info.label);
+	(void)cJSON_AddStringToObject(o, "serial", s->info.serial);
+	(void)cJSON_AddBoolToObject(o, "user_pin_set", s->info.user_pin_set);
+	(void)cJSON_AddNumberToObject(o, "user_tries_left",
+	    s->info.user_tries_left);
+	(void)cJSON_AddNumberToObject(o, "so_tries_left",
+	    s->info.so_tries_left);
+}
+
+static void
+json_policy(cJSON *root, const struct status *s)
+{
+	const struct policy *p = gate_policy(s->c.gate);
+	cJSON *o = cJSON_AddObjectToObject(root, "policy");
+	char digest[2 * POLICY_DIGEST_LEN + 1];
+
+	(void)cJSON_AddStringToObject(o, "path", s->c.tcfg->policy);
+	if (p == NULL)
+		return;
+	(void)cJSON_AddStringToObject(o, "name", p->name);
+	(void)cJSON_AddStringToObject(o, "digest",
+	    hex_encode(span(p->digest, sizeof(p->digest)), digest,
+		sizeof(digest)));
+	(void)cJSON_AddStringToObject(o, "tee", tee_kind_name(p->tee));
+	(void)cJSON_AddStringToObject(o, "bind",
+	    p->bind == BIND_SESSION ? "session" : "operation");
+}
+
 static int
 json_status(const struct status *s)
 {
-	cJSON *root = cJSON_CreateObject(), *token;
+	cJSON *root = cJSON_CreateObject();
+	int status = status_exit(s), printed;
 
 	(void)cJSON_AddStringToObject(root, "machine", platform_cpu());
 	(void)cJSON_AddBoolToObject(root, "simulated", s->c.cfg->simulated);
-	json_devices(root, s);
-	token = cJSON_AddObjectToObject(root, "token");
-	(void)cJSON_AddStringToObject(token, "name", s->c.tcfg->name);
-	(void)cJSON_AddBoolToObject(token, "initialised", s->info.initialised);
-	(void)cJSON_AddStringToObject(token, "label", s->info.label);
-	(void)cJSON_AddStringToObject(token, "serial", s->info.serial);
-	(void)cJSON_AddNumberToObject(token, "user_tries_left",
-	    s->info.user_tries_left);
-	(void)cJSON_AddNumberToObject(token, "so_tries_left",
-	    s->info.so_tries_left);
-	(void)cJSON_AddItemToObject(root, "seals", json_seals(&s->seals));
+	json_devices(root, &s->devices);
+	json_token(root, s);
+	json_policy(root, s);
+	(void)cJSON_AddItemToObject(root, "seals",
+	    json_seals(&s->seals, gate_policy(s->c.gate)));
 	if (s->admission.round != NULL)
 		(void)cJSON_AddItemToObject(root, "appraisal",
 		    json_verdict(&s->admission.round->verdict));
 	json_why(root, "trouble", &s->trouble);
 	if (s->asked && s->result != CVM_OK)
 		json_why(root, "denial", &s->why);
-	(void)print_json(root);
-	return status_exit(s);
+	(void)cJSON_AddNumberToObject(root, "exit_status", status);
+	printed = print_json(root);
+	return printed == EXIT_OK ? status : printed;
 }
 
 int
 cmd_status(struct tool *t)
 {
 	_cleanup_(status_clear) struct status s = { 0 };
-	bool quiet = false;
-	const struct option_row rows[] = {
-		{ "--no-appraisal", NULL, &quiet },
-	};
 	int r;
 
-	if ((r = tool_options(t, rows, NELEMS(rows), 0, 0)) != 0 ||
-	    (r = tool_config(t, &s.c)) != 0)
+	if ((r = tool_config(t, &s.c)) != 0)
 		return r;
 	log_setup(LOG_TARGET_NONE, LOG_LEVEL_ERROR, NULL);
 	if ((r = gate_new(s.c.cfg, s.c.tcfg, &s.c.gate)) != CVM_OK)
 		return tool_fail(r, NULL);
-	gather(&s, !quiet);
-	if (t->json)
+	if (gate_token(s.c.gate) == NULL)
+		return tool_fail(CVM_E_NOMEM, NULL);
+	gather(&s, t->opt[OPT_NO_APPRAISAL] == NULL);
+	if (t->opt[OPT_JSON] != NULL)
 		return json_status(&s);
 	print_status(&s);
-	return status_exit(&s);
+	r = print_end();
+	return r == EXIT_OK ? status_exit(&s) : r;
 }

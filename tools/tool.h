@@ -4,53 +4,24 @@
 #define TOOLS_TOOL_H
 
 #include <cjson/cJSON.h>
-#include <stdio.h>
 
 #include "module/gate.h"
+#include "tools/options.h"
 
 /*
- * cvm-token: one file for each subcommand, one table that is both dispatch
- * and help. Exit status: 0 done (admit), 1 refused (deny), 2 cannot tell
- * (usage, configuration, an evidence source that does not answer).
+ * cvm-token: one file for each command or family of commands. Exit status: 0
+ * done (admit), 1 refused (deny), 2 cannot tell (usage, configuration, an
+ * evidence source that does not answer).
  */
 enum { EXIT_OK = 0, EXIT_DENY = 1, EXIT_TROUBLE = 2 };
 
-/* What the words before the subcommand said. */
-struct tool {
-	const char *config_path; /* NULL: where the module looks */
-	const char *token_name;	 /* NULL: the only one */
-	bool json;
-	int argc; /* of the subcommand, argv[0] is its name */
-	char **argv;
-};
-
-struct command {
-	const char *name;
-	const char *args;
-	const char *summary;
-	int (*run)(struct tool *t);
-};
-
-extern const struct command commands[];
-extern const size_t n_commands;
-
-/* Prints "cvm-token: SENTENCE" on stderr; returns the exit status that the
- * error calls for. */
+/* Prints "cvm-token: SENTENCE" on stderr, about err where why says nothing;
+ * returns the exit status that the error calls for. */
 int tool_fail(int err, const struct why *why);
+/* A complaint about how the command is used, and its usage. */
 int tool_usage(const struct tool *t, const char *complaint);
-
-/*
- * One option of a subcommand: "--name VALUE" (value set) or "--name" (flag
- * set). tool_options() takes them out of t->argv wherever they stand, leaves
- * the operands in t->argv[1..argc-1], and complains about the rest.
- */
-struct option_row {
-	const char *name; /* "--out" */
-	const char **value;
-	bool *flag;
-};
-int tool_options(struct tool *t, const struct option_row *rows, size_t n,
-    int min_operands, int max_operands);
+/* "cvm-token: note: ..." on stderr. */
+void tool_note(const char *fmt, ...) _printf_(1, 2);
 
 /* Configuration, token and gate of a command; cleared by tool_close(). */
 struct tool_context {
@@ -58,46 +29,72 @@ struct tool_context {
 	const struct config_token *tcfg;
 	struct gate *gate;
 	struct gate_session session;
-	bool open; /* the session has been through the gate */
 };
 /* Loads configuration and finds the token. 0, or an exit status, with the
  * message printed. */
 int tool_config(const struct tool *t, struct tool_context *c);
-/* The same, and the gate without asking for evidence. */
+/* The same, and the gate without asking for evidence; the policy is there. */
 int tool_open(const struct tool *t, struct tool_context *c);
-/* The same, and an admission: a permit to work with. */
+/* The same, and an admission, with the token opened: a permit to work with.*/
 int tool_admit(const struct tool *t, struct tool_context *c);
 void tool_close(struct tool_context *c);
+/* Who holds the session's permit; user: after a login. */
+struct caller tool_caller(const struct tool_context *c, bool user);
+/* CKU_USER with pin, which may be empty with LOGIN_ATTESTATION. */
+int tool_login(struct tool_context *c, struct span pin,
+    struct why *reterr_why) _must_check_;
+
+/* A fresh verdict on this machine by a policy, whatever it is.
+ * CVM_E_UNREACHABLE where there is none: then ret->round is NULL. */
+int tool_appraise(const struct config *cfg, const struct policy *policy,
+    struct admission *ret, struct why *reterr_why) _must_check_;
 
 /*
- * A PIN: first line of the file (--pin-file; "-" is standard input), else
- * asked for on the terminal without echo. confirm asks twice.
+ * A PIN: first line of the file ("-" is standard input), else asked for on
+ * the terminal without echo. set: for a new one, which is asked for twice.
  */
-int tool_pin(const char *file, const char *prompt, bool confirm,
-    struct secret **ret);
+int tool_pin(const char *file, const char *what, bool set, struct secret **ret,
+    struct why *reterr_why) _must_check_;
+/* The user PIN where the token has one; else *ret stays NULL. */
+int tool_user_pin(const struct tool *t, const struct tool_context *c, bool set,
+    struct secret **ret, struct why *reterr_why) _must_check_;
+/* As secret_span(); empty for NULL. */
+struct span tool_span(const struct secret *s);
 /* A whole file ("-": standard input), at most max bytes. */
-int tool_read(const char *path, size_t max, struct blob *ret);
-/* Writes a new file with mode; refuses to replace one unless force. */
-int tool_write(const char *path, struct span s, mode_t mode, bool force);
+int tool_read(const char *path, size_t max, struct blob *ret,
+    struct why *reterr_why) _must_check_;
+int tool_read_secret(const char *path, size_t max, struct secret **ret,
+    struct why *reterr_why) _must_check_;
+/* Writes a file whole or not at all (NULL, "-": standard output). Refuses to
+ * replace one unless over. */
+int tool_write(const char *path, struct span s, bool over,
+    struct why *reterr_why) _must_check_;
 
-/* Printing. */
+/* Printing. all: passed and skipped checks too. */
 void print_verdict(FILE *out, const struct verdict *v, bool all);
 cJSON *json_verdict(const struct verdict *v);
-int print_json(cJSON *root); /* consumes root */
-cJSON *json_seals(const struct store_seals *seals);
-void print_seals(const struct store_seals *seals);
-void hex_text(struct span s, char *out, size_t len); /* cut with "..." */
+void json_why(cJSON *root, const char *name, const struct why *why);
+/* Consumes root. EXIT_OK, or EXIT_TROUBLE when stdout takes it not. */
+int print_json(cJSON *root);
+/* EXIT_OK, or EXIT_TROUBLE when what was printed went nowhere. */
+int print_end(void);
+cJSON *json_seals(const struct store_seals *seals, const struct policy *p);
+/* p may be NULL; with it, seals for another policy are marked. */
+void print_seals(const struct store_seals *seals, const struct policy *p);
 
 int cmd_init(struct tool *t);
 int cmd_status(struct tool *t);
 int cmd_enroll(struct tool *t);
-int cmd_policy(struct tool *t);
-int cmd_seal(struct tool *t);
+int cmd_policy_check(struct tool *t);
+int cmd_policy_diff(struct tool *t);
+int cmd_seal_list(struct tool *t);
+int cmd_seal_add(struct tool *t);
+int cmd_seal_remove(struct tool *t);
 int cmd_reseal(struct tool *t);
 int cmd_recover(struct tool *t);
 int cmd_attest(struct tool *t);
 int cmd_verify(struct tool *t);
-int cmd_key(struct tool *t);
+int cmd_key_import(struct tool *t);
 int cmd_uri(struct tool *t);
 
 #endif

@@ -1,126 +1,124 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "attest/bundle.h"
+#include "tools/text.h"
 #include "tools/tool.h"
 
-struct verify_options {
-	const char *policy, *nonce, *fingerprint, *when, *collateral;
-	bool simulated, all;
+struct verification {
+	struct bundle *bundle;
+	struct policy *policy;
+	struct endorsements *extra;
+	struct blob leaf; /* that the verifier's nonce yields, or empty */
+	int64_t now;
 };
 
-/* Seconds since the epoch, or an RFC 3339 time in UTC. */
-static int
-parse_time(const char *text, int64_t *ret)
+static void
+verification_clear(struct verification *v)
 {
-	struct tm tm = { 0 };
-	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	char *rest = NULL;
+	bundle_freep(&v->bundle);
+	policy_freep(&v->policy);
+	endorsements_freep(&v->extra);
+	blob_clear(&v->leaf);
+}
 
-	if (end != NULL && *end == '\0') {
-		*ret = (int64_t)timegm(&tm);
-		return CVM_OK;
-	}
-	*ret = strtoll(text, &rest, 10);
-	return rest != text && *rest == '\0' ? CVM_OK : CVM_E_INVAL;
+/* A complaint, or NULL. */
+static const char *
+read_options(const struct tool *t, struct verification *v)
+{
+	_cleanup_(blob_clear) struct blob nonce = { 0 };
+	const char *hex = t->opt[OPT_NONCE];
+	const char *key = t->opt[OPT_KEY_FINGERPRINT];
+	uint8_t fp[SHA256_LEN];
+
+	v->now = (int64_t)time(NULL);
+	if (t->opt[OPT_POLICY] == NULL)
+		return "--policy FILE is missing";
+	if (t->opt[OPT_TIME] != NULL &&
+	    time_parse(t->opt[OPT_TIME], &v->now) != CVM_OK)
+		return "--time: as 2026-01-31T12:00:00Z, or seconds since 1970";
+	if (key != NULL && hex_decode(key, fp, sizeof(fp)) != CVM_OK)
+		return "--key-fingerprint: 32 bytes in hex";
+	if (key != NULL && hex == NULL)
+		return "--key-fingerprint says nothing without --nonce";
+	if (hex == NULL)
+		return NULL;
+	if (hex_decode_blob(hex, CHALLENGE_NONCE_MAX, &nonce) != CVM_OK ||
+	    nonce.len < CHALLENGE_NONCE_MIN ||
+	    leaf_challenge(blob_span(&nonce),
+		span(fp, key != NULL ? SHA256_LEN : 0), &v->leaf) != CVM_OK)
+		return "--nonce: 8 to 64 bytes in hex";
+	return NULL;
 }
 
 static int
-expected_leaf(const struct verify_options *o, struct blob *ret)
-{
-	_cleanup_(blob_clear) struct blob nonce = { 0 }, fp = { 0 };
-	int r;
-
-	if (o->nonce == NULL)
-		return CVM_OK;
-	if ((r = hex_decode_blob(o->nonce, CHALLENGE_NONCE_MAX, &nonce)) !=
-		CVM_OK ||
-	    (o->fingerprint != NULL &&
-		(r = hex_decode_blob(o->fingerprint, SHA256_LEN, &fp)) !=
-		    CVM_OK))
-		return r;
-	return leaf_challenge(blob_span(&nonce), blob_span(&fp), ret);
-}
-
-static int
-load(const char *path, const struct verify_options *o, struct bundle **b,
-    struct policy **p, struct endorsements **e, struct why *why)
+load(const struct tool *t, struct verification *v, struct why *why)
 {
 	_cleanup_(blob_clear) struct blob text = { 0 };
+	const char *path = t->operand[0], *dir = t->opt[OPT_COLLATERAL];
 	int r;
 
-	if ((r = tool_read(path, BUNDLE_BYTES_MAX, &text)) != CVM_OK)
-		return why_set(why, r, path, "", "a readable bundle", "");
-	if ((r = bundle_parse(blob_span(&text), path, b, why)) != CVM_OK ||
-	    (r = policy_load(o->policy, p, why)) != CVM_OK)
+	if ((r = tool_read(path, BUNDLE_BYTES_MAX, &text, why)) != CVM_OK ||
+	    (r = bundle_parse(blob_span(&text), path, &v->bundle, why)) !=
+		CVM_OK ||
+	    (r = policy_load(t->opt[OPT_POLICY], &v->policy, why)) != CVM_OK)
 		return r;
-	return o->collateral == NULL ? CVM_OK :
-				       endorsements_load(o->collateral, e, why);
+	return dir == NULL ? CVM_OK : endorsements_load(dir, &v->extra, why);
 }
 
 static int
-report(const struct tool *t, const struct verify_options *o,
-    const struct bundle *b, const struct policy *p, const struct verdict *v)
+report(const struct tool *t, const struct verification *v,
+    const struct verdict *verdict)
 {
-	bool same = memcmp(b->policy_digest, p->digest, sizeof(p->digest)) == 0;
+	bool same = memcmp(v->bundle->policy_digest, v->policy->digest,
+			POLICY_DIGEST_LEN) == 0;
+	bool fresh = v->leaf.len > 0;
+	char when[TIME_TEXT_MAX];
 	cJSON *root;
+	int status;
 
-	if (t->json) {
-		root = json_verdict(v);
+	(void)time_text(v->bundle->time, when);
+	if (t->opt[OPT_JSON] != NULL) {
+		root = json_verdict(verdict);
+		(void)cJSON_AddStringToObject(root, "claimed_time", when);
+		(void)cJSON_AddBoolToObject(root, "nonce_checked", fresh);
 		(void)cJSON_AddBoolToObject(root, "machine_has_this_policy",
 		    same);
-		(void)print_json(root);
+		status = print_json(root);
 	} else {
-		print_verdict(stdout, v, o->all || v->admit);
-		(void)printf("the machine itself runs %s policy\n",
+		print_verdict(stdout, verdict, t->opt[OPT_ALL] != NULL);
+		(void)printf("The machine itself runs %s policy.\n",
 		    same ? "this" : "another");
-		if (o->nonce == NULL)
-			(void)printf("no --nonce given: this says nothing of "
-				     "when the bundle was made\n");
+		if (!fresh)
+			(void)printf("Without --nonce nothing says when this "
+				     "was made; the machine claims %s.\n",
+			    when);
+		status = print_end();
 	}
-	return v->admit ? EXIT_OK : EXIT_DENY;
+	if (status != EXIT_OK)
+		return status;
+	return verdict->admit ? EXIT_OK : EXIT_DENY;
 }
 
 int
 cmd_verify(struct tool *t)
 {
-	_cleanup_(endorsements_freep) struct endorsements *e = NULL;
-	_cleanup_(policy_freep) struct policy *p = NULL;
-	_cleanup_(bundle_freep) struct bundle *b = NULL;
-	_cleanup_(blob_clear) struct blob leaf = { 0 };
-	struct verify_options o = { 0 };
-	const struct option_row rows[] = {
-		{ "--policy", &o.policy, NULL },
-		{ "--nonce", &o.nonce, NULL },
-		{ "--key-fingerprint", &o.fingerprint, NULL },
-		{ "--time", &o.when, NULL },
-		{ "--collateral", &o.collateral, NULL },
-		{ "--simulated", NULL, &o.simulated },
-		{ "--all", NULL, &o.all },
-	};
-	int64_t now = (int64_t)time(NULL);
-	struct verdict v;
+	_cleanup_(verification_clear) struct verification v = { 0 };
+	const char *complaint = read_options(t, &v);
 	struct why why = { 0 };
+	struct verdict verdict;
 	int r;
 
-	if ((r = tool_options(t, rows, NELEMS(rows), 1, 1)) != 0)
-		return r;
-	if (o.policy == NULL)
-		return tool_usage(t, "--policy FILE is needed");
-	if (o.when != NULL && parse_time(o.when, &now) != CVM_OK)
-		return tool_usage(t,
-		    "--time takes 2026-01-31T12:00:00Z or "
-		    "seconds");
-	if (expected_leaf(&o, &leaf) != CVM_OK)
-		return tool_usage(t,
-		    "--nonce takes 8 to 64 bytes in hex, "
-		    "--key-fingerprint 32");
-	if ((r = load(t->argv[1], &o, &b, &p, &e, &why)) != CVM_OK ||
-	    (r = bundle_appraise(b, p, e, blob_span(&leaf), now, o.simulated,
-		 &v, &why)) != CVM_OK)
+	if (complaint != NULL)
+		return tool_usage(t, complaint);
+	if ((r = load(t, &v, &why)) != CVM_OK ||
+	    (r = bundle_appraise(v.bundle, v.policy, v.extra,
+		 blob_span(&v.leaf), v.now, t->opt[OPT_SIMULATED] != NULL,
+		 &verdict, &why)) != CVM_OK)
 		return tool_fail(r, &why);
-	return report(t, &o, b, p, &v);
+	return report(t, &v, &verdict);
 }

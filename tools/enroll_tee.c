@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "attest/snp_parts.h"
+#include "attest/tdx.h"
+#include "tools/enroll.h"
+
+static const struct {
+	const char *provider;
+	enum tee_kind tee;
+} providers[] = { { "sev_guest", TEE_SNP }, { "tdx_guest", TEE_TDX } };
+
+static int
+expected_tee(const struct enroll *e, enum tee_kind *ret, bool *ret_given,
+    struct why *why)
+{
+	const char *name = e->t->opt[OPT_TEE];
+
+	*ret_given = name != NULL;
+	*ret = TEE_NONE;
+	if (name == NULL)
+		return CVM_OK;
+	for (int k = TEE_NONE; k <= TEE_TDX; k++)
+		if (strcmp(name, tee_kind_name((enum tee_kind)k)) == 0) {
+			*ret = (enum tee_kind)k;
+			return CVM_OK;
+		}
+	return why_set(why, CVM_E_INVAL, "--tee", "", "none, sev, snp or tdx",
+	    name);
+}
+
+/* At the lowest level that this guest may have. */
+static int
+ask(struct enroll *e, const char *provider, struct why *why)
+{
+	const struct config_evidence *ev = &e->c.cfg->evidence;
+	uint8_t nonce[REPORT_DATA_LEN];
+	unsigned level = 0;
+	int r = random_bytes(nonce, sizeof(nonce));
+
+	if (r == CVM_OK)
+		r = tsm_privlevel_floor(ev->tsm, provider, &level, why);
+	if (r == CVM_OK)
+		r = tsm_get_report(ev->tsm, provider, level, nonce,
+		    ev->timeout_ms, &e->tsm, why);
+	return r;
+}
+
+/*
+ * Without --tee, only a machine that has no configfs-tsm at all is one without
+ * TEE: one whose reports fail for another reason must not get a policy that
+ * asks for none.
+ */
+int
+enroll_find_tee(struct enroll *e, struct why *why)
+{
+	bool given;
+	int r = expected_tee(e, &e->tee, &given, why);
+
+	if (r != CVM_OK || (given && (e->tee == TEE_NONE || e->tee == TEE_SEV)))
+		return r;
+	if (!given && access(e->c.cfg->evidence.tsm, F_OK) != 0 &&
+	    errno == ENOENT) {
+		tool_note("there is no %s: the proposal asks for no TEE "
+			  "report; if this VM is one of SEV-SNP or TDX, see "
+			  "cvm-token status",
+		    e->c.cfg->evidence.tsm);
+		return CVM_OK;
+	}
+	for (size_t i = 0; i < NELEMS(providers); i++) {
+		if (given && e->tee != providers[i].tee)
+			continue;
+		r = ask(e, providers[i].provider, why);
+		if (r == CVM_OK)
+			e->tee = providers[i].tee;
+		if (r == CVM_OK || strcmp(why->field, "provider") != 0)
+			return r;
+	}
+	return r;
+}
+
+static void
+put_tcb(cJSON *o, const char *name, const struct snp_tcb *t, enum snp_product p)
+{
+	cJSON *tcb = cJSON_AddObjectToObject(o, name);
+
+	if (p == SNP_TURIN)
+		(void)cJSON_AddNumberToObject(tcb, "fmc", t->fmc);
+	(void)cJSON_AddNumberToObject(tcb, "bootloader", t->bootloader);
+	(void)cJSON_AddNumberToObject(tcb, "tee", t->tee);
+	(void)cJSON_AddNumberToObject(tcb, "snp", t->snp);
+	(void)cJSON_AddNumberToObject(tcb, "microcode", t->microcode);
+}
+
+/* A value that is set: all zero means that nobody set it. */
+static void
+put_if_set(cJSON *o, const char *name, struct span s)
+{
+	if (s.len > 0 && !span_is_filled(s, 0x00))
+		put_hex_list(o, name, s);
+}
+
+struct vek {
+	struct snp_certs certs;
+	X509 *cert; /* or NULL */
+	bool vlek;
+};
+
+static void
+vek_clear(struct vek *v)
+{
+	x509_freep(&v->cert);
+}
+
+/* The VCEK or VLEK certificate: the host's, or one of the collateral. */
+static void
+find_vek(const struct enroll *e, const struct snp_report *r, struct vek *v)
+{
+	char name[SNP_VEK_NAME_MAX];
+	struct span bytes;
+	struct why why;
+
+	v->vlek = snp_report_key(r) == SNP_KEY_VLEK;
+	if (snp_certs_parse(blob_span(&e->tsm.auxblob), &v->certs, &why) !=
+	    CVM_OK)
+		memset(&v->certs, 0, sizeof(v->certs));
+	bytes = v->vlek ? v->certs.vlek : v->certs.vcek;
+	if (bytes.len > 0 && snp_cert_read(bytes, &v->cert) == CVM_OK)
+		return;
+	for (size_t i = 0; v->cert == NULL && snp_vek_name(r, i, name) != NULL;
+	     i++) {
+		bytes = endorsements_find(e->endorsements, name);
+		if (bytes.len > 0 && snp_cert_read(bytes, &v->cert) != CVM_OK)
+			v->cert = NULL;
+	}
+}
+
+/* The report says it from version 3 on; before, the certificate does. */
+static int
+find_product(const struct enroll *e, const struct snp_report *r,
+    const struct vek *v, enum snp_product *ret, struct why *why)
+{
+	static const enum snp_product all[] = { SNP_MILAN, SNP_GENOA,
+		SNP_TURIN };
+	const char *name = e->t->opt[OPT_PRODUCT];
+	enum snp_product p = snp_report_product(r);
+
+	if (p == 0 && v->cert != NULL)
+		p = snp_vek_product(v->cert, v->vlek);
+	for (size_t i = 0; p == 0 && name != NULL && i < NELEMS(all); i++)
+		if (strcmp(name, snp_product_folder(all[i])) == 0)
+			p = all[i];
+	if (p != 0) {
+		*ret = p;
+		return CVM_OK;
+	}
+	(void)why_setf(why, CVM_E_NOT_FOUND, "SNP report", "product line",
+	    "one that report or certificate names", "none, in version %u",
+	    r->version);
+	why_hint(why, "give --product milan, genoa or turin");
+	return CVM_E_NOT_FOUND;
+}
+
+static int
+put_signing_key(cJSON *o, const struct vek *v, struct why *why)
+{
+	struct span id = { 0 };
+	char text[257];
+
+	if (!v->vlek)
+		return CVM_OK;
+	if (v->cert == NULL || snp_ext_csp_id(v->cert, &id) != CVM_OK ||
+	    id.len >= sizeof(text))
+		return why_set(why, CVM_E_NOT_FOUND, "VLEK certificate",
+		    "CSP_ID", "the name of the cloud that holds the key",
+		    v->cert == NULL ? "no certificate" : "none");
+	memcpy(text, id.data, id.len);
+	text[id.len] = '\0';
+	put_string_list(o, "signing_keys", "vlek");
+	put_string_list(o, "csp_id", text);
+	return CVM_OK;
+}
+
+static int
+put_ark(const struct enroll *e, cJSON *o, const struct vek *v,
+    enum snp_product p, struct why *why)
+{
+	_cleanup_(x509_freep) X509 *ark = NULL;
+	uint8_t digest[SHA256_LEN];
+	char file[64];
+
+	if (e->t->opt[OPT_OWN_ROOTS] == NULL)
+		return CVM_OK;
+	(void)snprintf(file, sizeof(file), "amd/%s/ark.pem",
+	    snp_product_folder(p));
+	if (endorsements_find(e->endorsements, file).len > 0 ||
+	    v->certs.ark.len == 0)
+		return put_roots(o, file,
+		    endorsements_find(e->endorsements, file), /* last= */ true,
+		    why);
+	if (snp_cert_read(v->certs.ark, &ark) != CVM_OK ||
+	    cert_spki_sha256(ark, digest) != CVM_OK)
+		return why_set(why, CVM_E_PARSE, "certificate table", "ARK",
+		    "a certificate", "malformed bytes");
+	put_hex_list(o, "roots", span(digest, sizeof(digest)));
+	return CVM_OK;
+}
+
+int
+enroll_snp(struct enroll *e, struct why *why)
+{
+	_cleanup_(vek_clear) struct vek v = { .vlek = false };
+	cJSON *o = cJSON_AddObjectToObject(e->root, "snp");
+	struct snp_report r;
+	struct snp_tcb tcb;
+	enum snp_product p = SNP_MILAN;
+	int err;
+
+	if ((err = snp_report_parse(blob_span(&e->tsm.outblob), &r, why)) !=
+	    CVM_OK)
+		return err;
+	find_vek(e, &r, &v);
+	if ((err = find_product(e, &r, &v, &p, why)) != CVM_OK)
+		return err;
+	if ((err = snp_tcb_decode(r.reported_tcb, p, &tcb)) != CVM_OK)
+		return why_set(why, err, "SNP report", "REPORTED_TCB",
+		    snp_product_name(p), "the layout of another line");
+	put_string_list(o, "products", snp_product_folder(p));
+	put_hex_list(o, "measurement", r.measurement);
+	put_if_set(o, "family_id", r.family_id);
+	put_if_set(o, "image_id", r.image_id);
+	put_if_set(o, "host_data", r.host_data);
+	put_if_set(o, "id_key_digest", r.id_key_digest);
+	put_if_set(o, "author_key_digest", r.author_key_digest);
+	(void)cJSON_AddNumberToObject(o, "vmpl", r.vmpl);
+	put_tcb(o, "min_tcb", &tcb, p);
+	if ((err = put_signing_key(o, &v, why)) != CVM_OK)
+		return err;
+	return put_ark(e, o, &v, p, why);
+}
+
+/* RTMR 3 is the application's: zero says that none has extended it. */
+static void
+put_rtmrs(cJSON *o, const char *label, const struct tdx_quote *q)
+{
+	cJSON *list = cJSON_AddArrayToObject(o, "rtmr_sets");
+	cJSON *set = cJSON_CreateObject();
+	char name[8];
+
+	(void)cJSON_AddItemToArray(list, set);
+	(void)cJSON_AddStringToObject(set, "label", label);
+	for (unsigned i = 0; i < TDX_RTMRS; i++) {
+		(void)snprintf(name, sizeof(name), "rtmr%u", i);
+		if (i == TDX_RTMRS - 1 || !span_is_filled(q->rtmr[i], 0x00))
+			put_hex(set, name, q->rtmr[i]);
+		else
+			tool_note("RTMR %u was never extended and is left out",
+			    i);
+	}
+}
+
+int
+enroll_tdx(struct enroll *e, struct why *why)
+{
+	cJSON *o = cJSON_AddObjectToObject(e->root, "tdx");
+	struct tdx_quote q;
+	char xfam[24];
+	int err;
+
+	if ((err = tdx_quote_parse(blob_span(&e->tsm.outblob), &q, why)) !=
+	    CVM_OK)
+		return err;
+	put_hex_list(o, "mrtd", q.mrtd);
+	put_rtmrs(o, e->label, &q);
+	put_if_set(o, "mrconfigid", q.mrconfigid);
+	put_if_set(o, "mrowner", q.mrowner);
+	put_if_set(o, "mrownerconfig", q.mrownerconfig);
+	put_if_set(o, "mrservicetd", q.mrservicetd);
+	(void)snprintf(xfam, sizeof(xfam), "0x%llx",
+	    (unsigned long long)q.xfam);
+	(void)cJSON_AddStringToObject(o, "xfam", xfam);
+	if (e->t->opt[OPT_OWN_ROOTS] == NULL)
+		return CVM_OK;
+	return put_roots(o, "PCK chain of the quote", q.pck_chain,
+	    /* last= */ true, why);
+}

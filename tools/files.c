@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "tools/tool.h"
+
+static int
+refuse(const char *path, int err, const char *expected, struct why *why)
+{
+	return why_set(why, CVM_E_IO, path, "", expected, strerror(err));
+}
+
+/* fd of path, which is not to be closed when it is standard input. */
+static int
+open_input(const char *path, int *owned)
+{
+	if (strcmp(path, "-") == 0)
+		return STDIN_FILENO;
+	*owned = open(path, O_RDONLY | O_CLOEXEC);
+	return *owned;
+}
+
+int
+tool_read_secret(const char *path, size_t max, struct secret **ret,
+    struct why *reterr_why)
+{
+	_cleanup_(secret_freep) struct secret *s = secret_new(max + 1);
+	_cleanup_(closep) int owned = -1;
+	int fd = open_input(path, &owned);
+	size_t done = 0;
+	ssize_t n = 0;
+
+	if (s == NULL)
+		return CVM_E_NOMEM;
+	if (fd < 0)
+		return refuse(path, errno, "a file that can be read",
+		    reterr_why);
+	while (done <= max) {
+		n = read(fd, secret_data(s) + done, max + 1 - done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+	}
+	if (n < 0)
+		return refuse(path, errno, "a file that can be read",
+		    reterr_why);
+	if (done == 0 || done > max)
+		return why_setf(reterr_why, CVM_E_PARSE, path, "length",
+		    done == 0 ? "some bytes" : "a smaller file", "%zu%s", done,
+		    done == 0 ? "" : " or more");
+	secret_shrink(s, done);
+	*ret = TAKE_PTR(s);
+	return CVM_OK;
+}
+
+int
+tool_read(const char *path, size_t max, struct blob *ret,
+    struct why *reterr_why)
+{
+	_cleanup_(blob_clear) struct blob b = { 0 };
+	_cleanup_(closep) int owned = -1;
+	int fd = open_input(path, &owned), r;
+	uint8_t buf[16384];
+	ssize_t n = 0;
+
+	while (fd >= 0 && (n = read(fd, buf, sizeof(buf))) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			break;
+		if ((size_t)n > max - b.len)
+			return why_setf(reterr_why, CVM_E_PARSE, path, "length",
+			    "a smaller file", "more than %zu bytes", max);
+		if ((r = blob_append(&b, span(buf, (size_t)n))) != CVM_OK)
+			return r;
+	}
+	if (fd < 0 || n < 0)
+		return refuse(path, errno, "a file that can be read",
+		    reterr_why);
+	*ret = b;
+	b = (struct blob){ 0 };
+	return CVM_OK;
+}
+
+/* 0, or errno. */
+static int
+write_all(int fd, struct span s)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	while (done < s.len) {
+		n = write(fd, s.data + done, s.len - done);
+		if (n < 0 && errno != EINTR)
+			return errno;
+		done += n > 0 ? (size_t)n : 0;
+	}
+	return fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP ? 0 :
+								       errno;
+}
+
+static int
+write_new(const char *path, struct span s, struct why *why)
+{
+	_cleanup_(closep) int fd = open(path,
+	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	int err;
+
+	if (fd < 0)
+		return refuse(path, errno, "a new file", why);
+	if ((err = write_all(fd, s)) == 0)
+		return CVM_OK;
+	(void)unlink(path);
+	return refuse(path, err, "room for the file", why);
+}
+
+/* A file appears whole in place of the old one; a device is written to. */
+static int
+write_over(const char *path, struct span s, struct why *why)
+{
+	_cleanup_(freep) char *tmp = NULL;
+	_cleanup_(closep) int fd = -1;
+	struct stat st;
+	int err;
+
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		err = fd < 0 ? errno : write_all(fd, s);
+		return err == 0 ? CVM_OK :
+				  refuse(path, err, "a place to write to", why);
+	}
+	if (asprintf(&tmp, "%s.XXXXXX", path) < 0) {
+		tmp = NULL;
+		return CVM_E_NOMEM;
+	}
+	if ((fd = mkostemp(tmp, O_CLOEXEC)) < 0)
+		return refuse(path, errno, "a directory to write to", why);
+	err = write_all(fd, s);
+	if (err == 0 && (fchmod(fd, 0644) != 0 || rename(tmp, path) != 0))
+		err = errno;
+	if (err == 0)
+		return CVM_OK;
+	(void)unlink(tmp);
+	return refuse(path, err, "room for the file", why);
+}
+
+int
+tool_write(const char *path, struct span s, bool over, struct why *reterr_why)
+{
+	if (path != NULL && strcmp(path, "-") != 0)
+		return over ? write_over(path, s, reterr_why) :
+			      write_new(path, s, reterr_why);
+	if (fwrite(s.data, 1, s.len, stdout) == s.len && fflush(stdout) == 0)
+		return CVM_OK;
+	return refuse("standard output", errno, "a place to write to",
+	    reterr_why);
+}
