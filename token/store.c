@@ -322,6 +322,15 @@ store_writable(const struct store *s)
 	    faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) == 0;
 }
 
+bool
+store_creatable(const char *path)
+{
+	_cleanup_(freep) char *dir = dir_of(path);
+
+	return dir != NULL &&
+	    faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) == 0;
+}
+
 /* A write into a file that was replaced under its name would be lost. */
 static int
 check_place(const struct store *s, struct why *reterr_why)

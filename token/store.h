@@ -54,6 +54,8 @@ int store_begin_read(struct store *s, struct why *reterr_why) _must_check_;
 int store_commit(struct store *s, struct why *reterr_why) _must_check_;
 void store_rollback(struct store *s);
 bool store_writable(const struct store *s);
+/* Could this user make a store at path, which has none? */
+bool store_creatable(const char *path);
 /* Changes whenever any process changed the file, and only grows: one commit
  * of this connection adds exactly one. */
 int store_version(struct store *s, uint64_t *ret,

@@ -153,7 +153,7 @@ static void
 publish(struct token *t, const struct reading *r, const struct stamp *stamp)
 {
 	_cleanup_(spoils_clear) struct spoils old = { 0 };
-	bool other;
+	bool other, creatable = store_creatable(t->cfg->store);
 
 	(void)pthread_mutex_lock(&t->lock);
 	other = t->info.initialised && r->trouble.err == CVM_OK &&
@@ -167,6 +167,7 @@ publish(struct token *t, const struct reading *r, const struct stamp *stamp)
 	if (r->trouble.err == CVM_OK) {
 		t->info = r->info;
 		t->meta = r->meta;
+		t->info.writable |= !r->info.initialised && creatable;
 	}
 	t->info.error_state = r->trouble.err != CVM_OK;
 	t->trouble = r->trouble;

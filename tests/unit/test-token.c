@@ -23,6 +23,7 @@ no_store_is_uninitialised(void **state)
 	fixture_new(&f, LOGIN_PIN);
 	assert_false(info(&f).initialised);
 	assert_false(info(&f).error_state);
+	assert_true(info(&f).writable);
 	assert_string_equal(info(&f).serial, "");
 	refused(CVM_E_NOT_FOUND, unseal(&f, why));
 	refused(CVM_E_NOT_FOUND, login_so(&f, SO_PIN, why));
