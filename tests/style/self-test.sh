@@ -156,6 +156,19 @@ page '.Zz unknown macro'
 refused man "Zz"
 
 tree
+mkdir "$dir/tools"
+printf 'OPTION(OUT, "--out", "FILE", "")\n' | put tools/options.def
+printf 'COMMAND("seal add", f, "", 0, 0, O(OUT), "")\n' | put tools/commands.def
+printf '.It Ic seal add Op Fl -out Ar file\n' >"$dir/man/cvm-token.1"
+accepted tool "a page with the option"
+printf '.It Ic seal add\nwith Fl -out\n' >"$dir/man/cvm-token.1"
+refused tool "only in tools: seal add: --out"
+printf '.It Ic seal add Fl -out Fl -in\n' >"$dir/man/cvm-token.1"
+refused tool "only in the manual: seal add: --in --out"
+printf '.Fl -out\n' >"$dir/man/cvm-token.1"
+refused tool "only in tools: seal add"
+
+tree
 # shellcheck disable=SC2016 # not for this shell
 printf '#!/bin/sh\n# a script\necho "$1"\n' >"$dir/a.sh"
 chmod +x "$dir/a.sh"
