@@ -16,10 +16,10 @@
 static bool
 is_tdx_guest(void)
 {
-	unsigned a, b, c, d, max = __get_cpuid_max(0, NULL);
+	unsigned a, b, c, d;
 	char sig[13] = "";
 
-	if (max < 0x21)
+	if ((unsigned)__get_cpuid_max(0, NULL) < 0x21)
 		return false;
 	__cpuid_count(0x21, 0, a, b, c, d);
 	memcpy(sig, &b, 4);
@@ -36,7 +36,7 @@ sev_bits(void)
 	unsigned a = 0, b, c, d;
 
 	if (!__get_cpuid(1, &a, &b, &c, &d) || (c >> 31) == 0 ||
-	    __get_cpuid_max(0x80000000, NULL) < 0x8000001f)
+	    (unsigned)__get_cpuid_max(0x80000000, NULL) < 0x8000001f)
 		return 0;
 	__cpuid_count(0x8000001f, 0, a, b, c, d);
 	return a;
