@@ -95,20 +95,13 @@ check_tokens(const struct json_doc *doc, const cJSON *item,
 	for (size_t i = 0; i < c->n_tokens; i++) {
 		const struct config_token *a = &c->tokens[i];
 
-		if (same(a->store, a->receipt_log))
-			return refuse_shared(doc, item, i, "receipts", why);
 		for (size_t k = 0; k < i; k++) {
 			const struct config_token *b = &c->tokens[k];
 
 			if (same(a->name, b->name))
 				return refuse_shared(doc, item, i, "name", why);
-			if (same(a->store, b->store) ||
-			    same(a->store, b->receipt_log))
+			if (same(a->store, b->store))
 				return refuse_shared(doc, item, i, "store",
-				    why);
-			if (same(a->receipt_log, b->receipt_log) ||
-			    same(a->receipt_log, b->store))
-				return refuse_shared(doc, item, i, "receipts",
 				    why);
 		}
 	}
@@ -134,7 +127,6 @@ static JSON_READER(read_tokens)
 
 		t->rsa_pkcs1_decrypt = true;
 		t->min_rsa_bits = 2048;
-		t->receipt_full_refuse = true;
 		t->store_mode = 0600;
 		err = element->read(doc, child, element, t, why);
 		if (err != CVM_OK)

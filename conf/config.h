@@ -29,7 +29,6 @@ enum config_ak {
 	AK_HANDLE,  /* persistent handle given by tpm.ak_handle */
 	AK_OWN,	    /* P-256 restricted key made under the endorsement seed */
 };
-enum config_receipts { RECEIPTS_OFF, RECEIPTS_OPERATIONS, RECEIPTS_ALL };
 
 struct config_tpm {
 	char *tcti; /* tctildr string, "device:/dev/tpmrm0"; never a
@@ -65,11 +64,8 @@ struct config_token {
 	bool rsa_x509;		/* CKM_RSA_X_509 offered */
 	uint32_t min_rsa_bits;	/* 1024..8192, default 2048 */
 	struct config_mechs mechanisms;
-	char *pin_file; /* or NULL; unattended user PIN */
-	enum config_receipts receipts;
-	char *receipt_log;	  /* or NULL when receipts are off */
-	bool receipt_full_refuse; /* log unwritable: refuse (else continue) */
-	uint32_t store_mode;	  /* 0600 or 0660 */
+	char *pin_file;	     /* or NULL; unattended user PIN */
+	uint32_t store_mode; /* 0600 or 0660 */
 };
 
 struct config {

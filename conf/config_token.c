@@ -112,36 +112,15 @@ static const struct json_word on_denial_v[] = {
 	{ "hide", ON_DENIAL_HIDE },
 	{ "fail", ON_DENIAL_FAIL },
 };
-static const struct json_word receipts_v[] = {
-	{ "off", RECEIPTS_OFF },
-	{ "operations", RECEIPTS_OPERATIONS },
-	{ "all", RECEIPTS_ALL },
-};
-static const struct json_word on_full_v[] = {
-	{ "continue", false },
-	{ "refuse", true },
-};
 static const struct json_word store_mode_v[] = {
 	{ "0600", 0600 },
 	{ "0660", 0660 },
 };
 static const struct json_words login_words = JSON_WORDS(login_v);
 static const struct json_words on_denial_words = JSON_WORDS(on_denial_v);
-static const struct json_words receipts_words = JSON_WORDS(receipts_v);
-static const struct json_words on_full_words = JSON_WORDS(on_full_v);
 static const struct json_words store_mode_words = JSON_WORDS(store_mode_v);
 
 #define AT(member) offsetof(struct config_token, member)
-static const struct json_field receipts_fields[] = {
-	{ ROW_REQUIRED,
-	    ROW_WORDS("log", json_read_word, AT(receipts), receipts_words) },
-	{ ROW_PATH("path", AT(receipt_log)) },
-	{ ROW_WORDS("on_full", json_read_flag, AT(receipt_full_refuse),
-	    on_full_words) },
-};
-static const struct json_table receipts_table = JSON_TABLE(receipts_fields,
-    NULL);
-
 static const struct json_field token_fields[] = {
 	{ ROW_REQUIRED, ROW_STRING("name", read_name, AT(name), 1, 64) },
 	{ ROW_STRING("label", read_label, AT(label), 1, CONFIG_LABEL_MAX) },
@@ -158,7 +137,6 @@ static const struct json_field token_fields[] = {
 	{ ROW_U32("min_rsa_bits", AT(min_rsa_bits), 1024, 8192) },
 	{ ROW_TABLE("mechanisms", AT(mechanisms), mech_table) },
 	{ ROW_PATH("pin_file", AT(pin_file)) },
-	{ ROW_TABLE("receipts", 0, receipts_table) },
 };
 const struct json_table config_token_table = JSON_TABLE(token_fields,
     check_token);
@@ -184,12 +162,6 @@ config_token_defaults(struct config_token *t)
 	if (err == CVM_OK)
 		err = config_default_string(&t->policy,
 		    CVM_SYSCONFDIR "/policy.json");
-	(void)snprintf(path, sizeof(path), "%s/%s.receipts", CVM_STATEDIR,
-	    t->name);
-	if (err == CVM_OK && t->receipts != RECEIPTS_OFF)
-		err = config_default_string(&t->receipt_log, path);
-	if (t->receipts == RECEIPTS_OFF)
-		freep(&t->receipt_log);
 	return err;
 }
 
@@ -205,6 +177,5 @@ config_token_clear(struct config_token *t)
 	free(t->store);
 	free(t->policy);
 	free(t->pin_file);
-	free(t->receipt_log);
 	*t = (struct config_token){ 0 };
 }

@@ -86,9 +86,6 @@ default_missing(void **state)
 	assert_int_equal(t->min_rsa_bits, 2048);
 	assert_null(t->mechanisms.names);
 	assert_null(t->pin_file);
-	assert_int_equal(t->receipts, RECEIPTS_OFF);
-	assert_null(t->receipt_log);
-	assert_true(t->receipt_full_refuse);
 	assert_int_equal(t->store_mode, 0600);
 }
 
@@ -107,8 +104,7 @@ value_in_another_place(void **state)
 	    "\"on_denial\":\"fail\",\"init_token\":true,"
 	    "\"rsa_pkcs1_decrypt\":false,\"rsa_x509\":true,"
 	    "\"min_rsa_bits\":3072,\"mechanisms\":{\"deny\":[\"CKM_A\","
-	    "\"CKM_B\"]},\"pin_file\":\"/pin\",\"receipts\":{\"log\":\"all\","
-	    "\"path\":\"/r\",\"on_full\":\"continue\"},"
+	    "\"CKM_B\"]},\"pin_file\":\"/pin\","
 	    "\"store_mode\":\"0660\"}]}";
 	_cleanup_(config_freep) struct config *c = NULL;
 	const struct config_token *t;
@@ -146,23 +142,7 @@ value_in_another_place(void **state)
 	assert_string_equal(t->mechanisms.names[1], "CKM_B");
 	assert_null(t->mechanisms.names[2]);
 	assert_string_equal(t->pin_file, "/pin");
-	assert_int_equal(t->receipts, RECEIPTS_ALL);
-	assert_string_equal(t->receipt_log, "/r");
-	assert_false(t->receipt_full_refuse);
 	assert_int_equal(t->store_mode, 0660);
-}
-
-static void
-receipt_log_without_path(void **state)
-{
-	_cleanup_(freep) char *text = corpus_change("config",
-	    "tokens.0.receipts", "{\"log\":\"all\"}");
-	_cleanup_(config_freep) struct config *c = NULL;
-
-	(void)state;
-	assert_int_equal(parse(text, &c, NULL), CVM_OK);
-	assert_string_equal(c->tokens[0].receipt_log,
-	    "/var/lib/cvm-pkcs11/web.receipts");
 }
 
 /* p11-kit hands over x-init-reserved; the environment wins, then the default.*/
@@ -300,7 +280,6 @@ main(void)
 	static const struct CMUnitTest named[] = {
 		cmocka_unit_test(default_missing),
 		cmocka_unit_test(value_in_another_place),
-		cmocka_unit_test(receipt_log_without_path),
 		cmocka_unit_test(found_elsewhere),
 		cmocka_unit_test(missing_file_not_told_apart),
 		cmocka_unit_test(fifo_waited_for),

@@ -55,7 +55,7 @@ configure(const char *policy, const char *more)
 	    "\"evidence\": {\"timeout_ms\": 200, \"retry_ms\": 10},"
 	    "\"log\": {\"target\": \"none\"},"
 	    "\"tokens\": [{\"name\": \"web\", \"store\": \"%s\","
-	    "\"policy\": \"%s\", \"receipts\": {\"log\": \"off\"}%s}]}",
+	    "\"policy\": \"%s\"%s}]}",
 	    dir, store_path, path, more);
 	spill(config_path, text);
 }
