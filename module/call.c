@@ -3,6 +3,8 @@
 
 #include "base/log.h"
 #include "module/call.h"
+#include "token/attr_rules.h"
+#include "token/object_impl.h"
 
 CK_RV
 call_enter(struct call *c)
@@ -103,6 +105,40 @@ call_key(struct call *c, CK_OBJECT_HANDLE handle, struct object **ret)
 	else if (err != CVM_OK && found == CVM_OK)
 		object_unrefp(ret);
 	return rv_of_key(err);
+}
+
+/* What is sensitive is withheld anyway, and costs no round. */
+static bool
+asks_for_secret(const struct object *o, const CK_ATTRIBUTE *templ, CK_ULONG n)
+{
+	if (object_bool(o, CKA_SENSITIVE) || !object_bool(o, CKA_EXTRACTABLE))
+		return false;
+	for (CK_ULONG i = 0; i < n; i++) {
+		const struct attr_rule *rule = attr_rule_find(templ[i].type,
+		    object_class(o), object_key_type(o));
+
+		if (rule != NULL && (rule->flags & ATTR_SECRET) != 0)
+			return true;
+	}
+	return false;
+}
+
+int
+call_reveal(struct call *c, const char *function, CK_OBJECT_HANDLE handle,
+    const CK_ATTRIBUTE *templ, CK_ULONG n)
+{
+	_cleanup_(object_unrefp) struct object *o = NULL;
+	struct permit p = { 0 };
+	int err = token_object(c->token, &c->caller, handle, &o);
+
+	if (err != CVM_OK || !object_is_key(o) ||
+	    !gate_binds_operation(c->slot->gate, o) ||
+	    (templ != NULL && !asks_for_secret(o, templ, n)))
+		return err;
+	err = gate_key_use(c->slot->gate, &c->session->gate, function,
+	    /* mech= */ NULL, o, span("", 0), &p, &c->why);
+	call_use_permit(c, err == CVM_OK ? &p : NULL);
+	return err;
 }
 
 CK_RV

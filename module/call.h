@@ -38,6 +38,12 @@ void call_use_permit(struct call *c, const struct permit *p);
  * cannot be seen is answered like that of a private key.
  */
 CK_RV call_key(struct call *c, CK_OBJECT_HANDLE handle, struct object **ret);
+/*
+ * Before the values in templ are read of a key, or (templ NULL) the key is
+ * copied: an admission of its own where the key wants one for each use.
+ */
+int call_reveal(struct call *c, const char *function, CK_OBJECT_HANDLE handle,
+    const CK_ATTRIBUTE *templ, CK_ULONG n) _must_check_;
 /* Logs an error that the caller of C_ cannot be told, at debug. */
 CK_RV call_fail(struct call *c, const char *function, CK_RV rv);
 

@@ -34,7 +34,9 @@ key_value(struct call *c, CK_OBJECT_HANDLE key, struct secret **ret)
 	_cleanup_(secret_freep) struct secret *value = NULL;
 	int err;
 
-	err = token_get_attributes(c->token, &c->caller, key, &a, 1);
+	err = call_reveal(c, "C_DigestKey", key, &a, 1);
+	if (err == CVM_OK)
+		err = token_get_attributes(c->token, &c->caller, key, &a, 1);
 	if (err == CVM_E_ATTR_SENSITIVE || err == CVM_E_ATTR_TYPE)
 		return CKR_KEY_INDIGESTIBLE;
 	if (err != CVM_OK)

@@ -546,13 +546,16 @@ gate_key_use(struct gate *g, struct gate_session *s, const char *function,
 {
 	struct operation_leaf leaf = {
 		.function = function,
-		.mechanism = mech->mechanism,
+		.mechanism = mech != NULL ? mech->mechanism :
+					    CK_UNAVAILABLE_INFORMATION,
 	};
-	int err;
+	int err = CVM_OK;
 
 	if (!gate_binds_operation(g, key))
 		return gate_permit(g, s, ret, reterr_why);
-	err = parameter_digest(g, mech, leaf.parameter_digest, reterr_why);
+	if (mech != NULL)
+		err = parameter_digest(g, mech, leaf.parameter_digest,
+		    reterr_why);
 	if (err != CVM_OK)
 		return err;
 	err = hash(HASH_SHA256, input, leaf.input_digest);

@@ -90,8 +90,9 @@ int gate_permit(struct gate *g, struct gate_session *s, struct permit *ret,
 int gate_operation(struct gate *g, struct gate_session *s, const char *function,
     struct op *op, const struct span *input, struct permit *ret,
     struct why *reterr_why) _must_check_;
-/* The same for uses that are no struct op (unwrap, derive, wrap, generate):
- * key may be NULL, input is hashed. */
+/* The same for uses that are no struct op (unwrap, derive, wrap, generate,
+ * read, copy): key may be NULL, and mech where there is none; input is hashed.
+ */
 int gate_key_use(struct gate *g, struct gate_session *s, const char *function,
     const CK_MECHANISM *mech, const struct object *key, struct span input,
     struct permit *ret, struct why *reterr_why) _must_check_;

@@ -85,8 +85,11 @@ C_CopyObject(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hObject,
 	if (evidence_find(c.session, hObject) != NULL)
 		return CKR_ACTION_PROHIBITED;
 	do {
-		err = token_copy(c.token, &c.caller, hObject, pTemplate,
-		    ulCount, phNewObject, &c.why);
+		err = call_reveal(&c, "C_CopyObject", hObject,
+		    /* templ= */ NULL, 0);
+		if (err == CVM_OK)
+			err = token_copy(c.token, &c.caller, hObject, pTemplate,
+			    ulCount, phNewObject, &c.why);
 	} while (look_again(&c, &err));
 	return call_fail(&c, "C_CopyObject", rv_of(err));
 }
@@ -153,8 +156,11 @@ C_GetAttributeValue(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hObject,
 	if (e != NULL)
 		return evidence_get(e, pTemplate, ulCount);
 	do {
-		err = token_get_attributes(c.token, &c.caller, hObject,
-		    pTemplate, ulCount);
+		err = call_reveal(&c, "C_GetAttributeValue", hObject, pTemplate,
+		    ulCount);
+		if (err == CVM_OK)
+			err = token_get_attributes(c.token, &c.caller, hObject,
+			    pTemplate, ulCount);
 	} while (look_again(&c, &err));
 	return rv_of(err);
 }

@@ -432,6 +432,50 @@ operations_are_admitted_one_by_one(void **state)
 	    CKR_DEVICE_ERROR);
 }
 
+/* Such a key's value is not read, hashed or copied on the session's word. */
+static void
+bound_keys_are_not_read_unadmitted(void **state)
+{
+	static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+	CK_ULONG len = 32, n;
+	CK_BYTE value[32];
+	CK_ATTRIBUTE made[] = { { CKA_VALUE_LEN, &len, sizeof(len) },
+		{ CKA_TOKEN, &yes, 1 }, { CKA_SENSITIVE, &no, 1 },
+		{ CKA_EXTRACTABLE, &yes, 1 },
+		{ CKA_CVM_BIND_OPERATION, &yes, 1 } };
+	CK_ATTRIBUTE asked = { CKA_VALUE, value, sizeof(value) };
+	CK_OBJECT_HANDLE key, copy;
+	CK_SESSION_HANDLE s;
+
+	(void)state;
+	NEEDS_MACHINE();
+	for (int i = 0; i < 3; i++) {
+		s = begin(&(struct scene_options){ 0 });
+		assert_ok(C_GenerateKey(s, MECH(CKM_AES_KEY_GEN), made,
+		    NELEMS(made), &key));
+		asked.ulValueLen = sizeof(value);
+		assert_ok(C_GetAttributeValue(s, key, &asked, 1));
+		assert_ok(C_DigestInit(s, MECH(CKM_SHA256)));
+		assert_ok(C_DigestKey(s, key));
+		/* The session's admission is good for minutes to come. */
+		machine_ctl(&scene.m, "set debug on");
+		asked.ulValueLen = sizeof(value);
+		assert_rv(i < 2 ? CKR_DEVICE_ERROR :
+				  CKR_KEY_FUNCTION_NOT_PERMITTED,
+		    i == 0     ? C_GetAttributeValue(s, key, &asked, 1) :
+			i == 1 ? C_CopyObject(s, key, NULL, 0, &copy) :
+				 C_DigestKey(s, key));
+		n = sizeof(value);
+		if (i == 2)
+			assert_rv(CKR_OPERATION_NOT_INITIALIZED,
+			    C_DigestFinal(s, value, &n));
+		machine_reset(&scene.m);
+		usleep(100000);
+		assert_ok(C_DestroyObject(s, key));
+		assert_ok(C_Finalize(NULL));
+	}
+}
+
 static void
 wrapping_and_derivation_work(void **state)
 {
@@ -621,6 +665,7 @@ main(void)
 		TEST(edited_policy_is_a_denial),
 		TEST(admissions_age),
 		TEST(operations_are_admitted_one_by_one),
+		TEST(bound_keys_are_not_read_unadmitted),
 		TEST(wrapping_and_derivation_work),
 		TEST(evidence_is_an_object),
 		TEST(challenges_are_answered_when_denied),
