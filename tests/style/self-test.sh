@@ -181,5 +181,28 @@ refused shell "syntax error"
 chmod -x "$dir/a.sh"
 refused shell "a.sh: not executable"
 
+# spoilt FILE SED PATTERN: with this edit of one file the check refuses.
+spoilt() {
+	cp "$dir/$1" "$top/kept"
+	sed -i "$2" "$dir/$1"
+	refused docs "$3"
+	cp "$top/kept" "$dir/$1"
+}
+
+tree
+(cd "$here/../.." && cp -r --parents ./*.md man attest token module tools \
+    conf p11-kit tests/quickstart tests/vcvm/README.md tests/lib "$dir")
+rm -f "$dir"/{attest,token,module}/*.h
+accepted docs "the documents"
+spoilt README.md 's/^| BIND | 3/| BIND | 2/' "missing: BIND 3"
+spoilt README.md 's/(SECURITY.md)/(SAFETY.md)/' "no file: SAFETY.md"
+spoilt README.md 's/cvm-token policy check/cvm-token policy chec/' \
+    "README.md:[0-9]+: no command: cvm-token policy chec"
+spoilt README.md 's/policy-tdx.json//' "not named: .*policy-tdx.json"
+spoilt man/cvm-pkcs11.8.in '/^CKM_ECDSA,$/d' "missing: CKM_ECDSA"
+spoilt man/cvm-pkcs11.8.in '/no evidence/d' "does not explain: no evidence"
+spoilt man/cvm-pkcs11.8.in '/^@CHECKS@$/d' "needs one line"
+spoilt attest/checks-tpm.def 's/^CHECK(TPM_05/ROW(TPM_05/' "not a row"
+
 echo "1..$number"
 exit $status
