@@ -95,7 +95,6 @@ manifest_sum_differs(void **state)
 {
 	_cleanup_(secret_freep) struct secret *key = NULL;
 	_cleanup_(manifest_mac_freep) struct manifest_mac *mac = NULL;
-	_cleanup_(blob_clear) struct blob id = { 0 };
 	struct store_object o = { 0 };
 	struct manifest m = { 0 };
 	uint8_t token_id[TOKEN_ID_LEN], box[28];

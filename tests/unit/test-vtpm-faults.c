@@ -128,7 +128,6 @@ response_of_nonsense(void **state)
 	seal_now(t, "pin", &g);
 	vtpm_freep(&t);
 	for (unsigned k = 0; k < 2 * 40; k++) {
-		_cleanup_(quoted_clear) struct quoted q = { 0 };
 		char tcti[96];
 		int r;
 
