@@ -15,9 +15,9 @@ differ() {
 	    sed -n 's/^< /not so: /p; s/^> /missing: /p'
 }
 
-# | SNP | 55 | ... |, and "up to 167 checks"
+# | SNP | 55 | ... |, and "There are 167 checks"
 said=$(sed -nE 's/^\| ([A-Z]+) \| ([0-9]+) \|.*/\1 \2/p' README.md
-	sed -nE 's/.*up to ([0-9]+) checks.*/all \1/p' README.md)
+	sed -nE 's/^There are ([0-9]+) checks.*/all \1/p' README.md)
 {
 	count=$(/usr/bin/python3 man/checks.py . --count 2>&1) ||
 	    echo "$count"
