@@ -21,9 +21,9 @@ token_seals(struct token *t, struct store_seals *ret, struct why *reterr_why)
 
 /* Opens the recovery seal of that purpose. */
 static int
-open_recovery(const struct store_seals *l, const struct token_meta *meta,
-    enum seal_purpose purpose, const struct secret *code, struct secret **ret,
-    struct why *reterr_why)
+open_recovery(const char *where, const struct store_seals *l,
+    const struct token_meta *meta, enum seal_purpose purpose,
+    const struct secret *code, struct secret **ret, struct why *reterr_why)
 {
 	const struct seal_context c = { .token_id = meta->id };
 	int err = CVM_E_NOT_FOUND;
@@ -33,7 +33,7 @@ open_recovery(const struct store_seals *l, const struct token_meta *meta,
 			err = seal_open_recovery(&c, &l->v[i], code, ret,
 			    reterr_why);
 	if (err == CVM_E_NOT_FOUND)
-		return why_set(reterr_why, err, "store",
+		return why_set(reterr_why, err, where,
 		    seal_purpose_name(purpose), "a recovery seal", "none");
 	return err;
 }
@@ -52,11 +52,11 @@ token_unseal_recovery(struct token *t, const struct secret *code,
 	if (err == CVM_OK)
 		err = token_seals(t, &l, reterr_why);
 	if (err == CVM_OK)
-		err = open_recovery(&l, &meta, SEAL_TOKEN, code, &key,
-		    reterr_why);
+		err = open_recovery(t->cfg->store, &l, &meta, SEAL_TOKEN, code,
+		    &key, reterr_why);
 	if (err == CVM_OK)
-		err = open_recovery(&l, &meta, SEAL_USER, code, &private,
-		    reterr_why);
+		err = open_recovery(t->cfg->store, &l, &meta, SEAL_USER, code,
+		    &private, reterr_why);
 	if (err == CVM_OK)
 		err = token_verify(t, key, reterr_why);
 	if (err == CVM_OK)

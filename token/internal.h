@@ -33,14 +33,19 @@ struct record_change {
 };
 int records_write(struct token *t, const struct record_change *v, size_t n,
     struct why *reterr_why) _must_check_;
-/* Calls fn for each record (as store_object_each), under the store lock. */
+/* Calls fn for each record (as store_object_each), under the store lock: of
+ * the functions here, fn may call record_seal, record_open_attrs and
+ * record_hint. */
 int records_each(struct token *t, const struct span *hint_id,
     const struct span *hint_label,
     int (*fn)(void *arg, const struct store_object *o), void *arg,
     struct why *reterr_why) _must_check_;
 int record_read(struct token *t, const uint8_t id[static STORE_ID_LEN],
     struct store_object *ret, struct why *reterr_why) _must_check_;
-/* The store's data version: the object table reloads what changed. */
+/* The store's data version: the object table reloads what changed. Grows with
+ * every commit of any process, by exactly one with one of this token's. When
+ * it changed and the token key is open, the manifest is checked first:
+ * CVM_E_CORRUPT when rows were changed behind the token's back. */
 int records_version(struct token *t, uint64_t *ret,
     struct why *reterr_why) _must_check_;
 

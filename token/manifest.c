@@ -217,7 +217,7 @@ manifest_read(struct store *s, const uint8_t id[static TOKEN_ID_LEN],
 		err = box_open(key, blob_span(&aad), blob_span(&box), &plain);
 	if (err != CVM_OK)
 		return why_set(reterr_why,
-		    err == CVM_E_NOT_FOUND ? CVM_E_CORRUPT : err, "store",
+		    err == CVM_E_NOT_FOUND ? CVM_E_CORRUPT : err, store_path(s),
 		    "manifest", "the manifest of this token",
 		    "none that authenticates");
 	r = reader_init(secret_span(plain));
@@ -226,8 +226,8 @@ manifest_read(struct store *s, const uint8_t id[static TOKEN_ID_LEN],
 	m.seals = read_be64(&r);
 	read_bytes(&r, m.sum, sizeof(m.sum));
 	if (reader_end(&r) != CVM_OK)
-		return why_setf(reterr_why, CVM_E_CORRUPT, "store", "manifest",
-		    "56 bytes", "%zu", secret_len(plain));
+		return why_setf(reterr_why, CVM_E_CORRUPT, store_path(s),
+		    "manifest", "56 bytes", "%zu", secret_len(plain));
 	*ret = m;
 	return CVM_OK;
 }
@@ -254,7 +254,7 @@ manifest_write(struct store *s, const uint8_t id[static TOKEN_ID_LEN],
 	if (err == CVM_OK)
 		err = box_seal(key, blob_span(&aad), blob_span(&w.out), &box);
 	if (err != CVM_OK)
-		return why_set(reterr_why, err, "store", "manifest", NULL,
+		return why_set(reterr_why, err, store_path(s), "manifest", NULL,
 		    NULL);
 	return store_meta_set(s, MANIFEST_KEY, blob_span(&box), reterr_why);
 }
@@ -306,8 +306,8 @@ manifest_verify(struct store *s, const uint8_t id[static TOKEN_ID_LEN],
 	if (err != CVM_OK)
 		return err;
 	if (sum.m.objects != m.objects || sum.m.seals != m.seals)
-		return why_setf(reterr_why, CVM_E_CORRUPT, "store", "manifest",
-		    "every object and seal that was written",
+		return why_setf(reterr_why, CVM_E_CORRUPT, store_path(s),
+		    "manifest", "every object and seal that was written",
 		    "%llu of %llu objects, %llu of %llu seals",
 		    (unsigned long long)sum.m.objects,
 		    (unsigned long long)m.objects,
@@ -315,8 +315,8 @@ manifest_verify(struct store *s, const uint8_t id[static TOKEN_ID_LEN],
 		    (unsigned long long)m.seals);
 	if (!span_equal(span(sum.m.sum, MANIFEST_SUM_LEN),
 		span(m.sum, MANIFEST_SUM_LEN)))
-		return why_set(reterr_why, CVM_E_CORRUPT, "store", "manifest",
-		    "the latest version of every object and seal",
+		return why_set(reterr_why, CVM_E_CORRUPT, store_path(s),
+		    "manifest", "the latest version of every object and seal",
 		    "a row that was changed, exchanged or rolled back");
 	*ret = m;
 	return CVM_OK;

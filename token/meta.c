@@ -60,13 +60,13 @@ meta_read(struct store *s, struct token_meta *ret, struct why *reterr_why)
 
 	err = store_meta_get(s, META_KEY, &value, reterr_why);
 	if (err == CVM_E_NOT_FOUND)
-		return why_set(reterr_why, CVM_E_CORRUPT, "store", "meta",
+		return why_set(reterr_why, CVM_E_CORRUPT, store_path(s), "meta",
 		    "the token's metadata", "none");
 	if (err != CVM_OK)
 		return err;
 	if (meta_decode(blob_span(&value), ret) != CVM_OK)
-		return why_setf(reterr_why, CVM_E_CORRUPT, "store", "meta",
-		    "version, id, serial, time and label", "%zu bytes",
+		return why_setf(reterr_why, CVM_E_CORRUPT, store_path(s),
+		    "meta", "version, id, serial, time and label", "%zu bytes",
 		    value.len);
 	return CVM_OK;
 }
@@ -150,7 +150,7 @@ meta_verify(struct store *s, const struct token_meta *m,
 		err = box_open(key, blob_span(&aad), blob_span(&box), &kept);
 	if (err != CVM_OK)
 		return why_set(reterr_why,
-		    err == CVM_E_NOT_FOUND ? CVM_E_CORRUPT : err, "store",
+		    err == CVM_E_NOT_FOUND ? CVM_E_CORRUPT : err, store_path(s),
 		    "meta",
 		    "the id, serial and label that the token was made with",
 		    "others");
@@ -160,7 +160,7 @@ meta_verify(struct store *s, const struct token_meta *m,
 	if (err != CVM_OK)
 		return err;
 	if (!span_equal(secret_span(mark), secret_span(kept)))
-		return why_set(reterr_why, CVM_E_CORRUPT, "store",
+		return why_set(reterr_why, CVM_E_CORRUPT, store_path(s),
 		    "private key", "the key of this token", "another");
 	return CVM_OK;
 }

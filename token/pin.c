@@ -154,8 +154,8 @@ pin_tries(struct store *s, bool so, uint32_t *ret, struct why *reterr_why)
 	}
 	if (err != CVM_OK && err != CVM_E_NOT_FOUND)
 		return err;
-	return why_setf(reterr_why, CVM_E_CORRUPT, "store", tries_name(so),
-	    "a count from 0 to 10", "%zu bytes", value.len);
+	return why_setf(reterr_why, CVM_E_CORRUPT, store_path(s),
+	    tries_name(so), "a count from 0 to 10", "%zu bytes", value.len);
 }
 
 int
@@ -178,7 +178,7 @@ count(struct store *s, bool so, int change, struct why *reterr_why)
 	if (err != CVM_OK)
 		return err;
 	if (change > 0 && tries >= PIN_TRIES)
-		return why_set(reterr_why, CVM_E_PIN_LOCKED, "store",
+		return why_set(reterr_why, CVM_E_PIN_LOCKED, store_path(s),
 		    tries_name(so), "fewer than 10 wrong PINs", "10");
 	if (change > 0)
 		tries++;

@@ -88,12 +88,13 @@ try_one(const struct seal_context *c, struct pcr_cache *cache,
 }
 
 static int
-no_seal(enum seal_purpose purpose, bool pin, struct why *reterr_why)
+no_seal(const char *where, enum seal_purpose purpose, bool pin,
+    struct why *reterr_why)
 {
 	if (pin)
-		return why_set(reterr_why, CVM_E_PIN_UNSET, "store",
+		return why_set(reterr_why, CVM_E_PIN_UNSET, where,
 		    seal_purpose_name(purpose), "a seal with a PIN", "none");
-	(void)why_set(reterr_why, CVM_E_SEALED, "store",
+	(void)why_set(reterr_why, CVM_E_SEALED, where,
 	    seal_purpose_name(purpose), "a tpm seal without a PIN", "none");
 	why_hint(reterr_why, "run cvm-token reseal");
 	return CVM_E_SEALED;
@@ -126,9 +127,9 @@ seals_need_tpm(const struct seal_scope *sc, struct why *reterr_why)
 
 /* Tries the seals of a list; reports the one that came nearest. */
 static int
-open_any(const struct seal_context *c, const struct store_seals *l,
-    enum seal_purpose purpose, const struct secret *auth,
-    struct secret **ret_key, struct why *reterr_why)
+open_any(const char *where, const struct seal_context *c,
+    const struct store_seals *l, enum seal_purpose purpose,
+    const struct secret *auth, struct secret **ret_key, struct why *reterr_why)
 {
 	struct pcr_cache cache = { .vtpm = c->vtpm };
 	unsigned nearest = POLICY_PCR_MAX + 1, distance;
@@ -156,7 +157,7 @@ open_any(const struct seal_context *c, const struct store_seals *l,
 			break;
 	}
 	if (refusal == CVM_OK)
-		return no_seal(purpose, auth != NULL, reterr_why);
+		return no_seal(where, purpose, auth != NULL, reterr_why);
 	return refusal;
 }
 
@@ -181,7 +182,8 @@ seals_open(struct token *t, const struct seal_scope *sc,
 		err = list_seals(t, &l, reterr_why);
 	if (err != CVM_OK)
 		return err;
-	return open_any(&c, &l, purpose, auth, ret_key, reterr_why);
+	return open_any(t->cfg->store, &c, &l, purpose, auth, ret_key,
+	    reterr_why);
 }
 
 /* Is there a token seal for these PCR values? */
@@ -269,7 +271,7 @@ check_openable(struct changing *c, struct why *reterr_why)
 	for (size_t i = 0; i < l.n; i++)
 		if (l.v[i].purpose == SEAL_TOKEN)
 			return CVM_OK;
-	return why_set(reterr_why, CVM_E_INVAL, "store", "seals",
+	return why_set(reterr_why, CVM_E_INVAL, store_path(c->s), "seals",
 	    "a token seal that stays", "none");
 }
 

@@ -311,6 +311,12 @@ store_publish(struct store *s, bool replace, struct why *reterr_why)
 	return store_connect(s, reterr_why);
 }
 
+const char *
+store_path(const struct store *s)
+{
+	return s->path;
+}
+
 bool
 store_writable(const struct store *s)
 {

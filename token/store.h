@@ -53,6 +53,8 @@ int store_begin(struct store *s, struct why *reterr_why) _must_check_;
 int store_begin_read(struct store *s, struct why *reterr_why) _must_check_;
 int store_commit(struct store *s, struct why *reterr_why) _must_check_;
 void store_rollback(struct store *s);
+/* As it was given; borrowed. */
+const char *store_path(const struct store *s);
 bool store_writable(const struct store *s);
 /* Could this user make a store at path, which has none? */
 bool store_creatable(const char *path);
