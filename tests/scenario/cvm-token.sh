@@ -58,9 +58,9 @@ types() {
 	        time.sleep(0.1)
 	        os.write(fd, lines.pop(0).encode() + b"\n")
 	sys.stdout.write(seen.decode(errors="replace"))
-	echoed = [l for l in sys.argv[1].split("\n") if l and l.encode() in seen]
-	if echoed:
-	    sys.exit("echoed: %s" % echoed)
+	for line in sys.argv[1].split("\n"):
+	    if line and line.encode() in seen:
+	        sys.exit("echoed: " + line)
 	sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 	END
 }
