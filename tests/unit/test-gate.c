@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "base/cleanup.h"
+#include "module/gate.h"
 #include "tests/unit/scene.h"
 
 /* What an application sees of admissions, denials and lost evidence. One
@@ -194,6 +194,40 @@ denial_refuses_every_use(void **state)
 	assert_ok(sign(s, key[0]));
 	assert_int_equal(find(s, CKO_PRIVATE_KEY, "ec"), key[0]);
 	assert_int_equal(find(s, CKO_SECRET_KEY, "aes"), key[2]);
+}
+
+/* Not only refused: a denial leaves no keys in memory, an admission that runs
+ * out does. */
+static void
+denial_wipes_the_token(void **state)
+{
+	_cleanup_(config_freep) struct config *cfg = NULL;
+	_cleanup_(gate_freep) struct gate *g = NULL;
+	_cleanup_(gate_session_clear) struct gate_session s = { 0 };
+	struct permit p = { 0 };
+	struct why why = { 0 };
+
+	(void)state;
+	NEEDS_MACHINE();
+	scene_prepare(&scene, &(struct scene_options){ 0 });
+	assert_int_equal(config_load(scene.config, &cfg, &why), CVM_OK);
+	assert_int_equal(gate_new(cfg, &cfg->tokens[0], &g), CVM_OK);
+	assert_int_equal(gate_state(g), ROUND_NONE);
+	assert_int_equal(gate_open_session(g, &s, &why), CVM_OK);
+	assert_int_equal(gate_state(g), ROUND_ADMIT);
+	assert_true(token_unsealed(gate_token(g)));
+	machine_ctl(&scene.m, "set debug on");
+	assert_int_equal(gate_permit(g, &s, &p, &why), CVM_OK);
+	assert_int_equal(gate_open_session(g, &s, &why), CVM_E_DENIED);
+	assert_int_equal(gate_state(g), ROUND_DENY);
+	assert_false(token_unsealed(gate_token(g)));
+	assert_int_equal(permit_check(&p, rounds_issuer(gate_rounds(g))),
+	    CVM_E_PERMIT);
+	assert_int_equal(gate_permit(g, &s, &p, &why), CVM_E_DENIED);
+	assert_non_null(strstr(why.where, "SNP-"));
+	scene_allow(&scene);
+	assert_int_equal(gate_permit(g, &s, &p, &why), CVM_OK);
+	assert_true(token_unsealed(gate_token(g)));
 }
 
 static void
@@ -658,6 +692,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(admitted_sessions_sign),
 		TEST(denial_refuses_every_use),
+		TEST(denial_wipes_the_token),
 		TEST(denial_ends_operations_in_progress),
 		TEST(denied_sessions_open_and_do_not_log_in),
 		TEST(denial_can_fail_the_open),
