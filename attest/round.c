@@ -345,7 +345,9 @@ lead(struct rounds *r, struct batch *b)
 	if (b->result != CVM_OK && b->why.err != b->result)
 		(void)why_set(&b->why, b->result, "round", "", "", "");
 	state = state_of(b->result);
-	if (state != ROUND_ADMIT)
+	/* A challenge that found no newer report takes nothing from others:
+	 * the one in hand is as good as it was. */
+	if (state == ROUND_DENY || (state == ROUND_UNREACHABLE && !b->fresh))
 		collector_forget(&r->collector);
 	if (state == ROUND_DENY)
 		permit_revoke_all(&r->issuer);

@@ -503,6 +503,31 @@ old_report_used_on(void **state)
 	rounds_freep(&r);
 }
 
+/* Whoever may challenge must not take the report of the others away. */
+static void
+report_lost_to_a_challenge(void **state)
+{
+	struct rounds *r;
+
+	(void)state;
+	NEEDS_MACHINE();
+	r = begin(&(struct round_options){ .tee_max_age_s = 60,
+	    .timeout_ms = 200 });
+	expect(r, false, CVM_OK);
+	machine_ctl(&scene.m, "set tsm.ebusy -1");
+	expect(r, true, CVM_E_UNREACHABLE);
+	rest_ms(50);
+	assert_int_equal(reports_of(r, 2, false), 0);
+	/* A report that was judged false is not used again. */
+	machine_reset(&scene.m);
+	machine_ctl(&scene.m, "set debug on");
+	expect(r, true, CVM_E_DENIED);
+	machine_reset(&scene.m);
+	rest_ms(50);
+	assert_int_equal(reports_of(r, 2, false), 1);
+	rounds_freep(&r);
+}
+
 /* A report names the AK of its time: another one needs another report. */
 static void
 report_of_another_ak_used(void **state)
@@ -625,6 +650,7 @@ main(void)
 		    setup),
 		cmocka_unit_test_setup(report_asked_for_in_vain, setup),
 		cmocka_unit_test_setup(old_report_used_on, setup),
+		cmocka_unit_test_setup(report_lost_to_a_challenge, setup),
 		cmocka_unit_test_setup(report_of_another_ak_used, setup),
 		cmocka_unit_test_setup(pcr_extended_unnoticed, setup),
 		cmocka_unit_test_setup(machine_above_vmpl_0_refused, setup),
