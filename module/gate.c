@@ -416,7 +416,7 @@ check_token(struct gate *g, struct why *why)
 		return CVM_OK;
 	(void)why_set(why, CVM_E_CONFIG, g->tcfg->store, "", "a token",
 	    "no store");
-	why_hint(why, "cvm-token init %s", g->tcfg->name);
+	why_hint(why, "cvm-token --token %s init", g->tcfg->name);
 	return CVM_E_CONFIG;
 }
 
