@@ -542,7 +542,8 @@ check "as the file would" openssl dgst -sha256 -verify ec.pub \
 check "the certificate has the key's id" says "Certificate Object" \
     p11 -O --label web-rsa
 
-check "the same key again" exits 1 "exists already" import rsa.pem --label again
+check "the same key again" exits 1 "exists already" \
+    import rsa.pem --label again
 check "no label" exits 2 "--label" import rsa.pem
 check "an id that is not hex" exits 2 "--id" import rsa.pem --label x --id xyz
 check "a public key" exits 2 "a private key" import public.pem --label x
