@@ -9,12 +9,13 @@
 struct entry {
 	uint8_t key[SHA256_LEN];
 	int64_t from, until;
+	uint64_t used; /* cache->uses when last of use */
 };
 
 struct chain_cache {
 	struct entry entries[CHAIN_CACHE_MAX];
-	size_t n;    /* filled */
-	size_t next; /* to overwrite */
+	size_t n; /* filled */
+	uint64_t uses;
 	size_t hits;
 };
 
@@ -100,12 +101,13 @@ chain_cache_known(struct chain_cache *cache,
     const uint8_t key[static SHA256_LEN], int64_t now)
 {
 	for (size_t i = 0; cache != NULL && i < cache->n; i++) {
-		const struct entry *e = &cache->entries[i];
+		struct entry *e = &cache->entries[i];
 
 		if (now >= e->from && now <= e->until &&
 		    span_equal(span(e->key, SHA256_LEN),
 			span(key, SHA256_LEN))) {
 			cache->hits++;
+			e->used = ++cache->uses;
 			return true;
 		}
 	}
@@ -120,13 +122,17 @@ chain_cache_remember(struct chain_cache *cache,
 
 	if (cache == NULL)
 		return;
-	e = &cache->entries[cache->next];
+	e = &cache->entries[0];
+	if (cache->n < CHAIN_CACHE_MAX)
+		e = &cache->entries[cache->n++];
+	else
+		for (size_t i = 1; i < cache->n; i++)
+			if (cache->entries[i].used < e->used)
+				e = &cache->entries[i];
 	memcpy(e->key, key, SHA256_LEN);
 	e->from = from;
 	e->until = until;
-	cache->next = (cache->next + 1) % CHAIN_CACHE_MAX;
-	if (cache->n < CHAIN_CACHE_MAX)
-		cache->n++;
+	e->used = ++cache->uses;
 }
 
 int

@@ -10,7 +10,8 @@
  * What is remembered is SHA-256 over every certificate, every CRL, the pins
  * and the flags, together with the interval in which no date in them changes
  * the answer; any other byte and any other time is verified anew. Refusals
- * are never remembered. Holds CHAIN_CACHE_MAX chains, the oldest goes first.
+ * are never remembered. Holds CHAIN_CACHE_MAX answers; the one that was
+ * of no use for the longest time goes first.
  *
  * An appraisal part calls chain_verify_cached(a->cache, ...) wherever it
  * would call chain_verify(); nothing else changes. Not thread-safe: it belongs

@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attest/chain_cache.h"
 #include "attest/openssl.h"
 #include "attest/snp_parts.h"
+#include "base/tuple.h"
 
 int
 snp_cert_read(struct span bytes, X509 **ret)
@@ -109,6 +111,32 @@ report_verify(const struct snp_report *r, X509 *vek)
 	    span(digest, sizeof(digest)));
 }
 
+/*
+ * A report serves many rounds, and what signed it once signed it: the answer
+ * depends on nothing but report and certificate.
+ */
+static int
+report_verify_cached(const struct snp_appraisal *s, struct span cert,
+    X509 *vek)
+{
+	const struct span fields[] = { cert, s->r.bytes };
+	_cleanup_(blob_clear) struct blob t = { 0 };
+	uint8_t key[SHA256_LEN];
+	int r;
+
+	if (s->a->cache == NULL ||
+	    tuple("cvm-pkcs11/snp-signature/1", fields, NELEMS(fields), &t) !=
+		CVM_OK ||
+	    hash(HASH_SHA256, blob_span(&t), key) != CVM_OK)
+		return report_verify(&s->r, vek);
+	if (chain_cache_known(s->a->cache, key, s->a->now))
+		return CVM_OK;
+	r = report_verify(&s->r, vek);
+	if (r == CVM_OK)
+		chain_cache_remember(s->a->cache, key, INT64_MIN, INT64_MAX);
+	return r;
+}
+
 /* The i-th place where the certificate may be; false past the last. */
 static bool
 place(const struct snp_appraisal *s, size_t i, struct span *ret,
@@ -148,7 +176,7 @@ find_vek(struct snp_appraisal *s)
 			malformed = true;
 			continue;
 		}
-		if (report_verify(&s->r, x) == CVM_OK) {
+		if (report_verify_cached(s, bytes, x) == CVM_OK) {
 			x509_freep(&s->vek);
 			s->vek = TAKE_PTR(x);
 			s->signature_ok = true;

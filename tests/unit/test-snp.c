@@ -383,8 +383,10 @@ every_bit_flipped(void **state)
 	a.endorsements = endorsements;
 	m.root_blob = (struct blob){ m.root_pin, SHA256_LEN };
 	m.policy.snp.roots = (struct value_list){ &m.root_blob, 1 };
-	for (size_t bit = 0; bit <= 8 * SNP_REPORT_LEN; bit++) {
-		bool spoiled = bit < 8 * SNP_REPORT_LEN;
+	/* The good one comes first, so that the cache knows it, and last. */
+	for (size_t n = 0; n <= 8 * SNP_REPORT_LEN + 1; n++) {
+		bool spoiled = n != 0 && n <= 8 * SNP_REPORT_LEN;
+		size_t bit = spoiled ? n - 1 : 0;
 		uint8_t mask = (uint8_t)(1 << bit % 8);
 
 		if (spoiled)
@@ -397,7 +399,8 @@ every_bit_flipped(void **state)
 		if (spoiled)
 			e.tee_report.data[bit / 8] ^= mask;
 	}
-	assert_true(chain_cache_hits(cache) > 0);
+	/* Two chains and a signature at the end, chains in between. */
+	assert_true(chain_cache_hits(cache) >= 3);
 }
 
 static void
