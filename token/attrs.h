@@ -42,7 +42,8 @@ CK_ULONG attrs_ulong(const struct attrs *a, CK_ATTRIBUTE_TYPE type,
 int attrs_copy(const struct attrs *from, struct attrs *ret) _must_check_;
 
 /* Record encoding (token/FORMAT.md): CK_ULONG values as u64, so that a store
- * is the same on every ABI. Strict: unknown length, order or duplicate refuses.*/
+ * is the same on every ABI. Strict: a wrong length or order, a duplicate or a
+ * byte too many refuses. */
 int attrs_encode(const struct attrs *a, struct blob *ret) _must_check_;
 int attrs_decode(struct span s, struct attrs *ret,
     struct why *reterr_why) _must_check_;

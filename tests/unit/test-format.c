@@ -140,7 +140,8 @@ recovery_code_differs(void **state)
 		secret_data(code)[i] = i;
 	ok(recovery_encode(code, typed, sizeof(typed)));
 	assert_string_equal(typed,
-	    "AAAQE-AYEAU-DAOCA-JBIFQ-YDIOB-4IBCE-QTCQK-RMFYY-DENBW-HA5DY-PSWPJ");
+	    "AAAQE-AYEAU-DAOCA-JBIFQ-YDIOB-4IBCE-"
+	    "QTCQK-RMFYY-DENBW-HA5DY-PSWPJ");
 }
 
 /* The key in the recovery seal of that purpose. */
