@@ -48,7 +48,7 @@ call_use_permit(struct call *c, const struct permit *p)
 }
 
 CK_RV
-call_session(struct call *c, CK_SESSION_HANDLE handle)
+call_session_only(struct call *c, CK_SESSION_HANDLE handle)
 {
 	CK_RV rv = call_enter(c);
 
@@ -59,10 +59,17 @@ call_session(struct call *c, CK_SESSION_HANDLE handle)
 		return CKR_SESSION_HANDLE_INVALID;
 	c->slot = c->session->slot;
 	c->token = gate_token(c->slot->gate);
-	if (c->token == NULL)
-		return CKR_HOST_MEMORY;
-	call_use_permit(c, gate_peek(c->slot->gate, &c->session->gate));
-	return CKR_OK;
+	return c->token != NULL ? CKR_OK : CKR_HOST_MEMORY;
+}
+
+CK_RV
+call_session(struct call *c, CK_SESSION_HANDLE handle)
+{
+	CK_RV rv = call_session_only(c, handle);
+
+	if (rv == CKR_OK)
+		call_use_permit(c, gate_peek(c->slot->gate, &c->session->gate));
+	return rv;
 }
 
 void

@@ -23,6 +23,9 @@ struct call {
 
 CK_RV call_enter(struct call *c);
 CK_RV call_slot(struct call *c, CK_SLOT_ID id);
+/* Looks the session up; caller stays empty, for calls that look at nothing of
+ * the token, or ask the gate anyway. */
+CK_RV call_session_only(struct call *c, CK_SESSION_HANDLE handle);
 /* Looks the session up and fills caller with what it may do as it is: with
  * the permit that the session has, if it is good, and no question asked. */
 CK_RV call_session(struct call *c, CK_SESSION_HANDLE handle);

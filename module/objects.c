@@ -248,7 +248,7 @@ C_FindObjects(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE_PTR phObject,
 	_cleanup_(call_leave) struct call c = { 0 };
 	struct session *s;
 	CK_ULONG n = 0;
-	CK_RV rv = call_session(&c, hSession);
+	CK_RV rv = call_session_only(&c, hSession);
 
 	if (rv != CKR_OK)
 		return rv;
@@ -268,7 +268,7 @@ CK_RV
 C_FindObjectsFinal(CK_SESSION_HANDLE hSession)
 {
 	_cleanup_(call_leave) struct call c = { 0 };
-	CK_RV rv = call_session(&c, hSession);
+	CK_RV rv = call_session_only(&c, hSession);
 
 	if (rv != CKR_OK)
 		return rv;

@@ -89,7 +89,8 @@ allow(struct call *c, struct operation *o, const char *function,
 	if (!op_needs_permit(o->op))
 		return CKR_OK;
 	if (c->slot->cfg->login == LOGIN_PIN &&
-	    object_is_private(op_object(o->op)) && !c->caller.user)
+	    object_is_private(op_object(o->op)) &&
+	    !token_user_logged_in(c->token))
 		return CKR_USER_NOT_LOGGED_IN;
 	if (o->always_auth && !o->authed)
 		return CKR_USER_NOT_LOGGED_IN;
@@ -115,7 +116,7 @@ static CK_RV
 look_up(struct call *c, CK_SESSION_HANDLE h, enum session_op which,
     struct operation **ret)
 {
-	CK_RV rv = call_session(c, h);
+	CK_RV rv = call_session_only(c, h);
 
 	if (rv != CKR_OK)
 		return rv;

@@ -8,7 +8,7 @@ CK_RV
 C_SeedRandom(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pSeed, CK_ULONG ulSeedLen)
 {
 	_cleanup_(call_leave) struct call c = { 0 };
-	CK_RV rv = call_session(&c, hSession);
+	CK_RV rv = call_session_only(&c, hSession);
 
 	if (rv != CKR_OK)
 		return rv;
@@ -21,7 +21,7 @@ C_GenerateRandom(CK_SESSION_HANDLE hSession, CK_BYTE_PTR RandomData,
     CK_ULONG ulRandomLen)
 {
 	_cleanup_(call_leave) struct call c = { 0 };
-	CK_RV rv = call_session(&c, hSession);
+	CK_RV rv = call_session_only(&c, hSession);
 
 	if (rv != CKR_OK)
 		return rv;

@@ -63,7 +63,7 @@ CK_RV
 C_CloseSession(CK_SESSION_HANDLE hSession)
 {
 	_cleanup_(call_leave) struct call c = { 0 };
-	CK_RV rv = call_session(&c, hSession);
+	CK_RV rv = call_session_only(&c, hSession);
 
 	if (rv == CKR_OK)
 		session_close(c.lib->sessions, TAKE_PTR(c.session));
@@ -127,7 +127,7 @@ CK_RV
 C_SessionCancel(CK_SESSION_HANDLE hSession, CK_FLAGS flags)
 {
 	_cleanup_(call_leave) struct call c = { 0 };
-	CK_RV rv = call_session(&c, hSession);
+	CK_RV rv = call_session_only(&c, hSession);
 
 	if (rv != CKR_OK)
 		return rv;
