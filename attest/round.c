@@ -329,7 +329,7 @@ lead(struct rounds *r, struct batch *b)
 	bool changed;
 
 	r->forming = NULL;
-	/* Those who queued up while an attempt failed wait for no second one. */
+	/* Who queued up while an attempt failed waits for no second one. */
 	if (!b->fresh && still_failed(r)) {
 		b->result = r->last_err;
 		b->why = r->last_why;

@@ -116,8 +116,7 @@ report_verify(const struct snp_report *r, X509 *vek)
  * depends on nothing but report and certificate.
  */
 static int
-report_verify_cached(const struct snp_appraisal *s, struct span cert,
-    X509 *vek)
+report_verify_cached(const struct snp_appraisal *s, struct span cert, X509 *vek)
 {
 	const struct span fields[] = { cert, s->r.bytes };
 	_cleanup_(blob_clear) struct blob t = { 0 };

@@ -21,6 +21,7 @@ import struct
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+SHOWN = re.compile(r'^\t([a-z0-9-]+) =((?: |[0-9a-f]|\n\t    )*)$', re.M)
 DOCUMENT = os.path.join(HERE, '..', '..', 'attest', 'PROTOCOL.md')
 
 
@@ -169,8 +170,7 @@ def check_vectors(tap, vectors):
 
 def check_document(tap, vectors):
 	with open(DOCUMENT, encoding='ascii') as f:
-		shown = dict(re.findall(r'^\t([a-z0-9-]+) =((?: |[0-9a-f]|\n\t    )*)$',
-		    f.read(), re.M))
+		shown = dict(SHOWN.findall(f.read()))
 	shown = {k: re.sub(r'\s', '', v) for k, v in shown.items()}
 	known = {v['name']: v['out'] for v in vectors}
 	for name in sorted(set(shown) | set(known)):

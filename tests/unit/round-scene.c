@@ -151,20 +151,20 @@ config_text(const struct round_scene *s, const struct round_options *o)
 	const char *dir = s->m.dir;
 	char *text = NULL;
 
-	assert_true(asprintf(&text,
-			"{\"version\": 1, \"simulated\": true,"
-			"\"tpm\": {\"tcti\": \"device:%s/root/dev/tpmrm0\"},"
-			"\"evidence\": {"
-			"\"tsm\": \"%s/root/sys/kernel/config/tsm/report\","
-			"\"event_log\": \"%s/root/sys/kernel/security/tpm0/"
-			"binary_bios_measurements\","
-			"\"collateral\": \"%s/collateral\","
-			"\"timeout_ms\": %u, \"retry_ms\": %u},"
-			"\"tokens\": [{\"name\": \"t\", \"store\": \"%s/t.db\","
-			"\"policy\": \"%s/p.json\"}]}",
-			dir, dir, dir, dir,
-			o->timeout_ms != 0 ? o->timeout_ms : 2000,
-			o->retry_ms != 0 ? o->retry_ms : 10, dir, dir) > 0);
+	assert_true(
+	    asprintf(&text,
+		"{\"version\": 1, \"simulated\": true,"
+		"\"tpm\": {\"tcti\": \"device:%s/root/dev/tpmrm0\"},"
+		"\"evidence\": {"
+		"\"tsm\": \"%s/root/sys/kernel/config/tsm/report\","
+		"\"event_log\": \"%s/root/sys/kernel/security/tpm0/"
+		"binary_bios_measurements\","
+		"\"collateral\": \"%s/collateral\","
+		"\"timeout_ms\": %u, \"retry_ms\": %u},"
+		"\"tokens\": [{\"name\": \"t\", \"store\": \"%s/t.db\","
+		"\"policy\": \"%s/p.json\"}]}",
+		dir, dir, dir, dir, o->timeout_ms != 0 ? o->timeout_ms : 2000,
+		o->retry_ms != 0 ? o->retry_ms : 10, dir, dir) > 0);
 	return text;
 }
 

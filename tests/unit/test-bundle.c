@@ -27,8 +27,8 @@ static struct round_result *rr; /* of the first round */
 static char *good;
 static const uint8_t nonce[16] = { 'n', 'o', 'n', 'c', 'e' };
 
-#define NEEDS_MACHINE() \
-	if (!scene.there) \
+#define NEEDS_MACHINE()                                                        \
+	if (!scene.there)                                                      \
 	skip()
 
 /* A round by hand: N_LEAVES leaves, the verifier's among them. */
@@ -44,7 +44,9 @@ collect_round(bool fresh)
 	r->leaves = calloc(N_LEAVES, sizeof(*r->leaves));
 	assert_non_null(r->leaves);
 	for (uint8_t i = 0; i < N_LEAVES; i++)
-		assert_int_equal(blob_set(&r->leaves[i], span(&i, 1)), 0);
+		if (i != INDEX)
+			assert_int_equal(blob_set(&r->leaves[i], span(&i, 1)),
+			    0);
 	assert_int_equal(leaf_challenge(span(nonce, sizeof(nonce)),
 			     span(NULL, 0), &r->leaves[INDEX]),
 	    0);
@@ -574,8 +576,7 @@ bundle_tells_of_other_machines(void **state)
 		    0);
 	assert_int_equal(endorsements_add(e, "amd/vek/00-11.der", span(der, 1)),
 	    0);
-	assert_int_equal(endorsements_add(e, "intel/root-ca.crl",
-			     span(der, 1)),
+	assert_int_equal(endorsements_add(e, "intel/root-ca.crl", span(der, 1)),
 	    0);
 	text = encode(rr, e);
 	b = parse(text);
@@ -586,8 +587,8 @@ bundle_tells_of_other_machines(void **state)
 		n += strncmp(name, "amd/vek/", 8) == 0;
 	}
 	assert_int_equal(n, 1);
-	assert_int_equal(endorsements_find(b->endorsements,
-			     "amd/vek/00-11.der").len,
+	assert_int_equal(endorsements_find(b->endorsements, "amd/vek/00-11.der")
+			     .len,
 	    0);
 	bundle_freep(&b);
 	endorsements_freep(&e);

@@ -58,8 +58,7 @@ fixture(enum log_form form)
 	p->kernel_cmdline = (struct string_list){ f->cmdline, 1 };
 	f->grub[0] = words[3];
 	p->grub_cmd = (struct string_list){ f->grub, 1 };
-	assert_int_equal(hash(alg,
-			     span(MADE_APP_IMAGE, strlen(MADE_APP_IMAGE)),
+	assert_int_equal(hash(alg, span(MADE_APP_IMAGE, strlen(MADE_APP_IMAGE)),
 			     f->app_bytes),
 	    0);
 	f->app = (struct blob){ f->app_bytes, hash_len(alg) };
@@ -503,8 +502,8 @@ unquoted_register_believed(void **state)
 		for (size_t k = 0; k < CHECK_COUNT; k++)
 			failed += f->v.results[k].status == CHECK_FAIL;
 		for (; rows[i].id[want] != CHECK_COUNT; want++)
-			assert_int_equal(
-			    f->v.results[rows[i].id[want]].status, CHECK_FAIL);
+			assert_int_equal(f->v.results[rows[i].id[want]].status,
+			    CHECK_FAIL);
 		assert_int_equal(failed, want);
 	}
 	/* Not asked for, not missed; but SEV has nothing else. */

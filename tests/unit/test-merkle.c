@@ -148,8 +148,7 @@ path_of_other_length_accepted(void **state)
 		p.path.len = len;
 		assert_int_equal(blob_append(&p.path, span(more, 32)), 0);
 		assert_int_equal(verify(0, 0, n, &p), CVM_E_DENIED);
-		assert_int_equal(blob_append(&p.path,
-				     span(more, sizeof(more))),
+		assert_int_equal(blob_append(&p.path, span(more, sizeof(more))),
 		    0);
 		assert_int_equal(verify(0, 0, n, &p), CVM_E_DENIED);
 		blob_clear(&p.path);

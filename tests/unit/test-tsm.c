@@ -75,7 +75,8 @@ get_from(const char *dir, const char *provider, uint32_t timeout_ms,
 	int err;
 
 	memset(why, 0, sizeof(*why));
-	err = tsm_get_report(dir, provider, 0, report_data, timeout_ms, &r, why);
+	err = tsm_get_report(dir, provider, 0, report_data, timeout_ms, &r,
+	    why);
 	if (err == CVM_OK) {
 		assert_int_equal(r.outblob.len, SNP_REPORT_LEN);
 		assert_memory_equal(r.outblob.data + SNP_REPORT_DATA_AT,

@@ -167,8 +167,8 @@ long_value_overflows(void **state)
 	verdict_finish(&v);
 	assert_int_equal(strlen(v.results[CHECK_SRC_02].got),
 	    CHECK_VALUE_MAX - 1);
-	assert_true(strlen(verdict_sentence(&v, buf, sizeof(buf))) <
-	    sizeof(buf));
+	assert_true(
+	    strlen(verdict_sentence(&v, buf, sizeof(buf))) < sizeof(buf));
 	assert_true(strlen(verdict_sentence(&v, buf, 10)) < 10);
 }
 
@@ -189,8 +189,8 @@ first_failure_is_not_the_first(void **state)
 	assert_int_equal(not_run, CHECK_SRC_01);
 	assert_int_equal(verdict_why(&v, &why), CVM_E_DENIED);
 	assert_non_null(strstr(why.where, "TPM-02"));
-	assert_non_null(strstr(verdict_sentence(&v, buf, sizeof(buf)),
-	    "TPM-02"));
+	assert_non_null(
+	    strstr(verdict_sentence(&v, buf, sizeof(buf)), "TPM-02"));
 	/* Not reached: named, where nothing failed. */
 	verdict_init(&v, GROUP_SRC);
 	verdict_finish(&v);
@@ -211,8 +211,8 @@ simulated_machine_unmentioned(void **state)
 	verdict_finish(&v);
 	assert_null(strstr(verdict_sentence(&v, buf, sizeof(buf)), "SIMUL"));
 	v.simulated = true;
-	assert_non_null(strstr(verdict_sentence(&v, buf, sizeof(buf)),
-	    "SIMULATED"));
+	assert_non_null(
+	    strstr(verdict_sentence(&v, buf, sizeof(buf)), "SIMULATED"));
 }
 
 static void
