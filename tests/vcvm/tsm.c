@@ -448,7 +448,8 @@ attr_read(fuse_req_t req, void *file, size_t size, off_t off)
 	if (e < 0)
 		fuse_reply_err(req, -e);
 	else
-		fuse_reply_buf(req, (char *)f->buffer.p + from, n);
+		fuse_reply_buf(req, n > 0 ? (char *)f->buffer.p + from : NULL,
+		    n);
 	pthread_mutex_unlock(&f->lock);
 }
 
