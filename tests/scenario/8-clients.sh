@@ -98,3 +98,15 @@ check "the host's OpenSSL configuration does not reach the module" hostile
 without_config() { CVM_PKCS11_CONF=/nonexistent p11 -L; }
 check "without a configuration there are no slots" \
     says "No slots" without_config
+
+# AMD's chain and this attestation key are RSA, Intel's were EC: the engine as default must not matter.
+machine snp
+configure snp
+edit etc-snp/config.json "p['tpm']['ak'] = 'gce-rsa'"
+enroll snp
+make_token
+make_keys
+for k in rsa ec; do
+	check "on SEV-SNP the engine signs with $k" engine_sign $k snp-$k.sig
+	check "and OpenSSL verifies it" openssl_verify $k snp-$k.sig
+done
