@@ -133,6 +133,11 @@ prepared_give(struct key_cache *k, struct prepared **p)
 {
 	uint64_t generation = (*p)->generation;
 
+	/* 0 fits nothing: made for one use, and not for the next one's. */
+	if ((*p)->tag == 0) {
+		prepared_freep(p);
+		return;
+	}
 	for (size_t i = 0; i < KEY_IDLE_MAX; i++) {
 		struct prepared *empty = NULL;
 

@@ -454,6 +454,38 @@ oaep_failure_tells_apart(void **state)
 	}
 }
 
+/* A context holds its label: it must not serve the next operation's. */
+static void
+oaep_label_of_another_operation(void **state)
+{
+	struct stage *s = *state;
+	struct pair p = make_rsa(s, 2048, false);
+	CK_RSA_PKCS_OAEP_PARAMS oaep = { CKM_SHA256, CKG_MGF1_SHA256,
+		CKZ_DATA_SPECIFIED, lab, 3 };
+	CK_MECHANISM mech = { CKM_RSA_PKCS_OAEP, &oaep, sizeof(oaep) };
+	uint8_t text[2][256], back[256];
+
+	for (size_t i = 0; i < 2; i++) {
+		_cleanup_(op_freep) struct op *enc = NULL;
+		CK_ULONG len = sizeof(text[i]);
+
+		oaep.pSourceData = i == 0 ? lab : upper;
+		enc = begin(s, OP_ENCRYPT, &mech, p.pub);
+		ok(op_once(enc, NULL, MESSAGE, text[i], &len, why));
+	}
+	for (size_t i = 0; i < 8; i++) {
+		_cleanup_(op_freep) struct op *dec = NULL;
+		CK_ULONG n = sizeof(back);
+
+		oaep.pSourceData = i % 2 == 0 ? lab : upper;
+		dec = begin(s, OP_DECRYPT, &mech, p.priv);
+		assert_int_equal(op_once(dec, s->c.permit,
+				     span(text[i / 2 % 2], 256), back, &n,
+				     NULL),
+		    i % 2 == i / 2 % 2 ? CVM_OK : CVM_E_ENCRYPTED_INVALID);
+	}
+}
+
 /* Raw numbers with any padding: what an attacker would send. */
 static void
 send_padding(struct stage *s, struct pair p, const uint8_t *em, uint8_t *out,
@@ -659,6 +691,7 @@ main(void)
 		ON_STAGE(eddsa_not_of_rfc8032),
 		ON_STAGE(rsa_decryption_wrong),
 		ON_STAGE(oaep_failure_tells_apart),
+		ON_STAGE(oaep_label_of_another_operation),
 		ON_STAGE(pkcs1_padding_told_by_error),
 		ON_STAGE(pkcs1_decryption_allowed_when_forbidden),
 		ON_STAGE(x509_number_above_modulus),
