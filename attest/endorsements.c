@@ -153,7 +153,7 @@ endorsements_add(struct endorsements *e, const char *name, struct span data)
 	if (e->n_files == ENDORSEMENTS_FILES_MAX ||
 	    data.len > ENDORSEMENTS_FILE_MAX ||
 	    data.len > ENDORSEMENTS_BYTES_MAX - e->bytes)
-		return CVM_E_UNSUPPORTED;
+		return CVM_E_CONFIG;
 	at = place(e, name, &found);
 	if (found)
 		return CVM_E_EXISTS;
@@ -284,7 +284,7 @@ read_all(int fd, struct blob *ret)
 		if (n == 0)
 			break;
 		if ((size_t)n > ENDORSEMENTS_FILE_MAX - out.len)
-			return CVM_E_UNSUPPORTED;
+			return CVM_E_CONFIG;
 		if (blob_append(&out, span(buf, (size_t)n)) < 0)
 			return CVM_E_NOMEM;
 	}
@@ -303,7 +303,7 @@ add_file(struct walk *w, int fd, const char *name, const char *path)
 		return fail_errno(w, path, "a readable file");
 	if (r == CVM_OK)
 		r = endorsements_add(w->e, name, blob_span(&data));
-	if (r == CVM_E_UNSUPPORTED)
+	if (r == CVM_E_CONFIG)
 		return why_set(w->why, r, path, "size",
 		    "at most 256 files, 4 MiB each, 32 MiB together", "more");
 	if (r < 0)
@@ -351,7 +351,7 @@ walk_entry(struct walk *w, int dir_fd, const char *entry, const char *name,
 	if (S_ISDIR(st.st_mode))
 		return depth < DEPTH_MAX ?
 		    walk_dir(w, TAKE_FD(fd), name, depth + 1) :
-		    why_set(w->why, CVM_E_UNSUPPORTED, path, "",
+		    why_set(w->why, CVM_E_CONFIG, path, "",
 			"at most 3 levels of directories", "more");
 	if (!wanted_suffix(entry))
 		return CVM_OK;
@@ -383,7 +383,7 @@ walk_dir(struct walk *w, int fd, const char *name, unsigned depth)
 		int r;
 
 		if (++w->entries > ENTRIES_MAX)
-			return why_set(w->why, CVM_E_UNSUPPORTED, path, "",
+			return why_set(w->why, CVM_E_CONFIG, path, "",
 			    "at most 4096 entries", "more");
 		if (!plain_component(de->d_name, strlen(de->d_name)))
 			continue;

@@ -96,6 +96,8 @@ refuse(const char *got)
 
 	assert_true(endorsements_load(top, &e, &why) < 0);
 	assert_null(e);
+	/* To clients it would be a function that the token does not have. */
+	assert_int_not_equal(why.err, CVM_E_UNSUPPORTED);
 	assert_non_null(strstr(why.where, top));
 	if (strstr(why.got, got) == NULL)
 		fail_msg("got \"%s\", wanted \"%s\"", why.got, got);
