@@ -57,8 +57,9 @@ struct gate_session {
  * Joins a round for a session open: on admission fills s->permit, unseals the
  * token if it is not, and returns 0. CVM_E_DENIED, CVM_E_UNREACHABLE,
  * CVM_E_SEALED, CVM_E_CONFIG leave the session unadmitted; why says it, and
- * the log has been told if it is news. Never hangs longer than
- * evidence.timeout_ms twice over.
+ * the log has been told if it is news. Never waits longer than
+ * evidence.timeout_ms twice over, unless the kernel keeps a request for a TEE
+ * report that the host does not answer: such a read cannot be cut short.
  */
 int gate_open_session(struct gate *g, struct gate_session *s,
     struct why *reterr_why) _must_check_;
