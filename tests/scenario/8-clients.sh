@@ -18,8 +18,9 @@ uri() { echo "pkcs11:token=web;object=$1;type=private;pin-value=$PIN"; }
 engine_conf "$MODULE"
 # engine_sign KEY OUT: the way of "openssl pkeyutl -engine pkcs11".
 engine_sign() {
-	OPENSSL_CONF=$PWD/openssl.cnf timeout 30 openssl pkeyutl -engine pkcs11 \
-	    -keyform engine -inkey "$(uri "$1")" -sign \
+	OPENSSL_CONF=$PWD/openssl.cnf timeout 30 \
+	    openssl pkeyutl -engine pkcs11 -keyform engine \
+	    -inkey "$(uri "$1")" -sign \
 	    -pkeyopt digest:sha256 -in digest -out "$2"
 }
 engine_decrypt() {
@@ -48,7 +49,8 @@ check "p11tool tests a signature" says "ok" p11tool_ --login --test-sign \
     "pkcs11:token=web;object=rsa;type=private"
 
 # p11-kit remoting: one process has the module, others have a socket.
-(exec p11-kit server -f -n "$PWD/p11.sock" --provider "$(readlink -f "$MODULE")" \
+(exec p11-kit server -f -n "$PWD/p11.sock" \
+    --provider "$(readlink -f "$MODULE")" \
     "pkcs11:token=web" >server.log 2>&1 </dev/null) &
 daemons+=($!)
 until_true 10 test -S p11.sock
@@ -88,8 +90,8 @@ refuse "not where simulated machines are refused" token verify bundle.json \
 
 # Misuse by the host program: a hostile OpenSSL configuration, exit without
 # C_Finalize (the engine never calls it), and probing without configuration.
-printf 'openssl_conf = x\n[x]\nproviders = y\n[y]\ndefault = z\n[z]\nactivate = 0\n' \
-    >hostile.cnf
+printf '%s\n' 'openssl_conf = x' '[x]' 'providers = y' '[y]' 'default = z' \
+    '[z]' 'activate = 0' >hostile.cnf
 hostile() {
 	OPENSSL_CONF=$PWD/hostile.cnf user --sign -m ECDSA --id 02 -i digest \
 	    -o hostile.sig
@@ -99,7 +101,8 @@ without_config() { CVM_PKCS11_CONF=/nonexistent p11 -L; }
 check "without a configuration there are no slots" \
     says "No slots" without_config
 
-# AMD's chain and this attestation key are RSA, Intel's were EC: the engine as default must not matter.
+# AMD's chain and this attestation key are RSA, Intel's were EC: the engine as
+# default must not matter.
 machine snp
 configure snp
 edit etc-snp/config.json "p['tpm']['ak'] = 'gce-rsa'"

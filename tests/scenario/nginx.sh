@@ -48,14 +48,16 @@ way_proxy() {
 way_server() {
 	NGINX_USER="nobody nogroup"
 	rm -f p11.sock
-	(exec env -u P11_KIT_SERVER_ADDRESS p11-kit server -f -n "$PWD/p11.sock" \
+	(exec env -u P11_KIT_SERVER_ADDRESS \
+	    p11-kit server -f -n "$PWD/p11.sock" \
 	    --provider "$(readlink -f "$MODULE")" "pkcs11:token=web" \
 	    >p11-server.log 2>&1 </dev/null) &
 	daemons+=($!)
 	SERVER_PID=$!
 	until_true 10 test -S p11.sock
 	chmod 666 p11.sock
-	engine_conf "$(pkg-config --variable=p11_module_path p11-kit-1)/p11-kit-client.so"
+	engine_conf "$(pkg-config --variable=p11_module_path \
+	    p11-kit-1)/p11-kit-client.so"
 }
 way_end() {
 	[ -n "${SERVER_PID:-}" ] && kill "$SERVER_PID" 2>/dev/null
@@ -159,6 +161,7 @@ reloads() {
 	done
 	touch load.stop
 	wait "$pid"
-	echo "$(wc -l <load.count) rounds of 2 handshakes, failed: $(wc -l <load)"
+	echo "$(wc -l <load.count) rounds of 2 handshakes," \
+	    "failed: $(wc -l <load)"
 	[ "$i" -eq "$1" ] && [ "$(wc -l <load.count)" -gt 20 ] && [ ! -s load ]
 }

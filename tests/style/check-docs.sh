@@ -63,14 +63,16 @@ grep -nHoE '`?cvm-token( --(token|config) [^ ]+| --json)* [a-z]+( [a-z]+)?' \
 	done <<<"$commands"
 	# In prose another word may follow the name.
 	case $words in
-	does* | has* | says* | tells* | takes* | may* | can* | is* | and* | or*) ;;
+	does* | has* | says* | tells* | takes* | may* | can* | is* | and* | \
+	    or*) ;;
 	*) echo "$file:$line: no command: cvm-token $words" ;;
 	esac
 done | rule "documents name commands that exist"
 
 # Paths of this tree, in links and in backticks.
 # shellcheck disable=SC2016 # the backtick is Markdown's
-grep -noE '\]\([^)#]+\)|`(tests|man|conf|p11-kit|attest|token)/[^` ]*' README.md |
+grep -noE '\]\([^)#]+\)|`(tests|man|conf|p11-kit|attest|token)/[^` ]*' \
+    README.md |
     sed -E 's/\]\(([^)]*)\)/\1/; s/`//' | while IFS=: read -r line path; do
 	case $path in
 	http*) ;;

@@ -92,7 +92,8 @@ else
 fi
 if command -v systemd-sysusers >/dev/null; then
 	systemd-sysusers --dry-run \
-	    "$stage$prefix/lib/sysusers.d/cvm-pkcs11.conf" >"$stage.users" 2>&1 ||
+	    "$stage$prefix/lib/sysusers.d/cvm-pkcs11.conf" \
+	    >"$stage.users" 2>&1 ||
 	    cat "$stage.users"
 	rm -f "$stage.users"
 fi | rule "systemd takes the users"
@@ -125,8 +126,8 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 # Only ours: the lines of other modules are not of interest.
 ours() {
-	sed -n '/^cvm-pkcs11:\|^module: cvm-pkcs11/,/^[a-z0-9-]*:/p' "$work/out" |
-	    sed '1!{/^[a-z]/d}'
+	sed -n '/^cvm-pkcs11:\|^module: cvm-pkcs11/,/^[a-z0-9-]*:/p' \
+	    "$work/out" | sed '1!{/^[a-z]/d}'
 }
 installed p11-kit list-modules >"$work/out" 2>"$work/err"
 {

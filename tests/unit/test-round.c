@@ -26,8 +26,8 @@
 
 static struct round_scene scene;
 
-#define NEEDS_MACHINE() \
-	if (!scene.there) \
+#define NEEDS_MACHINE()                                                        \
+	if (!scene.there)                                                      \
 	skip()
 
 static int
@@ -484,8 +484,8 @@ old_report_used_on(void **state)
 
 	(void)state;
 	NEEDS_MACHINE();
-	r = begin(&(struct round_options){ .tee_max_age_s = 2,
-	    .retry_ms = 300 });
+	r = begin(
+	    &(struct round_options){ .tee_max_age_s = 2, .retry_ms = 300 });
 	assert_int_equal(reports_of(r, 2, false), 1);
 	rest_ms(1050); /* half of its age */
 	assert_int_equal(reports_of(r, 2, false), 1);
@@ -511,8 +511,8 @@ report_lost_to_a_challenge(void **state)
 
 	(void)state;
 	NEEDS_MACHINE();
-	r = begin(&(struct round_options){ .tee_max_age_s = 60,
-	    .timeout_ms = 200 });
+	r = begin(
+	    &(struct round_options){ .tee_max_age_s = 60, .timeout_ms = 200 });
 	expect(r, false, CVM_OK);
 	machine_ctl(&scene.m, "set tsm.ebusy -1");
 	expect(r, true, CVM_E_UNREACHABLE);
@@ -550,13 +550,13 @@ report_of_another_ak_used(void **state)
 	c.vtpm = vtpm_new(&ecc);
 	assert_int_equal(collect(&c, root, false, &e, &why), CVM_OK);
 	assert_int_equal(collect(&c, root, false, &f, &why), CVM_OK);
-	assert_true(span_equal(blob_span(&e.tee_report),
-	    blob_span(&f.tee_report)));
+	assert_true(
+	    span_equal(blob_span(&e.tee_report), blob_span(&f.tee_report)));
 	vtpm_freep(&c.vtpm);
 	c.vtpm = vtpm_new(&rsa);
 	assert_int_equal(collect(&c, root, false, &g, &why), CVM_OK);
-	assert_false(span_equal(blob_span(&e.tee_report),
-	    blob_span(&g.tee_report)));
+	assert_false(
+	    span_equal(blob_span(&e.tee_report), blob_span(&g.tee_report)));
 	assert_memory_not_equal(e.tee_report_data, g.tee_report_data,
 	    REPORT_DATA_LEN);
 	vtpm_freep(&c.vtpm);
