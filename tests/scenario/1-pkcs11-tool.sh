@@ -57,8 +57,9 @@ openssl req -x509 -newkey rsa:2048 -nodes -keyout /dev/null -subj /CN=x \
 check "a certificate is written" user --write-object cert.der --type cert \
     --label rsa --id 01
 check "and listed" says "Certificate Object" user -O
-refuse "the private key cannot be read out" \
-    user --read-object --type privkey --id 01 -o private
+# pkcs11-tool's status differs when it apologises: what it wrote counts.
+user --read-object --type privkey --id 01 -o private >/dev/null 2>&1
+refuse "the private key cannot be read out" test -s private
 check "a key is deleted" user --delete-object --type privkey --id 02
 refuse "and is gone" user --sign -m ECDSA --id 02 -i digest -o gone.sig
 check "pkcs11-tool's own tests pass" says "No errors" user --test
