@@ -13,6 +13,11 @@
 
 #define ID1 "x'01010101010101010101010101010101'"
 #define ID2 "x'02020202020202020202020202020202'"
+/* A column with another byte at that place, whatever it is. */
+#define FLIP(column, at)                                                       \
+	column " = CAST(substr(" column ", 1, " at " - 1) || "                 \
+	       "(CASE substr(" column ", " at ", 1) WHEN x'00' THEN x'01' "    \
+	       "ELSE x'00' END) || substr(" column ", " at " + 1) AS BLOB) "
 
 /* Without a user PIN: each scrypt costs a tenth of a second. */
 static void
@@ -80,9 +85,7 @@ object_body_edited(void **state)
 		"UPDATE objects SET header = x'01000000000000000003' "
 		"WHERE id = " ID1,
 		"UPDATE objects SET header = x'' WHERE id = " ID1,
-		"UPDATE objects SET attrs_box = CAST(substr(attrs_box, 1, 12)"
-		" || x'00' || substr(attrs_box, 14) AS BLOB) "
-		"WHERE id = " ID1,
+		"UPDATE objects SET " FLIP("attrs_box", "13") "WHERE id = " ID1,
 	};
 
 	(void)state;
@@ -115,9 +118,7 @@ private_body_edited(void **state)
 	memset(id, 1, sizeof(id));
 	populate(&f);
 	edit(&f,
-	    "UPDATE objects SET private_box = CAST("
-	    "substr(private_box, 1, 12) || x'00' || "
-	    "substr(private_box, 14) AS BLOB) WHERE id = " ID1);
+	    "UPDATE objects SET " FLIP("private_box", "13") "WHERE id = " ID1);
 	refused(CVM_E_CORRUPT, record_open_material(f.token, id, &m, why));
 }
 
@@ -188,11 +189,11 @@ seal_column_edited(void **state)
 		"UPDATE seals SET kind = 2 WHERE seq = 1",
 		"UPDATE seals SET label = 'other' WHERE seq = 1",
 		"UPDATE seals SET created = created + 1 WHERE seq = 1",
-		"UPDATE seals SET params = CAST(substr(params, 1, "
-		"length(params) - 1) || x'00' AS BLOB) WHERE seq = 1",
+		"UPDATE seals SET " FLIP("params",
+		    "length(params)") "WHERE seq = 1",
 		"UPDATE seals SET params = x'' WHERE seq = 1",
-		"UPDATE seals SET blob = CAST(substr(blob, 1, "
-		"length(blob) - 1) || x'00' AS BLOB) WHERE seq = 1",
+		"UPDATE seals SET " FLIP("blob",
+		    "length(blob)") "WHERE seq = 1",
 		"UPDATE seals SET blob = x'' WHERE seq = 1",
 	};
 
@@ -211,10 +212,8 @@ meta_edited(void **state)
 		"UPDATE meta SET value = CAST(substr(value, 1, 17) || "
 		"CAST('0000000000000000' AS BLOB) || substr(value, 34) "
 		"AS BLOB) WHERE key = 'token'",
-		"UPDATE meta SET value = CAST(substr(value, 1, 16) || x'00' "
-		"|| substr(value, 18) AS BLOB) WHERE key = 'token'",
-		"UPDATE meta SET value = CAST(substr(value, 1, 40) || x'00' "
-		"|| substr(value, 42) AS BLOB) WHERE key = 'token'",
+		"UPDATE meta SET " FLIP("value", "17") "WHERE key = 'token'",
+		"UPDATE meta SET " FLIP("value", "41") "WHERE key = 'token'",
 		"UPDATE meta SET value = x'00' WHERE key = 'token'",
 		"UPDATE meta SET value = x'00' WHERE key = 'token_auth'",
 		"UPDATE meta SET value = x'00' WHERE key = 'manifest'",
