@@ -92,12 +92,18 @@ def stop(_number, _frame):
 def run(seconds, log, command):
 	child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
 	    stderr=subprocess.STDOUT, start_new_session=True)
-	try:
-		status = child.wait(timeout=seconds)
-	except subprocess.TimeoutExpired:
-		log.write(f'# timed out after {seconds} s\n'.encode())
-		return TIMED_OUT
-	return status if status >= 0 else 128 - status
+	deadline = time.monotonic() + seconds
+	while time.monotonic() < deadline:
+		# Daemons that ended must not stay zombies: kill -0 finds those.
+		pid, status = os.waitpid(-1, os.WNOHANG)
+		if pid == child.pid:
+			child.returncode = os.waitstatus_to_exitcode(status)
+			return child.returncode if child.returncode >= 0 \
+			    else 128 - child.returncode
+		if pid == 0:
+			time.sleep(0.02)
+	log.write(f'# timed out after {seconds} s\n'.encode())
+	return TIMED_OUT
 
 
 def main(argv):

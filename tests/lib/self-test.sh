@@ -66,6 +66,14 @@ report 124 $? "time limit"
 contain 10 'kill -9 $$'
 report 137 $? "death by signal"
 
+# shellcheck disable=SC2016 # expanded by the inner shell
+contain 20 'pid=$(sleep 0.2 >/dev/null & echo $!)
+    for ((i = 0; i < 50; i++)); do
+	kill -0 "$pid" || exit 7
+	sleep 0.1
+    done'
+report 7 $? "an orphan that ended is gone"
+
 # A daemon that detached and ignores SIGTERM is ended all the same.
 cat >"$top/daemon" <<'EOF'
 trap '' TERM
