@@ -235,6 +235,18 @@ not_revoked(const struct chain *c, X509_CRL *crl, size_t issuer,
 	return CVM_OK;
 }
 
+int
+chain_crl_verify(const struct chain *c, X509_CRL *crl, struct why *reterr_why)
+{
+	quiet_openssl();
+	size_t by = crl_issuer(c, crl);
+
+	if (by >= chain_len(c))
+		return why_set(reterr_why, CVM_E_DENIED, "CRL", "issuer",
+		    "a CA of this chain", "another issuer");
+	return crl_acceptable(c, crl, chain_at(c, by), reterr_why);
+}
+
 static int
 crls_verified(const struct chain *c, struct why *why)
 {

@@ -70,6 +70,10 @@ struct chain {
 	bool ca_leaf;	   /* the leaf must be a CA (else it must not be one) */
 };
 int chain_verify(const struct chain *c, struct why *reterr_why) _must_check_;
+/* One CRL, by its issuer in a chain that verifies: signature, form, dates at
+ * now. Whom it revokes is not asked. CVM_E_DENIED. */
+int chain_crl_verify(const struct chain *c, X509_CRL *crl,
+    struct why *reterr_why) _must_check_;
 
 /*
  * How long the dates in a chain and its CRLs stay as they are: at every

@@ -62,24 +62,17 @@ ca_read(struct span bytes, struct cert_list *ret)
 	return r;
 }
 
-/* The pins that count for this line: the policy's, else AMD's own. */
-struct pins {
-	uint8_t spki[SHA256_LEN];
-	struct blob one;
-	struct value_list builtin;
-	const struct value_list *list;
-};
-
-static void
-pins_init(const struct snp_appraisal *s, struct pins *pins)
+void
+snp_pins_init(const struct policy_snp *p, enum snp_product product,
+    struct snp_pins *pins)
 {
 	memset(pins, 0, sizeof(*pins));
-	pins->list = &s->p->roots;
-	if (s->p->roots.n > 0)
+	pins->list = &p->roots;
+	if (p->roots.n > 0)
 		return;
 	pins->list = &pins->builtin;
 	for (size_t i = 0; i < NELEMS(amd_roots); i++) {
-		if (amd_roots[i].product != s->product)
+		if (amd_roots[i].product != product)
 			continue;
 		memcpy(pins->spki, amd_roots[i].spki, SHA256_LEN);
 		pins->one = (struct blob){ pins->spki, SHA256_LEN };
@@ -87,8 +80,8 @@ pins_init(const struct snp_appraisal *s, struct pins *pins)
 	}
 }
 
-static bool
-pinned(const struct pins *pins, const X509 *x)
+bool
+snp_pinned(const struct snp_pins *pins, const X509 *x)
 {
 	uint8_t spki[SHA256_LEN];
 
@@ -106,18 +99,19 @@ pinned(const struct pins *pins, const X509 *x)
  * that is not, so that a host's forged root cannot hide the real one.
  */
 static void
-take_named(struct span bytes, const char *cn, const struct pins *pins, X509 **x)
+take_named(struct span bytes, const char *cn, const struct snp_pins *pins,
+    X509 **x)
 {
 	_cleanup_(cert_list_clear) struct cert_list l = { 0 };
 
-	if (*x != NULL && (pins == NULL || pinned(pins, *x)))
+	if (*x != NULL && (pins == NULL || snp_pinned(pins, *x)))
 		return;
 	if (bytes.len == 0 || ca_read(bytes, &l) != CVM_OK)
 		return;
 	for (size_t i = 0; i < l.n; i++) {
 		if (!snp_amd_name(X509_get_subject_name(l.v[i]), cn))
 			continue;
-		if (*x != NULL && (pins == NULL || !pinned(pins, l.v[i])))
+		if (*x != NULL && (pins == NULL || !snp_pinned(pins, l.v[i])))
 			continue;
 		x509_freep(x);
 		*x = TAKE_PTR(l.v[i]);
@@ -125,7 +119,7 @@ take_named(struct span bytes, const char *cn, const struct pins *pins, X509 **x)
 }
 
 static bool
-find_cas(struct snp_appraisal *s, const struct pins *pins)
+find_cas(struct snp_appraisal *s, const struct snp_pins *pins)
 {
 	const char *folder = snp_product_folder(s->product);
 	char ask_cn[SNP_CN_MAX], ark_cn[SNP_CN_MAX];
@@ -155,14 +149,14 @@ find_cas(struct snp_appraisal *s, const struct pins *pins)
 }
 
 static bool
-check_pin(struct snp_appraisal *s, const struct pins *pins)
+check_pin(struct snp_appraisal *s, const struct snp_pins *pins)
 {
 	char hex[2 * SHA256_LEN + 1] = "unreadable";
 	uint8_t spki[SHA256_LEN];
 
 	if (cert_spki_sha256(s->ark, spki) == CVM_OK)
 		(void)hex_encode(span(spki, sizeof(spki)), hex, sizeof(hex));
-	return verdict_check(s->v, CHECK_SNP_16, pinned(pins, s->ark),
+	return verdict_check(s->v, CHECK_SNP_16, snp_pinned(pins, s->ark),
 	    s->p->roots.n > 0 ? "a root that the policy names" :
 				"AMD's root of this product line",
 	    "%s", hex);
@@ -206,12 +200,12 @@ bool
 snp_chain_checks(struct snp_appraisal *s)
 {
 	quiet_openssl();
-	struct pins pins;
+	struct snp_pins pins;
 	struct why why = { 0 };
 	struct chain c = { 0 };
 	int r;
 
-	pins_init(s, &pins);
+	snp_pins_init(s->p, s->product, &pins);
 	if (!find_cas(s, &pins) || !check_pin(s, &pins))
 		return false;
 	c = (struct chain){ .leaf = s->vek,

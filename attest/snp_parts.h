@@ -34,6 +34,8 @@ enum snp_product snp_vek_product(const X509 *vek, bool vlek);
 struct span snp_endorsement(const struct appraisal *a, const char *name);
 /* One certificate, DER or PEM. */
 int snp_cert_read(struct span bytes, X509 **ret) _must_check_;
+/* The report's signature, by the key of this certificate. */
+int snp_report_verify(const struct snp_report *r, X509 *vek) _must_check_;
 /* True when name is AMD's with this common name, and nothing else. */
 bool snp_amd_name(const X509_NAME *name, const char *cn);
 /* "SEV-Milan", or "SEV-VLEK-Milan". */
@@ -47,6 +49,18 @@ int snp_ext_tcb(const X509 *vek, enum snp_product p,
 int snp_ext_hwid(const X509 *vek, struct span *ret) _must_check_;
 int snp_ext_csp_id(const X509 *vek, struct span *ret) _must_check_;
 int snp_ext_product_name(const X509 *vek, struct span *ret) _must_check_;
+
+/* The roots that count for a line: the policy's, else AMD's own. Borrows the
+ * policy's, or from itself: it must not move. */
+struct snp_pins {
+	uint8_t spki[SHA256_LEN];
+	struct blob one;
+	struct value_list builtin;
+	const struct value_list *list;
+};
+void snp_pins_init(const struct policy_snp *p, enum snp_product product,
+    struct snp_pins *ret);
+bool snp_pinned(const struct snp_pins *pins, const X509 *x);
 
 /* snp_chain.c: SNP-15 to SNP-18. */
 bool snp_chain_checks(struct snp_appraisal *s);

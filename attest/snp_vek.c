@@ -96,8 +96,8 @@ reverse(uint8_t *out, struct span in)
 		out[i] = in.data[in.len - 1 - i];
 }
 
-static int
-report_verify(const struct snp_report *r, X509 *vek)
+int
+snp_report_verify(const struct snp_report *r, X509 *vek)
 {
 	uint8_t digest[SHA384_LEN], rs[2 * SNP_SIG_PART_LEN];
 	int err = hash(HASH_SHA384, span(r->bytes.data, SNP_SIGNED_LEN),
@@ -127,10 +127,10 @@ report_verify_cached(const struct snp_appraisal *s, struct span cert, X509 *vek)
 	    tuple("cvm-pkcs11/snp-signature/1", fields, NELEMS(fields), &t) !=
 		CVM_OK ||
 	    hash(HASH_SHA256, blob_span(&t), key) != CVM_OK)
-		return report_verify(&s->r, vek);
+		return snp_report_verify(&s->r, vek);
 	if (chain_cache_known(s->a->cache, key, s->a->now))
 		return CVM_OK;
-	r = report_verify(&s->r, vek);
+	r = snp_report_verify(&s->r, vek);
 	if (r == CVM_OK)
 		chain_cache_remember(s->a->cache, key, INT64_MIN, INT64_MAX);
 	return r;

@@ -14,8 +14,8 @@ static const uint8_t intel_root_spki[SHA256_LEN] = { 0xa0, 0xaf, 0x03, 0x12,
 	0x6c, 0x67, 0xa4, 0x9e };
 
 /* The policy's roots and no other, or the built-in one. */
-static void
-set_pins(struct tdx_run *run)
+void
+tdx_set_pins(struct tdx_run *run)
 {
 	if (run->policy->roots.n > 0) {
 		run->pins = run->policy->roots;
@@ -26,8 +26,8 @@ set_pins(struct tdx_run *run)
 	run->pins = (struct value_list){ &run->own_pin, 1 };
 }
 
-static void
-run_clear(struct tdx_run *run)
+void
+tdx_run_clear(struct tdx_run *run)
 {
 	intel_chain_clear(&run->pck);
 	x509_crl_freep(&run->root_crl);
@@ -40,12 +40,12 @@ bool
 tdx_appraise(const struct appraisal *a, struct verdict *v,
     struct appraisal_facts *facts)
 {
-	_cleanup_(run_clear) struct tdx_run run = { .a = a,
+	_cleanup_(tdx_run_clear) struct tdx_run run = { .a = a,
 		.policy = &a->policy->tdx,
 		.v = v };
 	bool ok;
 
-	set_pins(&run);
+	tdx_set_pins(&run);
 	/* What the quote says counts only once it is known to be genuine. */
 	if (!tdx_check_format(&run) || !tdx_check_pck(&run) ||
 	    !tdx_check_signatures(&run))

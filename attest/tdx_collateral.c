@@ -9,7 +9,6 @@
 #include "attest/tdx_parts.h"
 #include "base/tuple.h"
 
-#define FILE_NAME_MAX 64
 #define ROOT_CRL_FILE "intel/root-ca.crl"
 #define TCB_INFO_CHAIN_FILE "intel/tcbinfo-chain.pem"
 #define QE_IDENTITY_FILE "intel/qe-identity.json"
@@ -31,8 +30,8 @@ same_name(const X509_NAME *a, const X509_NAME *b)
 }
 
 /* PCK Certificate and CRL Profile Specification, section 4. */
-static int
-load_crl(const struct tdx_run *run, const char *name, const X509 *issuer,
+int
+intel_crl_load(const struct tdx_run *run, const char *name, const X509 *issuer,
     X509_CRL **ret, struct why *why)
 {
 	quiet_openssl();
@@ -69,10 +68,10 @@ tdx_check_crls(struct tdx_run *run)
 	bool ok;
 	int r;
 
-	r = load_crl(run, ROOT_CRL_FILE, run->pck.cert[2], &run->root_crl,
+	r = intel_crl_load(run, ROOT_CRL_FILE, run->pck.cert[2], &run->root_crl,
 	    &why);
 	ok = verdict_from_why(run->v, CHECK_TDX_20, r, &why);
-	r = load_crl(run,
+	r = intel_crl_load(run,
 	    processor ? "intel/pck-crl-processor.der" :
 			"intel/pck-crl-platform.der",
 	    issuer, &run->pck_crl, &why);
@@ -244,20 +243,21 @@ check_dates(struct tdx_run *run, enum check_id id,
 }
 
 /* The file is named for the FMSPC, in either case of its digits. */
-static void
-tcb_info_name(const struct tdx_run *run, char name[static FILE_NAME_MAX])
+void
+tdx_tcb_info_name(const struct tdx_run *run,
+    char name[static INTEL_FILE_NAME_MAX])
 {
 	char hex[2 * sizeof(run->sgx.fmspc) + 1];
 
 	(void)hex_encode(span(run->sgx.fmspc, sizeof(run->sgx.fmspc)), hex,
 	    sizeof(hex));
-	(void)snprintf(name, FILE_NAME_MAX, "intel/tcbinfo-%s.json", hex);
+	(void)snprintf(name, INTEL_FILE_NAME_MAX, "intel/tcbinfo-%s.json", hex);
 	if (endorsements_find(run->a->endorsements, name).len > 0)
 		return;
 	for (char *c = hex; *c != '\0'; c++)
 		if (*c >= 'a' && *c <= 'f')
 			*c = (char)(*c - 'a' + 'A');
-	(void)snprintf(name, FILE_NAME_MAX, "intel/tcbinfo-%s.json", hex);
+	(void)snprintf(name, INTEL_FILE_NAME_MAX, "intel/tcbinfo-%s.json", hex);
 }
 
 static bool
@@ -274,7 +274,7 @@ check_same_hex(struct tdx_run *run, enum check_id id, struct span cert,
 static bool
 check_tcb_info(struct tdx_run *run)
 {
-	char name[FILE_NAME_MAX];
+	char name[INTEL_FILE_NAME_MAX];
 	struct item item = { .name = name,
 		.chain_name = TCB_INFO_CHAIN_FILE,
 		.member = "tcbInfo",
@@ -291,7 +291,7 @@ check_tcb_info(struct tdx_run *run)
 	bool ok;
 	int r;
 
-	tcb_info_name(run, name);
+	tdx_tcb_info_name(run, name);
 	if (!check_item(run, &item))
 		return false;
 	r = tcb_info_parse(item.text, name, &run->tcb_info, &why);

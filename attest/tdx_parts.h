@@ -53,6 +53,10 @@ struct tdx_run {
 	int64_t newest_time;
 };
 
+/* tdx.c: the roots of run->policy, or Intel's own, to run->pins. */
+void tdx_set_pins(struct tdx_run *run);
+void tdx_run_clear(struct tdx_run *run);
+
 /* The steps, in order. Each decides its checks and returns false when what
  * follows makes no sense without it. */
 bool tdx_check_format(struct tdx_run *run);	/* tdx_quote.c */
@@ -64,6 +68,14 @@ bool tdx_check_tcb(struct tdx_run *run);	/* tdx_tcb.c */
 bool tdx_check_platform(struct tdx_run *run);	/* tdx_td.c */
 bool tdx_check_td(struct tdx_run *run);		/* tdx_td.c */
 
+/* tdx_collateral.c: a CRL among the endorsements, in Intel's form and in the
+ * name of issuer; its signature is another question. */
+int intel_crl_load(const struct tdx_run *run, const char *name,
+    const X509 *issuer, X509_CRL **ret, struct why *reterr_why) _must_check_;
+/* The name of the TCB info for the FMSPC of run->sgx. */
+#define INTEL_FILE_NAME_MAX 64
+void tdx_tcb_info_name(const struct tdx_run *run,
+    char name[static INTEL_FILE_NAME_MAX]);
 /* tdx_chain.c: exactly n certificates in PEM; name is for messages. */
 int intel_chain_load(struct span pem, const char *name, size_t n,
     struct intel_chain *ret, struct why *reterr_why) _must_check_;

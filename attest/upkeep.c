@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "attest/openssl.h"
+#include "attest/upkeep.h"
+
+const char *const upkeep_kinds[UPKEEP_COUNT] = {
+	[UPKEEP_ARK] = "AMD root key certificate",
+	[UPKEEP_ASK] = "AMD SEV key certificate",
+	[UPKEEP_CRL_VCEK] = "AMD CRL",
+	[UPKEEP_ASVK] = "AMD SEV-VLEK key certificate",
+	[UPKEEP_CRL_VLEK] = "AMD CRL",
+	[UPKEEP_VEK] = "AMD report signing key certificate",
+	[UPKEEP_ROOT_CRL] = "Intel root CRL",
+	[UPKEEP_PCK_CRL] = "Intel PCK CRL",
+	[UPKEEP_PCK_CRL_CHAIN] = "issuers of the PCK CRL",
+	[UPKEEP_TCB_INFO] = "Intel TCB info",
+	[UPKEEP_TCB_INFO_CHAIN] = "issuers of the TCB info",
+	[UPKEEP_QE_IDENTITY] = "Intel QE identity",
+	[UPKEEP_QE_IDENTITY_CHAIN] = "issuers of the QE identity",
+};
+
+void
+upkeep_want(struct upkeep *u, enum upkeep_id id, const char *fmt, ...)
+{
+	va_list ap;
+
+	u->file[id].wanted = true;
+	va_start(ap, fmt);
+	(void)vsnprintf(u->file[id].name, UPKEEP_NAME_MAX, fmt, ap);
+	va_end(ap);
+}
+
+static void
+note_dates(struct upkeep_file *f, const ASN1_TIME *from, const ASN1_TIME *until)
+{
+	int64_t issued, expires;
+
+	if (asn1_time_seconds(from, &issued) == CVM_OK)
+		f->issued = issued;
+	if (asn1_time_seconds(until, &expires) == CVM_OK)
+		f->expires = expires;
+}
+
+void
+upkeep_note_cert(struct upkeep_file *f, const X509 *x)
+{
+	quiet_openssl();
+
+	(void)cert_name(x, f->about, CERT_NAME_MAX);
+	note_dates(f, X509_get0_notBefore(x), X509_get0_notAfter(x));
+}
+
+void
+upkeep_note_crl(struct upkeep_file *f, const X509_CRL *crl)
+{
+	quiet_openssl();
+	const X509_NAME *name = X509_CRL_get_issuer(crl);
+	int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
+	const ASN1_STRING *cn;
+
+	note_dates(f, X509_CRL_get0_lastUpdate(crl),
+	    X509_CRL_get0_nextUpdate(crl));
+	if (at < 0)
+		return;
+	cn = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at));
+	(void)snprintf(f->about, sizeof(f->about), "issued by %.*s",
+	    ASN1_STRING_length(cn), (const char *)ASN1_STRING_get0_data(cn));
+	for (char *c = f->about; *c != '\0'; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+}
+
+int
+upkeep_init(struct span report, struct span aux, const struct policy *policy,
+    enum snp_product product, int64_t now, struct upkeep *ret,
+    struct why *reterr_why)
+{
+	static const struct policy none = { .tee = TEE_NONE };
+	bool snp = report.len == SNP_REPORT_LEN;
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->policy = policy != NULL ? policy : &none;
+	ret->tee = snp ? TEE_SNP : TEE_TDX;
+	r = snp ? upkeep_init_snp(ret, report, aux, product, reterr_why) :
+		  upkeep_init_tdx(ret, report, now, reterr_why);
+	if (r < 0)
+		upkeep_clear(ret);
+	return r;
+}
+
+void
+upkeep_clear(struct upkeep *u)
+{
+	tdx_run_clear(&u->run);
+}
+
+void
+upkeep_judge(struct upkeep *u, const struct endorsements *e, int64_t now)
+{
+	for (size_t i = 0; i < UPKEEP_COUNT; i++) {
+		struct upkeep_file *f = &u->file[i];
+
+		f->present = endorsements_find(e, f->name).len > 0;
+		f->about[0] = '\0';
+		f->issued = f->expires = 0;
+		memset(&f->why, 0, sizeof(f->why));
+		if (f->wanted && !f->present)
+			(void)why_set(&f->why, CVM_E_NOT_FOUND, f->name, "",
+			    upkeep_kinds[i], "no such file, or an empty one");
+	}
+	if (u->tee == TEE_SNP)
+		upkeep_judge_snp(u, e, now);
+	else
+		upkeep_judge_tdx(u, e, now);
+}
