@@ -82,6 +82,8 @@ cJSON *json_seals(const struct store_seals *seals, const struct policy *p);
 /* p may be NULL; with it, seals for another policy are marked. */
 void print_seals(const struct store_seals *seals, const struct policy *p);
 
+int cmd_collateral_fetch(struct tool *t);
+int cmd_collateral_status(struct tool *t);
 int cmd_init(struct tool *t);
 int cmd_status(struct tool *t);
 int cmd_enroll(struct tool *t);

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "attest/tsm.h"
+#include "tools/collateral.h"
+#include "tools/text.h"
+
+#define DAY INT64_C(86400)
+#define WARN_DAYS_DEFAULT 7
+#define WARN_DAYS_MAX 3650
+
+const char *const collateral_states[] = {
+	[COLLATERAL_OK] = "ok",
+	[COLLATERAL_EXPIRING] = "expiring",
+	[COLLATERAL_EXPIRED] = "expired",
+	[COLLATERAL_REFUSED] = "refused",
+	[COLLATERAL_MISSING] = "missing",
+};
+
+enum collateral_state
+collateral_state(const struct collateral *c, const struct upkeep_file *f)
+{
+	if (!f->present)
+		return COLLATERAL_MISSING;
+	if (f->expires != 0 && c->now >= f->expires)
+		return COLLATERAL_EXPIRED;
+	if (f->why.err != CVM_OK)
+		return COLLATERAL_REFUSED;
+	return f->expires != 0 && f->expires - c->now < c->warn ?
+	    COLLATERAL_EXPIRING :
+	    COLLATERAL_OK;
+}
+
+const char *
+day_text(int64_t when, char buf[static DAY_TEXT_MAX])
+{
+	char text[TIME_TEXT_MAX];
+
+	if (when == 0)
+		(void)snprintf(buf, DAY_TEXT_MAX, "-");
+	else
+		(void)snprintf(buf, DAY_TEXT_MAX, "%.10s",
+		    time_text(when, text));
+	return buf;
+}
+
+static const struct {
+	const char *provider;
+	enum tee_kind tee;
+} providers[] = { { "sev_guest", TEE_SNP }, { "tdx_guest", TEE_TDX } };
+
+/* Over a random nonce: what is asked for is who signs, not what. */
+static int
+ask_provider(struct collateral *c, const char *provider, struct why *why)
+{
+	const struct config_evidence *ev = &c->c.cfg->evidence;
+	_cleanup_(tsm_report_clear) struct tsm_report report = { 0 };
+	uint8_t nonce[REPORT_DATA_LEN];
+	unsigned level = 0;
+	int r = random_bytes(nonce, sizeof(nonce));
+
+	if (r == CVM_OK)
+		r = tsm_privlevel_floor(ev->tsm, provider, &level, why);
+	if (r == CVM_OK)
+		r = tsm_get_report(ev->tsm, provider, level, nonce,
+		    ev->timeout_ms, &report, why);
+	if (r < 0)
+		return r;
+	c->report = report.outblob;
+	c->aux = report.auxblob;
+	report.outblob = report.auxblob = (struct blob){ 0 };
+	return CVM_OK;
+}
+
+static int
+ask_machine(struct collateral *c, struct why *why)
+{
+	int r = CVM_OK;
+
+	if (c->policy != NULL && c->policy->tee != TEE_SNP &&
+	    c->policy->tee != TEE_TDX) {
+		c->none = true;
+		return CVM_OK;
+	}
+	for (size_t i = 0; i < NELEMS(providers); i++) {
+		if (c->policy != NULL && c->policy->tee != providers[i].tee)
+			continue;
+		r = ask_provider(c, providers[i].provider, why);
+		if (r == CVM_OK || strcmp(why->field, "provider") != 0)
+			return r;
+	}
+	return r;
+}
+
+/* Before the first policy is written, the vendors' roots count. */
+static int
+load_policy(struct collateral *c, struct why *why)
+{
+	const char *given = c->t->opt[OPT_POLICY];
+	int r;
+
+	if (given == NULL && c->c.tcfg == NULL)
+		return CVM_OK;
+	r = policy_load(given != NULL ? given : c->c.tcfg->policy, &c->policy,
+	    why);
+	if (given == NULL && r == CVM_E_NOT_FOUND) {
+		tool_note("there is no %s yet: the vendors' own roots count",
+		    c->c.tcfg->policy);
+		return CVM_OK;
+	}
+	return r;
+}
+
+static int
+given_product(const struct tool *t, enum snp_product *ret, struct why *why)
+{
+	static const enum snp_product all[] = { SNP_MILAN, SNP_GENOA,
+		SNP_TURIN };
+	const char *name = t->opt[OPT_PRODUCT];
+
+	*ret = (enum snp_product)0;
+	if (name == NULL)
+		return CVM_OK;
+	for (size_t i = 0; i < NELEMS(all); i++)
+		if (strcmp(name, snp_product_folder(all[i])) == 0)
+			*ret = all[i];
+	return *ret != 0 ? CVM_OK :
+			   why_set(why, CVM_E_INVAL, "--product", "",
+			       "milan, genoa or turin", name);
+}
+
+static int
+warn_days(const struct tool *t, int64_t *ret, struct why *why)
+{
+	const char *text = t->opt[OPT_WARN_DAYS];
+	int64_t days = WARN_DAYS_DEFAULT;
+
+	if (text != NULL &&
+	    (strlen(text) > 4 || time_parse(text, &days) < 0 ||
+		days > WARN_DAYS_MAX))
+		return why_set(why, CVM_E_INVAL, "--warn-days", "",
+		    "0 to 3650 days", text);
+	*ret = days * DAY;
+	return CVM_OK;
+}
+
+static int
+prepare(struct collateral *c, struct why *why)
+{
+	const char *report = c->t->opt[OPT_REPORT];
+	enum snp_product product;
+	int r;
+
+	if ((r = warn_days(c->t, &c->warn, why)) < 0 ||
+	    (r = given_product(c->t, &product, why)) < 0 ||
+	    (r = load_policy(c, why)) < 0)
+		return r;
+	r = report != NULL ?
+	    tool_read(report, EVIDENCE_TEE_MAX, &c->report, why) :
+	    ask_machine(c, why);
+	if (r < 0 || c->none)
+		return r;
+	return upkeep_init(blob_span(&c->report), blob_span(&c->aux), c->policy,
+	    product, c->now, &c->upkeep, why);
+}
+
+int
+collateral_open(const struct tool *t, struct collateral *c)
+{
+	struct why why = { 0 };
+	int r;
+
+	memset(c, 0, sizeof(*c));
+	c->t = t;
+	c->now = (int64_t)time(NULL);
+	c->dir = t->opt[OPT_COLLATERAL];
+	/* A report and a directory are enough, anywhere. */
+	if (c->dir == NULL || t->opt[OPT_REPORT] == NULL) {
+		if ((r = tool_config(t, &c->c)) != 0)
+			return r;
+		if (c->dir == NULL)
+			c->dir = c->c.cfg->evidence.collateral;
+	}
+	r = prepare(c, &why);
+	return r == CVM_OK ? 0 : tool_fail(r, &why);
+}
+
+void
+collateral_close(struct collateral *c)
+{
+	upkeep_clear(&c->upkeep);
+	blob_clear(&c->report);
+	blob_clear(&c->aux);
+	policy_freep(&c->policy);
+	tool_close(&c->c);
+}

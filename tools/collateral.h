@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+#ifndef TOOLS_COLLATERAL_H
+#define TOOLS_COLLATERAL_H
+
+#include "attest/upkeep.h"
+#include "tools/tool.h"
+
+/* What both commands work on: a report, the files that it needs, and the
+ * directory that they are in. */
+struct collateral {
+	const struct tool *t;
+	struct tool_context c; /* c.cfg is NULL where nothing needs it */
+	const char *dir;
+	struct policy *policy; /* NULL: there is none yet */
+	struct blob report, aux;
+	struct upkeep upkeep;
+	bool none; /* nothing of a vendor's is needed here */
+	int64_t now, warn;
+};
+
+/* 0, or an exit status, with the message printed. */
+int collateral_open(const struct tool *t, struct collateral *c);
+void collateral_close(struct collateral *c);
+
+enum collateral_state {
+	COLLATERAL_OK,
+	COLLATERAL_EXPIRING,
+	COLLATERAL_EXPIRED,
+	COLLATERAL_REFUSED,
+	COLLATERAL_MISSING
+};
+extern const char *const collateral_states[];
+enum collateral_state collateral_state(const struct collateral *c,
+    const struct upkeep_file *f);
+/* "2026-01-31", or "-". */
+#define DAY_TEXT_MAX 24
+const char *day_text(int64_t when, char buf[static DAY_TEXT_MAX]);
+
+/*
+ * collateral_write.c: the directory, locked against another fetch. A file is
+ * staged beside its place, and then takes its place whole; what a crash leaves
+ * behind is written over the next time, and never read.
+ */
+struct collateral_dir {
+	const char *path;
+	int fd;
+};
+int collateral_dir_open(const char *path, struct collateral_dir *ret,
+    struct why *reterr_why) _must_check_;
+void collateral_dir_close(struct collateral_dir *d);
+int collateral_stage(const struct collateral_dir *d, const char *name,
+    struct span s, struct why *reterr_why) _must_check_;
+int collateral_commit(const struct collateral_dir *d, const char *name,
+    struct why *reterr_why) _must_check_;
+/* Takes back what was staged. */
+void collateral_drop(const struct collateral_dir *d, const char *name);
+
+#endif
