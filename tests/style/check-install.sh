@@ -45,6 +45,8 @@ $mandir/man1/cvm-token.1
 $mandir/man5/cvm-pkcs11-policy.5
 $mandir/man5/cvm-pkcs11.conf.5
 $mandir/man8/cvm-pkcs11.8
+$prefix/lib/systemd/system/cvm-pkcs11-collateral.service
+$prefix/lib/systemd/system/cvm-pkcs11-collateral.timer
 $prefix/lib/systemd/system/cvm-pkcs11.socket
 $prefix/lib/systemd/system/cvm-pkcs11@.service
 $prefix/lib/sysusers.d/cvm-pkcs11.conf
@@ -67,7 +69,7 @@ diff <(sort <<<"$wanted") <(sort <<<"$found") |
 
 grep -rlE '@[A-Z]{3,}@|@CHECKS@' "$stage" --include='*.module' \
     --include='*.so*' --include='*.conf' --include='*.cnf' \
-    --include='*.service' --include='*.socket' --include='*.[158]' |
+    --include='*.service' --include='*.socket' --include='*.timer' --include='*.[158]' |
     rule "no place holder is left"
 
 # mandoc knows sections; the text is checked in the source.
