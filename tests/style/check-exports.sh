@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 The cvm-pkcs11 authors
 #
-# The module exports the three entry points of PKCS#11 and nothing else.  Looks
+# The module exports the three entry points of PKCS#11 and nothing else, and
+# links to no library that it must not need.  Looks
 # at cvm-pkcs11.so in the directory given, or in $CVM_BUILD/module.
 
 # shellcheck source=tests/style/lib.sh
@@ -20,6 +21,9 @@ printf '%s\n' C_GetFunctionList C_GetInterface C_GetInterfaceList |
 
 readelf -d "$module" | grep -E 'NEEDED.*(p11-kit|RPATH|RUNPATH)' |
     rule "does not link to p11-kit"
+
+readelf -d "$module" | grep -E 'NEEDED.*(curl|gnutls|nghttp|libssl)' |
+    rule "links to nothing that knows the network"
 
 {
 	readelf -lW "$module" | grep -q GNU_RELRO || echo "no RELRO"
