@@ -309,6 +309,7 @@ print_file(struct fetch *f, enum upkeep_id id)
 	const struct fetched *x = &f->file[id];
 	const struct upkeep_file *u = upkeep_of(f, id);
 	char sentence[WHY_SENTENCE_MAX], expires[DAY_TEXT_MAX];
+	bool url;
 
 	(void)printf("%-11s %s", outcomes[x->outcome], u->name);
 	if (u->present && u->expires != 0)
@@ -316,8 +317,10 @@ print_file(struct fetch *f, enum upkeep_id id)
 	(void)printf("\n");
 	if (x->why.err == CVM_OK)
 		return;
-	(void)fprintf(stderr, "cvm-token: %s: %s: %s\n", u->name,
-	    x->url[0] != '\0' ? x->url : "no URL",
+	/* Trouble with the answer itself begins with the URL. */
+	url = x->url[0] != '\0' && strncmp(x->why.where, "http", 4) != 0;
+	(void)fprintf(stderr, "cvm-token: %s: %s%s%s\n", u->name,
+	    url ? x->url : "", url ? ": " : "",
 	    why_sentence(&x->why, sentence, sizeof(sentence)));
 }
 
