@@ -31,8 +31,8 @@ from_page() {
 	import re, sys
 	text = open(sys.argv[1]).read()
 	for line in re.findall(r"^\.It Ic (.*)$", text, flags=re.M):
-	    name = re.match(r"[a-z]+( (add|check|diff|import|list|remove))?",
-	        line).group(0)
+	    name = re.match(r"[a-z]+( (add|check|diff|fetch|import|list|remove|"
+	        r"status))?", line).group(0)
 	    print(name + ":", *sorted("-" + o for o in
 	        re.findall(r"Fl (-[a-z-]+)", line)))
 	print("all:", *sorted({"-" + o for o in
