@@ -20,8 +20,7 @@ denied_for() {
 
 # vendors NAME DIR: serves DIR; sets url.
 vendors() {
-	rm -rf "web-$1"
-	mkdir "web-$1"
+	mkdir -p "web-$1"
 	/usr/bin/python3 "$CVM_SOURCE/tests/scenario/vendors.py" "$2" \
 	    "web-$1" >"web-$1/out" 2>&1 </dev/null &
 	daemons+=($!)
@@ -86,7 +85,8 @@ check "snp: status names what is missing" exits 1 \
 check "snp: plain http is refused" exits 2 "https://" collateral fetch \
     --amd-url "$url"
 check "snp: a server that is not there" exits 2 \
-    "unreachable amd/milan/ask.pem" collateral fetch --insecure-http --amd-url http://127.0.0.1:1
+    "unreachable amd/milan/ask.pem" collateral fetch --insecure-http \
+    --amd-url http://127.0.0.1:1
 check "snp: still denied" denied_for amd/milan/crl-vcek.der
 fault 2 429 /crl
 check "snp: fetch waits where it is asked to" exits 0 \
@@ -143,6 +143,18 @@ vendors foreign "$CVM_TMP/foreign"
 check "snp: another vendor's root" exits 1 "public key" fetch
 check "snp: leaves nothing behind" test -z \
     "$(find "$dir/amd" -name '*.pem' 2>/dev/null)"
+url=$good web=$good_web
+
+# A server that nobody vouches for.
+mkdir web-tls
+openssl req -x509 -newkey rsa:2048 -nodes -keyout tls.key -out tls.crt \
+    -days 30 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 \
+    2>/dev/null
+cat tls.key tls.crt >web-tls/tls.pem
+vendors tls "$CVM_TMP/snp/collateral"
+check "snp: https with an unknown certificate" exits 2 "certificate" \
+    collateral fetch --amd-url "${url/http:/https:}"
+check "snp: nothing was asked" test ! -e web-tls/log
 url=$good web=$good_web
 
 # Killed while it waits for the last file.
@@ -210,3 +222,32 @@ check "tdx: and denies" until_true 10 denied_for TDX-22
 ctl tdx reset >/dev/null
 check "tdx: fetched anew" fetch
 check "tdx: admitted again" until_true 10 admitted
+"$VCVM" stop "$CVM_TMP/tdx" >/dev/null 2>&1
+
+# others NAME OPTION...: from nothing to all that is needed.
+others() {
+	setup "$@"
+	check "$1: fetch" fetch
+	check "$1: status is content" collateral status
+	check "$1: admitted" until_true 10 admitted
+	"$VCVM" stop "$CVM_TMP/$1" >/dev/null 2>&1
+}
+others genoa --platform snp --product genoa
+others turin --platform snp --product turin --report-version 5
+others milan-v2 --platform snp --report-version 2
+others vlek --platform snp --endorser vlek
+others processor --platform tdx --pck-ca processor --quote-version 5
+
+# A report and a directory are enough on any machine.
+if [ -n "${VECTORS_DIR-}" ]; then
+	vendors milan "$CVM_TMP/vlek/collateral"
+	report=$VECTORS_DIR/snp/milan-v3-vlek-vmpl1.report.bin
+	mkdir elsewhere
+	check "a real report: what is missing" exits 1 \
+	    "missing   amd/milan/crl-vlek.der" \
+	    env CVM_PKCS11_CONF=/nonexistent "$TOKEN" collateral status \
+	    --report "$report" \
+	    --collateral elsewhere
+	check "a real report: a test vendor is refused" exits 1 "public key" \
+	    fetch --report "$report" --collateral elsewhere
+fi

@@ -7,14 +7,16 @@ usage: vendors.py DIR WORK
 
 Serves the collateral directory of a virtual CVM below the paths of both
 services, on a port of 127.0.0.1 that it writes to WORK/port. WORK/log gets a
-line for each request. WORK/faults, when it is there, has lines "COUNT FAULT
-PART": the next COUNT requests whose path contains PART go wrong.
+line for each request. With WORK/tls.pem, a key and a
+certificate, it speaks https. WORK/faults, when it is there, has lines
+"COUNT FAULT PART": the next COUNT requests whose path has PART go wrong.
 """
 
 import http.server
 import os
 import pathlib
 import re
+import ssl
 import sys
 import time
 import urllib.parse
@@ -140,6 +142,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 server.daemon_threads = True
+if (work / "tls.pem").exists():
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(work / "tls.pem")
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
 (work / "port.new").write_text(str(server.server_address[1]))
 os.rename(work / "port.new", work / "port")
 try:
