@@ -69,7 +69,8 @@ diff <(sort <<<"$wanted") <(sort <<<"$found") |
 
 grep -rlE '@[A-Z]{3,}@|@CHECKS@' "$stage" --include='*.module' \
     --include='*.so*' --include='*.conf' --include='*.cnf' \
-    --include='*.service' --include='*.socket' --include='*.timer' --include='*.[158]' |
+    --include='*.service' --include='*.socket' --include='*.timer' \
+    --include='*.[158]' |
     rule "no place holder is left"
 
 # mandoc knows sections; the text is checked in the source.
