@@ -288,8 +288,11 @@ not_a_plain_own_file(void **state)
 	assert_int_equal(symlink(p->path, link_), 0);
 	assert_int_equal(mkfifo(fifo, 0600), 0);
 	refused(CVM_E_IO, open_it(link_, &why), &why, link_);
+	assert_string_equal(why.field, "file type");
 	refused(CVM_E_IO, open_it(fifo, &why), &why, fifo);
+	assert_string_equal(why.field, "file type");
 	refused(CVM_E_IO, open_it(p->dir, &why), &why, p->dir);
+	assert_string_equal(why.field, "file type");
 	assert_int_equal(chmod(p->path, 0602), 0);
 	refused(CVM_E_IO, open_it(p->path, &why), &why, p->path);
 	assert_string_equal(why.field, "mode");
