@@ -343,7 +343,7 @@ make_pair(CK_SESSION_HANDLE s, CK_MECHANISM_TYPE mech, const char *label,
 
 	(void)snprintf(name, sizeof(name), "%s", label);
 	/* On a busy machine RSA takes longer than a short admission lasts. */
-	for (int i = 0; i < 10 && rv != CKR_OK; i++)
+	for (int i = 0; i < 40 && rv != CKR_OK; i++)
 		rv = C_GenerateKeyPair(s, MECH(mech), pub, NELEMS(pub), priv,
 		    NELEMS(priv), &a, &b);
 	assert_ok(rv);
