@@ -19,6 +19,7 @@ struct batch {
 	size_t n, cap;
 	bool fresh; /* somebody asks for a TEE report of this very round */
 	bool done;
+	bool unrecorded; /* the witness refused: no fault of the evidence */
 	unsigned refs;
 	int result;
 	struct why why;
@@ -42,6 +43,8 @@ struct rounds {
 	struct collector collector;
 	struct vtpm *vtpm;
 	struct endorsements *endorsements;
+	uint64_t n_loaded; /* sets of endorsements so far */
+	struct round_witness witness;
 	struct chain_cache *cache;
 	struct tpm_clock last_clock;
 	bool has_clock;
@@ -170,6 +173,12 @@ rounds_on_change(struct rounds *r,
 	r->on_change_arg = arg;
 }
 
+void
+rounds_set_witness(struct rounds *r, const struct round_witness *w)
+{
+	r->witness = *w;
+}
+
 enum round_state
 rounds_state(struct rounds *r)
 {
@@ -205,6 +214,8 @@ rounds_after_fork(struct rounds *r)
 	r->last_failure_ns = 0;
 	r->has_clock = false;
 	permit_revoke_all(&r->issuer);
+	if (r->witness.after_fork != NULL)
+		r->witness.after_fork(r->witness.arg);
 }
 
 /* The leader's work: everything from here to lead() runs without the lock. */
@@ -222,6 +233,7 @@ refresh_endorsements(struct rounds *r, struct why *why)
 		return err;
 	endorsements_freep(&r->endorsements);
 	r->endorsements = e;
+	r->n_loaded++;
 	return CVM_OK;
 }
 
@@ -254,10 +266,6 @@ judge(struct rounds *r, struct round_result *rr, struct why *why)
 		.evidence = &rr->evidence,
 		.endorsements = r->endorsements,
 		.now = rr->time,
-		.tee_age_s = (rr->asked_ns > r->collector.report_ns ?
-				     rr->asked_ns - r->collector.report_ns :
-				     0) /
-		    NS_PER_S,
 		.allow_simulated = r->cfg->simulated,
 		.last_clock = r->has_clock ? &r->last_clock : NULL,
 		.cache = r->cache,
@@ -265,6 +273,10 @@ judge(struct rounds *r, struct round_result *rr, struct why *why)
 	struct appraisal_facts facts;
 	int err;
 
+	if (rr->asked_ns > r->collector.report_ns)
+		rr->tee_age_s = (rr->asked_ns - r->collector.report_ns) /
+		    NS_PER_S;
+	a.tee_age_s = rr->tee_age_s;
 	memcpy(rr->tee_root, r->collector.report_root, SHA256_LEN);
 	if ((err = expect_nonces(rr, r->policy, &a)) != CVM_OK)
 		return why_set(why, err, "nonces of the round", "", "", "");
@@ -276,10 +288,71 @@ judge(struct rounds *r, struct round_result *rr, struct why *why)
 	return CVM_OK;
 }
 
+/* Takes the leaves of the batch, and the witness's own at their end. */
+static int
+take_leaves(struct rounds *r, struct batch *b, struct round_result *rr)
+{
+	_cleanup_(blob_clear) struct blob leaf = { 0 };
+	struct blob *grown;
+	int err;
+
+	rr->leaves = TAKE_PTR(b->leaves);
+	rr->n_leaves = b->n;
+	b->n = 0;
+	if (r->witness.before == NULL)
+		return CVM_OK;
+	err = r->witness.before(r->witness.arg, &leaf, &b->why);
+	b->unrecorded = err != CVM_OK;
+	if (err != CVM_OK || leaf.len == 0)
+		return err;
+	grown = reallocarray(rr->leaves, rr->n_leaves + 1, sizeof(*grown));
+	if (grown == NULL)
+		return CVM_E_NOMEM;
+	rr->leaves = grown;
+	grown[rr->n_leaves++] = leaf;
+	leaf = (struct blob){ 0 };
+	return CVM_OK;
+}
+
+static int
+collect_and_judge(struct rounds *r, struct batch *b, struct round_result *rr,
+    bool *ret_judged)
+{
+	int err;
+
+	if ((err = refresh_endorsements(r, &b->why)) != CVM_OK ||
+	    (err = collect(&r->collector, rr->root, b->fresh, &rr->evidence,
+		 &b->why)) != CVM_OK)
+		return err;
+	rr->time = (int64_t)time(NULL);
+	*ret_judged = true;
+	return judge(r, rr, &b->why);
+}
+
+/* What is not recorded is not admitted; a refusal keeps its own reason. */
+static int
+record(struct rounds *r, struct batch *b, const struct round_result *rr,
+    int err)
+{
+	struct why why = { 0 };
+	int unwritten;
+
+	if (r->witness.after == NULL)
+		return err;
+	unwritten = r->witness.after(r->witness.arg, rr, err, &b->why,
+	    r->endorsements, r->n_loaded, &why);
+	if (err != CVM_OK || unwritten == CVM_OK)
+		return err;
+	b->unrecorded = true;
+	b->why = why;
+	return unwritten;
+}
+
 static int
 run_round(struct rounds *r, struct batch *b)
 {
 	_cleanup_(round_result_unrefp) struct round_result *rr = NULL;
+	bool judged = false;
 	int err;
 
 	if ((rr = calloc(1, sizeof(*rr))) == NULL)
@@ -287,19 +360,16 @@ run_round(struct rounds *r, struct batch *b)
 	rr->refs = 1;
 	rr->id = ++r->rounds;
 	rr->epoch = atomic_load(&r->issuer.epoch);
-	rr->asked_ns = boottime_ns();
-	if ((err = merkle_root(b->leaves, b->n, rr->root)) != CVM_OK)
-		return why_set(&b->why, err, "round", "leaves", "", "");
-	if ((err = refresh_endorsements(r, &b->why)) != CVM_OK ||
-	    (err = collect(&r->collector, rr->root, b->fresh, &rr->evidence,
-		 &b->why)) != CVM_OK)
-		return err;
 	rr->time = (int64_t)time(NULL);
-	err = judge(r, rr, &b->why);
-	rr->leaves = TAKE_PTR(b->leaves);
-	rr->n_leaves = b->n;
-	b->n = 0;
-	b->rr = TAKE_PTR(rr);
+	if ((err = take_leaves(r, b, rr)) != CVM_OK)
+		return err;
+	rr->asked_ns = boottime_ns();
+	if ((err = merkle_root(rr->leaves, rr->n_leaves, rr->root)) != CVM_OK)
+		return why_set(&b->why, err, "round", "leaves", "", "");
+	err = collect_and_judge(r, b, rr, &judged);
+	err = record(r, b, rr, err);
+	if (judged)
+		b->rr = TAKE_PTR(rr);
 	return err;
 }
 
@@ -347,7 +417,8 @@ lead(struct rounds *r, struct batch *b)
 	state = state_of(b->result);
 	/* A challenge that found no newer report takes nothing from others:
 	 * the one in hand is as good as it was. */
-	if (state == ROUND_DENY || (state == ROUND_UNREACHABLE && !b->fresh))
+	if (state == ROUND_DENY ||
+	    (state == ROUND_UNREACHABLE && !b->fresh && !b->unrecorded))
 		collector_forget(&r->collector);
 	if (state == ROUND_DENY)
 		permit_revoke_all(&r->issuer);
@@ -368,6 +439,13 @@ lead(struct rounds *r, struct batch *b)
 	r->leading = false;
 	b->done = true;
 	(void)pthread_cond_broadcast(&r->cond);
+}
+
+/* The last place of a tree is the witness's. */
+static bool
+batch_full(const struct rounds *r, const struct batch *b)
+{
+	return b->n == MERKLE_LEAVES_MAX - (r->witness.before != NULL);
 }
 
 /* Adds a leaf to the forming batch and a reference for its caller. */
@@ -414,7 +492,7 @@ join_locked(struct rounds *r, struct span leaf, bool fresh,
 		return r->last_err;
 	}
 	/* A full tree is left to its leader; the next one forms after it. */
-	while (r->forming != NULL && r->forming->n == MERKLE_LEAVES_MAX)
+	while (r->forming != NULL && batch_full(r, r->forming))
 		(void)pthread_cond_wait(&r->cond, &r->lock);
 	if ((err = batch_add(r, leaf, fresh, &index)) != CVM_OK)
 		return why_set(why, err, "round", "leaf", "", "");

@@ -41,6 +41,7 @@ struct round_result {
 	uint64_t id;		      /* 1, 2, ... in this process */
 	uint64_t epoch;		      /* issuer's, before collecting */
 	uint64_t asked_ns;	      /* CLOCK_BOOTTIME before collecting */
+	uint64_t tee_age_s;	      /* of the TEE report, at asked_ns */
 	int64_t time;		      /* CLOCK_REALTIME, seconds */
 	struct blob *leaves;	      /* in tree order */
 	size_t n_leaves;
@@ -65,6 +66,29 @@ struct admission {
 int rounds_join(struct rounds *r, struct span leaf, bool fresh,
     struct admission *ret, struct why *reterr_why) _must_check_;
 void admission_clear(struct admission *a);
+
+/*
+ * Who keeps a record of rounds (attest/receipt_log.h). All three are called by
+ * the leader's thread, outside of locks; none may join a round. Set before the
+ * first round, by whoever outlives the rounds.
+ */
+struct round_witness {
+	void *arg;
+	/* Before the root is computed: a leaf that becomes the round's last
+	 * one; empty for none. An error ends the round without evidence. */
+	int (*before)(void *arg, struct blob *ret_leaf, struct why *reterr_why);
+	/* After the appraisal (err 0 or CVM_E_DENIED), or after no evidence
+	 * could be had (other errors): rr has the leaves and the root in any
+	 * case. An error refuses a round that would have admitted. e is what
+	 * was judged by, or NULL; n_loaded tells one set of endorsements from
+	 * the next. */
+	int (*after)(void *arg, const struct round_result *rr, int err,
+	    const struct why *why, const struct endorsements *e,
+	    uint64_t n_loaded, struct why *reterr_why);
+	/* In the child, before anything else. */
+	void (*after_fork)(void *arg);
+};
+void rounds_set_witness(struct rounds *r, const struct round_witness *w);
 
 /* Called by the leader's thread at each change of the verdict (admit, deny,
  * unreachable), outside of locks; for the log and for wiping keys. */
