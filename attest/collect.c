@@ -7,7 +7,6 @@
 #include "attest/collect.h"
 #include "attest/derive.h"
 #include "attest/permit.h"
-#include "attest/tsm.h"
 
 #define NS_PER_S 1000000000u
 #define NS_PER_MS 1000000u
@@ -56,6 +55,7 @@ get_tee_report(struct collector *c, const uint8_t root[static SHA256_LEN],
 {
 	const struct policy *p = c->policy;
 	uint8_t report_data[REPORT_DATA_LEN];
+	const struct tee_source source = { &c->cfg->evidence, p->tee, c->call };
 	struct tsm_report rep = { 0 };
 	uint64_t asked = boottime_ns();
 	int r;
@@ -63,10 +63,8 @@ get_tee_report(struct collector *c, const uint8_t root[static SHA256_LEN],
 	if ((r = derive_report_data(root, ak_name, p->digest, report_data)) !=
 	    CVM_OK)
 		return why_set(why, r, "REPORT_DATA", "", "", "");
-	if ((r = tsm_get_report(c->cfg->evidence.tsm,
-		 p->tee == TEE_SNP ? "sev_guest" : "tdx_guest",
-		 p->tee == TEE_SNP ? p->snp.vmpl : 0, report_data, timeout_ms,
-		 &rep, why)) != CVM_OK)
+	if ((r = tee_source_report(&source, p->tee == TEE_SNP ? p->snp.vmpl : 0,
+		 report_data, timeout_ms, &rep, why)) != CVM_OK)
 		return r;
 	forget_report(c);
 	c->report = rep.outblob;

@@ -4,6 +4,7 @@
 #define ATTEST_COLLECT_H
 
 #include "attest/evidence.h"
+#include "attest/tee_source.h"
 #include "attest/vtpm.h"
 #include "conf/config.h"
 
@@ -16,6 +17,7 @@ struct collector {
 	const struct config *cfg;
 	const struct policy *policy;
 	struct vtpm *vtpm; /* NULL when the policy uses no TPM */
+	tee_ioctl call;	   /* of a TEE's device; NULL: ioctl(2) */
 	/* The TEE report in use. */
 	struct blob report, aux;
 	uint8_t report_data[REPORT_DATA_LEN];

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "attest/retry.h"
 #include "attest/tsm.h"
 
 /* statfs(2): f_type of the file systems that only the kernel fills. */
@@ -47,15 +47,6 @@ entry_end(struct entry *e)
 	if (e->name[0] != '\0')
 		(void)unlinkat(e->dirfd, e->name, AT_REMOVEDIR);
 	e->name[0] = '\0';
-}
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
 /* Reads fd to its end; E2BIG when there are more than max bytes. */
@@ -228,14 +219,6 @@ check_provider(const struct entry *e, const char *provider,
 	return CVM_E_UNREACHABLE;
 }
 
-/* Worth another request: the host throttles, or somebody came in between. */
-static bool
-transient(int err)
-{
-	return err == EBUSY || err == EAGAIN || err == EWOULDBLOCK ||
-	    err == EINTR || err == ETIMEDOUT;
-}
-
 /* Before the kernel's ENXIO, which says nothing of levels. */
 static int
 check_floor(const struct entry *e, unsigned level, struct why *why)
@@ -299,7 +282,7 @@ request(const struct entry *e, struct span report_data, struct tsm_report *out,
 		what = "generation";
 		err = read_number(e, "generation", &after);
 	}
-	*ret_again = transient(err);
+	*ret_again = retry_helps(err);
 	if (err != 0)
 		return refuse(e, what, err, why);
 	*ret_again = true;
@@ -347,26 +330,6 @@ try_once(const struct question *q, struct tsm_report *ret, bool *ret_again,
 	*ret = out;
 	out = (struct tsm_report){ 0 };
 	return CVM_OK;
-}
-
-/* Sleeps for about ms, half of it at random: callers must not march in step.
- * False when the deadline would pass. */
-static bool
-back_off(uint32_t ms, uint64_t deadline_ms)
-{
-	uint8_t rnd = 0;
-	struct timespec ts;
-	uint64_t t;
-
-	if (random_bytes(&rnd, sizeof(rnd)) != CVM_OK)
-		rnd = 0x80;
-	t = ms / 2 + (uint64_t)ms * rnd / 256;
-	if (now_ms() + t >= deadline_ms)
-		return false;
-	ts.tv_sec = (time_t)(t / 1000);
-	ts.tv_nsec = (long)(t % 1000) * 1000000;
-	(void)nanosleep(&ts, NULL);
-	return true;
 }
 
 /* Is fd what the kernel alone can have filled? */
@@ -438,9 +401,9 @@ tsm_get_report(const char *dir, const char *provider, unsigned level,
 	_cleanup_(closep) int dirfd = -1;
 	struct question q = { dir, -1, provider, level,
 		span(report_data, REPORT_DATA_LEN) };
-	uint64_t deadline_ms = now_ms() + timeout_ms;
+	struct retry retry = retry_within(timeout_ms, BACK_OFF_MIN_MS,
+	    BACK_OFF_MAX_MS);
 	struct tsm_report out = { 0 };
-	uint32_t wait_ms = BACK_OFF_MIN_MS;
 	bool again;
 	int r;
 
@@ -455,15 +418,13 @@ tsm_get_report(const char *dir, const char *provider, unsigned level,
 			break;
 		if (!again)
 			return r;
-		if (!back_off(wait_ms, deadline_ms)) {
+		if (!retry_wait(&retry)) {
 			why_hint(reterr_why,
 			    "tried for %u ms "
 			    "(evidence.timeout_ms)",
 			    timeout_ms);
 			return r;
 		}
-		if (wait_ms < BACK_OFF_MAX_MS)
-			wait_ms *= 2;
 	}
 	tsm_report_clear(ret);
 	*ret = out;

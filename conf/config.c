@@ -173,6 +173,8 @@ static const struct json_table tpm_table = JSON_TABLE(tpm_fields, check_tpm);
 #define AT(member) offsetof(struct config_evidence, member)
 static const struct json_field evidence_fields[] = {
 	{ ROW_PATH("tsm", AT(tsm)) },
+	{ ROW_PATH("sev_guest", AT(sev_guest)) },
+	{ ROW_PATH("tdx_guest", AT(tdx_guest)) },
 	{ ROW_PATH("event_log", AT(event_log)) },
 	{ ROW_PATH("ccel", AT(ccel)) },
 	{ ROW_PATH("collateral", AT(collateral)) },
@@ -217,6 +219,8 @@ fill_defaults(struct config *c)
 	} strings[] = {
 		{ &c->tpm.tcti, "device:/dev/tpmrm0" },
 		{ &c->evidence.tsm, "/sys/kernel/config/tsm/report" },
+		{ &c->evidence.sev_guest, "/dev/sev-guest" },
+		{ &c->evidence.tdx_guest, "/dev/tdx_guest" },
 		{ &c->evidence.event_log,
 		    "/sys/kernel/security/tpm0/binary_bios_measurements" },
 		{ &c->evidence.ccel, "/sys/firmware/acpi/tables/data/CCEL" },
@@ -283,6 +287,8 @@ config_freep(struct config **c)
 	free((*c)->path);
 	free((*c)->tpm.tcti);
 	free((*c)->evidence.tsm);
+	free((*c)->evidence.sev_guest);
+	free((*c)->evidence.tdx_guest);
 	free((*c)->evidence.event_log);
 	free((*c)->evidence.ccel);
 	free((*c)->evidence.collateral);

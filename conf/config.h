@@ -39,7 +39,9 @@ struct config_tpm {
 };
 
 struct config_evidence {
-	char *tsm;	     /* configfs-tsm report directory */
+	char *tsm;	 /* configfs-tsm report directory */
+	char *sev_guest; /* devices, where there is no tsm */
+	char *tdx_guest;
 	char *event_log;     /* TCG log, binary */
 	char *ccel;	     /* CCEL data */
 	char *collateral;    /* directory of endorsements */

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "attest/tsm.h"
+#include "attest/tee_source.h"
 #include "tools/collateral.h"
 #include "tools/text.h"
 
@@ -49,26 +49,23 @@ day_text(int64_t when, char buf[static DAY_TEXT_MAX])
 	return buf;
 }
 
-static const struct {
-	const char *provider;
-	enum tee_kind tee;
-} providers[] = { { "sev_guest", TEE_SNP }, { "tdx_guest", TEE_TDX } };
+static const enum tee_kind kinds[] = { TEE_SNP, TEE_TDX };
 
 /* Over a random nonce: what is asked for is who signs, not what. */
 static int
-ask_provider(struct collateral *c, const char *provider, struct why *why)
+ask_source(struct collateral *c, const struct tee_source *source,
+    struct why *why)
 {
-	const struct config_evidence *ev = &c->c.cfg->evidence;
 	_cleanup_(tsm_report_clear) struct tsm_report report = { 0 };
 	uint8_t nonce[REPORT_DATA_LEN];
 	unsigned level = 0;
 	int r = random_bytes(nonce, sizeof(nonce));
 
 	if (r == CVM_OK)
-		r = tsm_privlevel_floor(ev->tsm, provider, &level, why);
+		r = tee_source_floor(source, &level, why);
 	if (r == CVM_OK)
-		r = tsm_get_report(ev->tsm, provider, level, nonce,
-		    ev->timeout_ms, &report, why);
+		r = tee_source_report(source, level, nonce,
+		    source->cfg->timeout_ms, &report, why);
 	if (r < 0)
 		return r;
 	c->report = report.outblob;
@@ -80,6 +77,7 @@ ask_provider(struct collateral *c, const char *provider, struct why *why)
 static int
 ask_machine(struct collateral *c, struct why *why)
 {
+	struct tee_source source = { .cfg = &c->c.cfg->evidence };
 	int r = CVM_OK;
 
 	if (c->policy != NULL && c->policy->tee != TEE_SNP &&
@@ -87,11 +85,12 @@ ask_machine(struct collateral *c, struct why *why)
 		c->none = true;
 		return CVM_OK;
 	}
-	for (size_t i = 0; i < NELEMS(providers); i++) {
-		if (c->policy != NULL && c->policy->tee != providers[i].tee)
+	for (size_t i = 0; i < NELEMS(kinds); i++) {
+		if (c->policy != NULL && c->policy->tee != kinds[i])
 			continue;
-		r = ask_provider(c, providers[i].provider, why);
-		if (r == CVM_OK || strcmp(why->field, "provider") != 0)
+		source.tee = kinds[i];
+		r = ask_source(c, &source, why);
+		if (r == CVM_OK || !tee_source_other(&source, why))
 			return r;
 	}
 	return r;

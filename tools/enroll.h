@@ -3,7 +3,7 @@
 #ifndef TOOLS_ENROLL_H
 #define TOOLS_ENROLL_H
 
-#include "attest/tsm.h"
+#include "attest/tee_source.h"
 #include "tools/tool.h"
 
 /*

@@ -9,10 +9,7 @@
 #include "attest/tdx.h"
 #include "tools/enroll.h"
 
-static const struct {
-	const char *provider;
-	enum tee_kind tee;
-} providers[] = { { "sev_guest", TEE_SNP }, { "tdx_guest", TEE_TDX } };
+static const enum tee_kind kinds[] = { TEE_SNP, TEE_TDX };
 
 static int
 expected_tee(const struct enroll *e, enum tee_kind *ret, bool *ret_given,
@@ -35,18 +32,17 @@ expected_tee(const struct enroll *e, enum tee_kind *ret, bool *ret_given,
 
 /* At the lowest level that this guest may have. */
 static int
-ask(struct enroll *e, const char *provider, struct why *why)
+ask(struct enroll *e, const struct tee_source *source, struct why *why)
 {
-	const struct config_evidence *ev = &e->c.cfg->evidence;
 	uint8_t nonce[REPORT_DATA_LEN];
 	unsigned level = 0;
 	int r = random_bytes(nonce, sizeof(nonce));
 
 	if (r == CVM_OK)
-		r = tsm_privlevel_floor(ev->tsm, provider, &level, why);
+		r = tee_source_floor(source, &level, why);
 	if (r == CVM_OK)
-		r = tsm_get_report(ev->tsm, provider, level, nonce,
-		    ev->timeout_ms, &e->tsm, why);
+		r = tee_source_report(source, level, nonce,
+		    source->cfg->timeout_ms, &e->tsm, why);
 	return r;
 }
 
@@ -58,26 +54,29 @@ ask(struct enroll *e, const char *provider, struct why *why)
 int
 enroll_find_tee(struct enroll *e, struct why *why)
 {
+	struct tee_source source = { .cfg = &e->c.cfg->evidence };
 	bool given;
 	int r = expected_tee(e, &e->tee, &given, why);
 
 	if (r != CVM_OK || (given && (e->tee == TEE_NONE || e->tee == TEE_SEV)))
 		return r;
-	if (!given && access(e->c.cfg->evidence.tsm, F_OK) != 0 &&
-	    errno == ENOENT) {
+	if (!given && access(source.cfg->tsm, F_OK) != 0 && errno == ENOENT &&
+	    !tee_uses_device(source.cfg, TEE_SNP) &&
+	    !tee_uses_device(source.cfg, TEE_TDX)) {
 		tool_note("there is no %s: the proposal asks for no TEE "
 			  "report; if this VM is one of SEV-SNP or TDX, see "
 			  "cvm-token status",
-		    e->c.cfg->evidence.tsm);
+		    source.cfg->tsm);
 		return CVM_OK;
 	}
-	for (size_t i = 0; i < NELEMS(providers); i++) {
-		if (given && e->tee != providers[i].tee)
+	for (size_t i = 0; i < NELEMS(kinds); i++) {
+		if (given && e->tee != kinds[i])
 			continue;
-		r = ask(e, providers[i].provider, why);
+		source.tee = kinds[i];
+		r = ask(e, &source, why);
 		if (r == CVM_OK)
-			e->tee = providers[i].tee;
-		if (r == CVM_OK || strcmp(why->field, "provider") != 0)
+			e->tee = kinds[i];
+		if (r == CVM_OK || !tee_source_other(&source, why))
 			return r;
 	}
 	return r;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "attest/tee_source.h"
 #include "tools/platform.h"
 
 /* CPUID leaf 0x21 answers "IntelTDX    " in a TD (Intel TDX module ABI). */
@@ -173,6 +174,16 @@ static const struct platform_need tsm_snp = { R_OK | W_OK | X_OK,
 	TSM("sev-guest"), AS_ROOT };
 static const struct platform_need tsm_tdx = { R_OK | W_OK | X_OK,
 	TSM("tdx_guest"), AS_ROOT };
+#define DEVICE(module, what)                                                   \
+	"modprobe " module " (Ubuntu: apt install "                            \
+	"linux-modules-extra-$(uname -r)); " what
+static const struct platform_need sev_guest = { R_OK | W_OK,
+	DEVICE("sev-guest", "needs Linux 5.19"), AS_ROOT };
+static const struct platform_need tdx_guest = { R_OK | W_OK,
+	DEVICE("tdx_guest",
+	    "quotes need Linux 6.7 and configfs, or a vendor's "
+	    "kernel"),
+	AS_ROOT };
 static const struct platform_need vtpm = { R_OK | W_OK,
 	"modprobe tpm_tis or tpm_crb; on Google Cloud create the VM with "
 	"--shielded-vtpm",
@@ -201,10 +212,19 @@ platform_look(const struct config *cfg, const struct config_token *tcfg,
 	bool tdx = p != NULL && p->tee == TEE_TDX;
 	bool tpm = p == NULL || p->has_tpm;
 	bool log = p != NULL && p->log.present;
+	bool intel = tdx || (!snp && is_tdx_guest());
+	const char *dev = intel ? e->tdx_guest : e->sev_guest;
+	struct platform_item *it;
 
 	ret->n = 0;
-	look(add(ret, "configfs-tsm", e->tsm, snp || tdx),
-	    tdx || (!snp && is_tdx_guest()) ? &tsm_tdx : &tsm_snp);
+	it = add(ret, "configfs-tsm", e->tsm, snp || tdx);
+	look(it, intel ? &tsm_tdx : &tsm_snp);
+	if (!it->present) {
+		it->needed &= !tee_uses_device(e, intel ? TEE_TDX : TEE_SNP);
+		look(add(ret, intel ? "TDX device" : "SNP device", dev,
+			 snp || tdx),
+		    intel ? &tdx_guest : &sev_guest);
+	}
 	if (strncmp(cfg->tpm.tcti, device, strlen(device)) == 0)
 		look(add(ret, "vTPM", cfg->tpm.tcti + strlen(device), tpm),
 		    &vtpm);

@@ -339,6 +339,7 @@ sed -i "s|/sys/kernel/config/tsm/report|/sys/kernel/config/none|" \
 check "no configfs-tsm: which module, which package" exits 2 \
     "modprobe sev-guest" token status
 check "and which file" exits 2 "MISSING" token status
+check "and the device of older kernels" exits 2 "/dev/sev-guest" token status
 sed -i "s|/sys/kernel/config/none|/sys/kernel/config/tsm/report|" \
     etc-snp/config.json
 ctl snp tpm kill >/dev/null

@@ -62,6 +62,8 @@ default_missing(void **state)
 	assert_int_equal(c->tpm.ak, AK_GCE_ECC);
 	assert_int_equal(c->tpm.timeout_ms, 10000);
 	assert_string_equal(c->evidence.tsm, "/sys/kernel/config/tsm/report");
+	assert_string_equal(c->evidence.sev_guest, "/dev/sev-guest");
+	assert_string_equal(c->evidence.tdx_guest, "/dev/tdx_guest");
 	assert_string_equal(c->evidence.event_log,
 	    "/sys/kernel/security/tpm0/binary_bios_measurements");
 	assert_string_equal(c->evidence.ccel,
@@ -96,7 +98,9 @@ value_in_another_place(void **state)
 	    "{\"version\":1,\"simulated\":true,"
 	    "\"tpm\":{\"tcti\":\"swtpm:port=1\",\"ak\":\"handle\","
 	    "\"ak_handle\":\"0x81008f00\",\"timeout_ms\":101},"
-	    "\"evidence\":{\"tsm\":\"/t\",\"event_log\":\"/e\",\"ccel\":\"/c\","
+	    "\"evidence\":{\"tsm\":\"/t\",\"sev_guest\":\"/s\","
+	    "\"tdx_guest\":\"/x\","
+	    "\"event_log\":\"/e\",\"ccel\":\"/c\","
 	    "\"collateral\":\"/o\",\"timeout_ms\":102,\"retry_ms\":103},"
 	    "\"log\":{\"target\":\"file\",\"level\":\"debug\",\"path\":\"/l\"},"
 	    "\"tokens\":[{\"name\":\"a\"},{\"name\":\"b\",\"label\":\"B\","
@@ -117,6 +121,8 @@ value_in_another_place(void **state)
 	assert_int_equal(c->tpm.ak_handle, 0x81008f00);
 	assert_int_equal(c->tpm.timeout_ms, 101);
 	assert_string_equal(c->evidence.tsm, "/t");
+	assert_string_equal(c->evidence.sev_guest, "/s");
+	assert_string_equal(c->evidence.tdx_guest, "/x");
 	assert_string_equal(c->evidence.event_log, "/e");
 	assert_string_equal(c->evidence.ccel, "/c");
 	assert_string_equal(c->evidence.collateral, "/o");
