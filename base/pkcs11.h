@@ -5,8 +5,8 @@
 
 /*
  * PKCS#11 as this project speaks it: p11-kit's header, which is 2.40, and
- * what OASIS PKCS#11 3.0 adds to it, under the names and with the values of
- * the standard. Include this and never p11-kit's header by itself.
+ * what OASIS PKCS#11 3.0 and 3.2 add to it, under the names and with the
+ * values of the standard. Include this and never p11-kit's header by itself.
  */
 #define CRYPTOKI_COMPAT 1
 #include <p11-kit/pkcs11.h>
@@ -504,6 +504,8 @@ typedef CK_FUNCTION_LIST_3_0 *CK_FUNCTION_LIST_3_0_PTR;
 typedef CK_FUNCTION_LIST_3_0_PTR *CK_FUNCTION_LIST_3_0_PTR_PTR;
 
 #endif /* CKA_UNIQUE_ID */
+
+#include "base/pkcs11_v32.h"
 
 /*
  * Ours (vendor space 0x43564dxx, "CVM"). CKA_CVM_BIND_OPERATION, CK_BBOOL, on

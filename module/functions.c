@@ -10,8 +10,8 @@
 
 #define EXPORTED __attribute__((visibility("default")))
 
-/* The functions of 2.40 but C_GetInfo, which differs, and those that 3.0
- * adds, in the order of the standard. */
+/* The functions of 2.40 but C_GetInfo, which differs, and those that 3.0 and
+ * 3.2 add, in the order of the standard. */
 #define FUNCTIONS_2_40(F)                                                      \
 	F(C_Initialize)                                                        \
 	F(C_Finalize)                                                          \
@@ -107,6 +107,20 @@
 	F(C_VerifyMessageNext)                                                 \
 	F(C_MessageVerifyFinal)
 
+#define FUNCTIONS_3_2(F)                                                       \
+	F(C_EncapsulateKey)                                                    \
+	F(C_DecapsulateKey)                                                    \
+	F(C_VerifySignatureInit)                                               \
+	F(C_VerifySignature)                                                   \
+	F(C_VerifySignatureUpdate)                                             \
+	F(C_VerifySignatureFinal)                                              \
+	F(C_GetSessionValidationFlags)                                         \
+	F(C_AsyncComplete)                                                     \
+	F(C_AsyncGetID)                                                        \
+	F(C_AsyncJoin)                                                         \
+	F(C_WrapKeyAuthenticated)                                              \
+	F(C_UnwrapKeyAuthenticated)
+
 /* Constant, so that they lie in memory that is read-only after relocation:
  * a table of function pointers is a target. */
 #define MEMBER(name) .name = name,
@@ -119,13 +133,18 @@ static const CK_FUNCTION_LIST_3_0 functions_3_0 = { .version = { 3, 0 },
 	.C_GetInfo = get_info_3_0,
 	FUNCTIONS_2_40(MEMBER) FUNCTIONS_3_0(MEMBER) };
 
+static const CK_FUNCTION_LIST_3_2 functions_3_2 = { .version = { 3, 2 },
+	.C_GetInfo = get_info_3_2,
+	FUNCTIONS_2_40(MEMBER) FUNCTIONS_3_0(MEMBER) FUNCTIONS_3_2(MEMBER) };
+
 /* The standard's types know no const; nobody may write all the same. */
 #define UNCONST(p) ((void *)(uintptr_t)(p))
 
 static const CK_UTF8CHAR standard[] = "PKCS 11";
 
-/* The default comes first. */
+/* The default comes first; each list begins as the ones below it do. */
 static const CK_INTERFACE interfaces[] = {
+	{ UNCONST(standard), UNCONST(&functions_3_2), CKF_INTERFACE_FORK_SAFE },
 	{ UNCONST(standard), UNCONST(&functions_3_0), CKF_INTERFACE_FORK_SAFE },
 	{ UNCONST(standard), UNCONST(&functions_2_40),
 	    CKF_INTERFACE_FORK_SAFE },

@@ -74,3 +74,9 @@ get_info_3_0(CK_INFO_PTR pInfo)
 {
 	return get_info(pInfo, 3, 0);
 }
+
+CK_RV
+get_info_3_2(CK_INFO_PTR pInfo)
+{
+	return get_info(pInfo, 3, 2);
+}

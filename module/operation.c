@@ -4,6 +4,9 @@
 #include "module/operation.h"
 #include "token/object_impl.h"
 
+/* SLH-DSA's longest, 49856 bytes (FIPS 205), and no other comes near it. */
+#define SIGNATURE_MAX 65536
+
 static const enum op_kind kinds[SESSION_OPS] = {
 	[SESSION_SIGN] = OP_SIGN,
 	[SESSION_VERIFY] = OP_VERIFY,
@@ -51,27 +54,62 @@ cancel(struct operation *o)
 	return CKR_OK;
 }
 
+static CK_RV
+init(struct call *c, enum session_op which, CK_MECHANISM *mech,
+    CK_OBJECT_HANDLE key)
+{
+	_cleanup_(object_unrefp) struct object *o = NULL;
+	CK_RV rv = CKR_OK;
+
+	if (mech == NULL)
+		return cancel(&c->session->op[which]);
+	if (bad_bytes(mech->pParameter, mech->ulParameterLen))
+		return CKR_MECHANISM_PARAM_INVALID;
+	if (c->session->op[which].op != NULL)
+		return CKR_OPERATION_ACTIVE;
+	if (kinds[which] != OP_DIGEST)
+		rv = call_key(c, key, &o);
+	if (rv == CKR_OK)
+		rv = begin(c, which, mech, o);
+	return call_fail(c, "Init", rv);
+}
+
 CK_RV
 operation_init(CK_SESSION_HANDLE h, enum session_op which, CK_MECHANISM *mech,
     CK_OBJECT_HANDLE key)
 {
 	_cleanup_(call_leave) struct call c = { 0 };
-	_cleanup_(object_unrefp) struct object *o = NULL;
+	CK_RV rv = call_session(&c, h);
+
+	return rv == CKR_OK ? init(&c, which, mech, key) : rv;
+}
+
+CK_RV
+operation_signature_init(CK_SESSION_HANDLE h, CK_MECHANISM *mech,
+    CK_OBJECT_HANDLE key, const CK_BYTE *sig, CK_ULONG sig_len)
+{
+	_cleanup_(call_leave) struct call c = { 0 };
+	_cleanup_(blob_clear) struct blob copy = { 0 };
+	struct operation *o;
 	CK_RV rv = call_session(&c, h);
 
 	if (rv != CKR_OK)
 		return rv;
-	if (mech == NULL)
-		return cancel(&c.session->op[which]);
-	if (bad_bytes(mech->pParameter, mech->ulParameterLen))
-		return CKR_MECHANISM_PARAM_INVALID;
-	if (c.session->op[which].op != NULL)
-		return CKR_OPERATION_ACTIVE;
-	if (kinds[which] != OP_DIGEST)
-		rv = call_key(&c, key, &o);
-	if (rv == CKR_OK)
-		rv = begin(&c, which, mech, o);
-	return call_fail(&c, "Init", rv);
+	if (mech != NULL && sig == NULL)
+		return CKR_ARGUMENTS_BAD;
+	/* No signature is so long: not worth a copy. */
+	if (mech != NULL && sig_len > SIGNATURE_MAX)
+		return CKR_SIGNATURE_LEN_RANGE;
+	if (mech != NULL && blob_set(&copy, span(sig, sig_len)) != CVM_OK)
+		return CKR_HOST_MEMORY;
+	rv = init(&c, SESSION_VERIFY, mech, key);
+	if (rv != CKR_OK || mech == NULL)
+		return rv;
+	o = &c.session->op[SESSION_VERIFY];
+	o->signature_first = true;
+	o->signature = copy;
+	copy = (struct blob){ 0 };
+	return CKR_OK;
 }
 
 /*
@@ -113,15 +151,25 @@ allow_part(struct call *c, struct operation *o, const char *function,
 }
 
 static CK_RV
-look_up(struct call *c, CK_SESSION_HANDLE h, enum session_op which,
-    struct operation **ret)
+look_up_as(struct call *c, CK_SESSION_HANDLE h, enum session_op which,
+    bool signature_first, struct operation **ret)
 {
 	CK_RV rv = call_session_only(c, h);
 
 	if (rv != CKR_OK)
 		return rv;
 	*ret = &c->session->op[which];
-	return (*ret)->op != NULL ? CKR_OK : CKR_OPERATION_NOT_INITIALIZED;
+	return (*ret)->op != NULL &&
+		(*ret)->signature_first == signature_first ?
+	    CKR_OK :
+	    CKR_OPERATION_NOT_INITIALIZED;
+}
+
+static CK_RV
+look_up(struct call *c, CK_SESSION_HANDLE h, enum session_op which,
+    struct operation **ret)
+{
+	return look_up_as(c, h, which, /* signature_first= */ false, ret);
 }
 
 static CK_RV
@@ -177,6 +225,18 @@ update(struct call *c, struct operation *o, const char *function,
 	return rv;
 }
 
+/* As update(), and ends the operation on an error. */
+static CK_RV
+part(struct call *c, struct operation *o, const char *function, struct span in,
+    CK_BYTE *out, CK_ULONG *out_len)
+{
+	CK_RV rv = CKR_ARGUMENTS_BAD;
+
+	if (!bad_bytes(in.data, in.len))
+		rv = update(c, o, function, in, out, out_len);
+	return finish(c, o, function, rv, /* goes_on= */ true);
+}
+
 CK_RV
 operation_update(CK_SESSION_HANDLE h, enum session_op which,
     const char *function, const CK_BYTE *in, CK_ULONG in_len, CK_BYTE *out,
@@ -186,13 +246,9 @@ operation_update(CK_SESSION_HANDLE h, enum session_op which,
 	struct operation *o;
 	CK_RV rv = look_up(&c, h, which, &o);
 
-	if (rv != CKR_OK)
-		return rv;
-	if (bad_bytes(in, in_len))
-		rv = CKR_ARGUMENTS_BAD;
-	else
-		rv = update(&c, o, function, span(in, in_len), out, out_len);
-	return finish(&c, o, function, rv, /* goes_on= */ true);
+	return rv != CKR_OK ?
+	    rv :
+	    part(&c, o, function, span(in, in_len), out, out_len);
 }
 
 CK_RV
@@ -230,27 +286,56 @@ allow_verify(struct call *c, struct operation *o, const char *function,
 	return rv;
 }
 
+/* Not NULL, even if it is empty. */
+static struct span
+signature(const struct operation *o)
+{
+	return o->signature.len > 0 ? blob_span(&o->signature) : span("", 0);
+}
+
+static CK_RV
+verify_once(struct call *c, struct operation *o, const char *function,
+    struct span in, struct span sig)
+{
+	CK_RV rv;
+
+	if (bad_bytes(in.data, in.len) || sig.data == NULL)
+		rv = CKR_ARGUMENTS_BAD;
+	else if (o->multipart)
+		rv = CKR_OPERATION_NOT_INITIALIZED;
+	else
+		rv = allow_verify(c, o, function, &in);
+	if (rv == CKR_OK)
+		rv = rv_of_key(op_verify_once(o->op, in, sig));
+	return finish(c, o, function, rv, /* goes_on= */ false);
+}
+
+static CK_RV
+verify_final(struct call *c, struct operation *o, const char *function,
+    struct span sig)
+{
+	CK_RV rv;
+
+	if (sig.data == NULL)
+		rv = CKR_ARGUMENTS_BAD;
+	else
+		rv = allow_verify(c, o, function, /* input= */ NULL);
+	if (rv == CKR_OK)
+		rv = rv_of_key(op_verify_final(o->op, sig));
+	return finish(c, o, function, rv, /* goes_on= */ false);
+}
+
 CK_RV
 operation_verify(CK_SESSION_HANDLE h, const CK_BYTE *in, CK_ULONG in_len,
     const CK_BYTE *sig, CK_ULONG sig_len)
 {
 	_cleanup_(call_leave) struct call c = { 0 };
-	const struct span input = span(in, in_len);
 	struct operation *o;
 	CK_RV rv = look_up(&c, h, SESSION_VERIFY, &o);
 
-	if (rv != CKR_OK)
-		return rv;
-	if (bad_bytes(in, in_len) || sig == NULL)
-		rv = CKR_ARGUMENTS_BAD;
-	else if (o->multipart)
-		rv = CKR_OPERATION_NOT_INITIALIZED;
-	else
-		rv = allow_verify(&c, o, "C_Verify", &input);
-	if (rv == CKR_OK)
-		rv = rv_of_key(
-		    op_verify_once(o->op, input, span(sig, sig_len)));
-	return finish(&c, o, "C_Verify", rv, /* goes_on= */ false);
+	return rv != CKR_OK ? rv :
+			      verify_once(&c, o, "C_Verify", span(in, in_len),
+				  span(sig, sig_len));
 }
 
 CK_RV
@@ -261,15 +346,53 @@ operation_verify_final(CK_SESSION_HANDLE h, const CK_BYTE *sig,
 	struct operation *o;
 	CK_RV rv = look_up(&c, h, SESSION_VERIFY, &o);
 
-	if (rv != CKR_OK)
-		return rv;
-	if (sig == NULL)
-		rv = CKR_ARGUMENTS_BAD;
-	else
-		rv = allow_verify(&c, o, "C_VerifyFinal", /* input= */ NULL);
-	if (rv == CKR_OK)
-		rv = rv_of_key(op_verify_final(o->op, span(sig, sig_len)));
-	return finish(&c, o, "C_VerifyFinal", rv, /* goes_on= */ false);
+	return rv != CKR_OK ?
+	    rv :
+	    verify_final(&c, o, "C_VerifyFinal", span(sig, sig_len));
+}
+
+static CK_RV
+look_up_signature(struct call *c, CK_SESSION_HANDLE h, struct operation **ret)
+{
+	return look_up_as(c, h, SESSION_VERIFY, /* signature_first= */ true,
+	    ret);
+}
+
+CK_RV
+operation_signature(CK_SESSION_HANDLE h, const CK_BYTE *in, CK_ULONG in_len)
+{
+	_cleanup_(call_leave) struct call c = { 0 };
+	struct operation *o;
+	CK_RV rv = look_up_signature(&c, h, &o);
+
+	return rv != CKR_OK ? rv :
+			      verify_once(&c, o, "C_VerifySignature",
+				  span(in, in_len), signature(o));
+}
+
+CK_RV
+operation_signature_update(CK_SESSION_HANDLE h, const CK_BYTE *in,
+    CK_ULONG in_len)
+{
+	_cleanup_(call_leave) struct call c = { 0 };
+	struct operation *o;
+	CK_RV rv = look_up_signature(&c, h, &o);
+
+	return rv != CKR_OK ? rv :
+			      part(&c, o, "C_VerifySignatureUpdate",
+				  span(in, in_len), NULL, NULL);
+}
+
+CK_RV
+operation_signature_final(CK_SESSION_HANDLE h)
+{
+	_cleanup_(call_leave) struct call c = { 0 };
+	struct operation *o;
+	CK_RV rv = look_up_signature(&c, h, &o);
+
+	return rv != CKR_OK ?
+	    rv :
+	    verify_final(&c, o, "C_VerifySignatureFinal", signature(o));
 }
 
 /* The one that gives output goes first: if its buffer is too small, the

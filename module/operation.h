@@ -26,6 +26,15 @@ CK_RV operation_verify(CK_SESSION_HANDLE h, const CK_BYTE *in, CK_ULONG in_len,
     const CK_BYTE *sig, CK_ULONG sig_len);
 CK_RV operation_verify_final(CK_SESSION_HANDLE h, const CK_BYTE *sig,
     CK_ULONG sig_len);
+/* The same with the signature beforehand (PKCS#11 3.2): a verification that
+ * was begun here is gone on with and ended by these only. */
+CK_RV operation_signature_init(CK_SESSION_HANDLE h, CK_MECHANISM *mech,
+    CK_OBJECT_HANDLE key, const CK_BYTE *sig, CK_ULONG sig_len);
+CK_RV operation_signature(CK_SESSION_HANDLE h, const CK_BYTE *in,
+    CK_ULONG in_len);
+CK_RV operation_signature_update(CK_SESSION_HANDLE h, const CK_BYTE *in,
+    CK_ULONG in_len);
+CK_RV operation_signature_final(CK_SESSION_HANDLE h);
 
 /* Two operations of a session that work on the same part. */
 enum dual_order {

@@ -37,6 +37,7 @@ void
 operation_end(struct operation *o)
 {
 	op_freep(&o->op);
+	blob_clear(&o->signature);
 	*o = (struct operation){ 0 };
 }
 

@@ -32,6 +32,9 @@ struct operation {
 	bool bound;	  /* each use is an admission of its own */
 	bool always_auth; /* CKA_ALWAYS_AUTHENTICATE */
 	bool authed;	  /* ... and CKU_CONTEXT_SPECIFIC has been done */
+	/* The signature came first: C_VerifySignatureInit. */
+	bool signature_first;
+	struct blob signature;
 };
 
 struct session {

@@ -138,3 +138,22 @@ C_SessionCancel(CK_SESSION_HANDLE hSession, CK_FLAGS flags)
 		session_find_end(c.session);
 	return CKR_OK;
 }
+
+/*
+ * PKCS#11 v3.2 section 5.22: which validations (FIPS 140, Common Criteria) the
+ * last operation was under. This token has none, and says so by no flag.
+ */
+CK_RV
+C_GetSessionValidationFlags(CK_SESSION_HANDLE hSession,
+    CK_SESSION_VALIDATION_FLAGS_TYPE type, CK_FLAGS_PTR pFlags)
+{
+	_cleanup_(call_leave) struct call c = { 0 };
+	CK_RV rv = call_session_only(&c, hSession);
+
+	if (rv != CKR_OK)
+		return rv;
+	if (pFlags == NULL || type != CKS_LAST_VALIDATION_OK)
+		return CKR_ARGUMENTS_BAD;
+	*pFlags = 0;
+	return CKR_OK;
+}

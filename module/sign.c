@@ -62,3 +62,31 @@ C_VerifyFinal(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pSignature,
 {
 	return operation_verify_final(hSession, pSignature, ulSignatureLen);
 }
+
+CK_RV
+C_VerifySignatureInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
+    CK_OBJECT_HANDLE hKey, CK_BYTE_PTR pSignature, CK_ULONG ulSignatureLen)
+{
+	return operation_signature_init(hSession, pMechanism, hKey, pSignature,
+	    ulSignatureLen);
+}
+
+CK_RV
+C_VerifySignature(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData,
+    CK_ULONG ulDataLen)
+{
+	return operation_signature(hSession, pData, ulDataLen);
+}
+
+CK_RV
+C_VerifySignatureUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart,
+    CK_ULONG ulPartLen)
+{
+	return operation_signature_update(hSession, pPart, ulPartLen);
+}
+
+CK_RV
+C_VerifySignatureFinal(CK_SESSION_HANDLE hSession)
+{
+	return operation_signature_final(hSession);
+}

@@ -106,3 +106,108 @@ C_VerifyRecover(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pSignature,
 	(void)pulDataLen;
 	return not_supported();
 }
+
+/* Nothing here is asynchronous: there are no threads of our own. */
+CK_RV
+C_AsyncComplete(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pFunctionName,
+    CK_ASYNC_DATA_PTR pResult)
+{
+	(void)hSession;
+	(void)pFunctionName;
+	(void)pResult;
+	return not_supported();
+}
+
+CK_RV
+C_AsyncGetID(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pFunctionName,
+    CK_ULONG_PTR pulID)
+{
+	(void)hSession;
+	(void)pFunctionName;
+	(void)pulID;
+	return not_supported();
+}
+
+CK_RV
+C_AsyncJoin(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pFunctionName,
+    CK_ULONG ulID, CK_BYTE_PTR pData, CK_ULONG ulData)
+{
+	(void)hSession;
+	(void)pFunctionName;
+	(void)ulID;
+	(void)pData;
+	(void)ulData;
+	return not_supported();
+}
+
+CK_RV
+C_EncapsulateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
+    CK_OBJECT_HANDLE hPublicKey, CK_ATTRIBUTE_PTR pTemplate,
+    CK_ULONG ulAttributeCount, CK_BYTE_PTR pCiphertext,
+    CK_ULONG_PTR pulCiphertextLen, CK_OBJECT_HANDLE_PTR phKey)
+{
+	(void)hSession;
+	(void)pMechanism;
+	(void)hPublicKey;
+	(void)pTemplate;
+	(void)ulAttributeCount;
+	(void)pCiphertext;
+	(void)pulCiphertextLen;
+	(void)phKey;
+	return not_supported();
+}
+
+CK_RV
+C_DecapsulateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
+    CK_OBJECT_HANDLE hPrivateKey, CK_ATTRIBUTE_PTR pTemplate,
+    CK_ULONG ulAttributeCount, CK_BYTE_PTR pCiphertext,
+    CK_ULONG ulCiphertextLen, CK_OBJECT_HANDLE_PTR phKey)
+{
+	(void)hSession;
+	(void)pMechanism;
+	(void)hPrivateKey;
+	(void)pTemplate;
+	(void)ulAttributeCount;
+	(void)pCiphertext;
+	(void)ulCiphertextLen;
+	(void)phKey;
+	return not_supported();
+}
+
+CK_RV
+C_WrapKeyAuthenticated(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
+    CK_OBJECT_HANDLE hWrappingKey, CK_OBJECT_HANDLE hKey,
+    CK_BYTE_PTR pAssociatedData, CK_ULONG ulAssociatedDataLen,
+    CK_BYTE_PTR pWrappedKey, CK_ULONG_PTR pulWrappedKeyLen)
+{
+	(void)hSession;
+	(void)pMechanism;
+	(void)hWrappingKey;
+	(void)hKey;
+	(void)pAssociatedData;
+	(void)ulAssociatedDataLen;
+	(void)pWrappedKey;
+	(void)pulWrappedKeyLen;
+	return not_supported();
+}
+
+CK_RV
+C_UnwrapKeyAuthenticated(CK_SESSION_HANDLE hSession,
+    CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hUnwrappingKey,
+    CK_BYTE_PTR pWrappedKey, CK_ULONG ulWrappedKeyLen,
+    CK_ATTRIBUTE_PTR pTemplate, CK_ULONG ulAttributeCount,
+    CK_BYTE_PTR pAssociatedData, CK_ULONG ulAssociatedDataLen,
+    CK_OBJECT_HANDLE_PTR phKey)
+{
+	(void)hSession;
+	(void)pMechanism;
+	(void)hUnwrappingKey;
+	(void)pWrappedKey;
+	(void)ulWrappedKeyLen;
+	(void)pTemplate;
+	(void)ulAttributeCount;
+	(void)pAssociatedData;
+	(void)ulAssociatedDataLen;
+	(void)phKey;
+	return not_supported();
+}

@@ -102,6 +102,19 @@ CALL(C_VerifyMessageBegin, h, NULL, 0)
 CALL(C_VerifyMessageNext, h, NULL, 0, NULL, 1, NULL, 0)
 CALL(C_MessageVerifyFinal, h)
 
+CALL(C_EncapsulateKey, h, NULL, 1, NULL, 1, NULL, NULL, NULL)
+CALL(C_DecapsulateKey, h, NULL, 1, NULL, 1, NULL, 1, NULL)
+CALL(C_VerifySignatureInit, h, NULL, 1, NULL, 1)
+CALL(C_VerifySignature, h, NULL, 1)
+CALL(C_VerifySignatureUpdate, h, NULL, 1)
+CALL(C_VerifySignatureFinal, h)
+CALL(C_GetSessionValidationFlags, h, CKS_LAST_VALIDATION_OK, NULL)
+CALL(C_AsyncComplete, h, NULL, NULL)
+CALL(C_AsyncGetID, h, NULL, NULL)
+CALL(C_AsyncJoin, h, NULL, 1, NULL, 1)
+CALL(C_WrapKeyAuthenticated, h, NULL, 1, 1, NULL, 1, NULL, NULL)
+CALL(C_UnwrapKeyAuthenticated, h, NULL, 1, NULL, 1, NULL, 1, NULL, 1, NULL)
+
 #define ROW(fn, kind)                                                          \
 	{                                                                      \
 #fn, call_##fn, (kind)                                         \
@@ -196,5 +209,17 @@ const struct entry_point everything[] = {
 	ROW(C_VerifyMessageBegin, NOT_OFFERED),
 	ROW(C_VerifyMessageNext, NOT_OFFERED),
 	ROW(C_MessageVerifyFinal, NOT_OFFERED),
+	ROW(C_EncapsulateKey, NOT_OFFERED),
+	ROW(C_DecapsulateKey, NOT_OFFERED),
+	ROW(C_VerifySignatureInit, ON_SESSION),
+	ROW(C_VerifySignature, ON_SESSION),
+	ROW(C_VerifySignatureUpdate, ON_SESSION),
+	ROW(C_VerifySignatureFinal, ON_SESSION),
+	ROW(C_GetSessionValidationFlags, ON_SESSION),
+	ROW(C_AsyncComplete, NOT_OFFERED),
+	ROW(C_AsyncGetID, NOT_OFFERED),
+	ROW(C_AsyncJoin, NOT_OFFERED),
+	ROW(C_WrapKeyAuthenticated, NOT_OFFERED),
+	ROW(C_UnwrapKeyAuthenticated, NOT_OFFERED),
 };
 const size_t n_everything = sizeof(everything) / sizeof(everything[0]);

@@ -506,39 +506,95 @@ templates_are_bounded(void **state)
 	assert_rv(CKR_OPERATION_NOT_INITIALIZED, C_FindObjectsFinal(s));
 }
 
+/* Every list is whole, begins with its version, and reports it. */
 static void
-interfaces(void **state)
+interface_lists_are_whole(void **state)
 {
-	CK_UTF8CHAR name[] = "PKCS 11", other[] = "Vendor";
-	CK_VERSION v3 = { 3, 0 }, v9 = { 9, 9 };
-	CK_FUNCTION_LIST *list = NULL;
-	CK_INTERFACE all[2], *one = NULL;
-	CK_ULONG n = 1;
+	static const struct {
+		CK_VERSION version;
+		size_t size;
+	} lists[] = {
+		{ { 3, 2 }, sizeof(CK_FUNCTION_LIST_3_2) },
+		{ { 3, 0 }, sizeof(CK_FUNCTION_LIST_3_0) },
+		{ { 2, 40 }, sizeof(CK_FUNCTION_LIST) },
+	};
+	CK_INTERFACE all[3];
+	CK_ULONG n = 2;
 	CK_INFO info;
 
 	(void)state;
+	assert_rv(CKR_ARGUMENTS_BAD, C_GetInterfaceList(all, NULL));
+	assert_rv(CKR_BUFFER_TOO_SMALL, C_GetInterfaceList(all, &n));
+	assert_int_equal(n, 3);
+	assert_ok(C_GetInterfaceList(NULL, &n));
+	assert_int_equal(n, 3);
+	assert_ok(C_GetInterfaceList(all, &n));
+	assert_ok(C_Initialize(NULL));
+	for (size_t i = 0; i < NELEMS(lists); i++) {
+		CK_FUNCTION_LIST *f = all[i].pFunctionList;
+		void **at = (void **)(void *)&f->C_Initialize;
+		size_t members = (lists[i].size -
+				     offsetof(CK_FUNCTION_LIST, C_Initialize)) /
+		    sizeof(*at);
+
+		assert_string_equal((char *)all[i].pInterfaceName, "PKCS 11");
+		assert_int_equal(all[i].flags, CKF_INTERFACE_FORK_SAFE);
+		assert_memory_equal(&f->version, &lists[i].version,
+		    sizeof(f->version));
+		for (size_t j = 0; j < members; j++)
+			assert_non_null(at[j]);
+		assert_ok(f->C_GetInfo(&info));
+		assert_memory_equal(&info.cryptokiVersion, &f->version,
+		    sizeof(f->version));
+	}
+	/* OASIS 3.2: 68 functions, 24 more, 12 more. */
+	assert_int_equal(lists[0].size, (104 + 1) * sizeof(void *));
+	assert_int_equal(lists[1].size, (92 + 1) * sizeof(void *));
+}
+
+static CK_RV
+get_interface(const char *name, CK_BYTE major, CK_BYTE minor, CK_FLAGS flags,
+    CK_INTERFACE **ret)
+{
+	CK_VERSION v = { major, minor };
+	CK_UTF8CHAR copy[32];
+
+	(void)snprintf((char *)copy, sizeof(copy), "%s", name);
+	return C_GetInterface(copy, &v, ret, flags);
+}
+
+static void
+interfaces_are_chosen(void **state)
+{
+	CK_UTF8CHAR name[] = "PKCS 11", other[] = "Vendor",
+		    longer[] = "PKCS 11 ";
+	CK_FUNCTION_LIST *list = NULL;
+	CK_INTERFACE *one = NULL, *two = NULL;
+
+	(void)state;
+	assert_rv(CKR_ARGUMENTS_BAD, C_GetFunctionList(NULL));
 	assert_ok(C_GetFunctionList(&list));
 	assert_int_equal(list->version.major, 2);
 	assert_int_equal(list->version.minor, 40);
-	for (void **p = (void **)(void *)&list->C_Initialize;
-	     p <= (void **)(void *)&list->C_WaitForSlotEvent; p++)
-		assert_non_null(*p);
-	assert_rv(CKR_BUFFER_TOO_SMALL, C_GetInterfaceList(all, &n));
-	assert_int_equal(n, 2);
-	assert_ok(C_GetInterfaceList(all, &n));
+	/* NULL is the newest; so is no version of the standard's name. */
 	assert_ok(C_GetInterface(NULL, NULL, &one, 0));
-	assert_ptr_equal(one->pFunctionList, all[0].pFunctionList);
-	assert_ok(C_GetInterface(name, &v3, &one, CKF_INTERFACE_FORK_SAFE));
-	assert_string_equal((char *)one->pInterfaceName, "PKCS 11");
-	assert_rv(CKR_ARGUMENTS_BAD, C_GetInterface(name, &v9, &one, 0));
-	assert_rv(CKR_ARGUMENTS_BAD, C_GetInterface(other, NULL, &one, 0));
-	assert_rv(CKR_ARGUMENTS_BAD, C_GetInterface(name, NULL, &one, 0x80));
-	assert_ok(C_Initialize(NULL));
+	assert_ok(C_GetInterface(name, NULL, &two, 0));
+	assert_ptr_equal(one, two);
+	assert_int_equal(((CK_VERSION *)one->pFunctionList)->minor, 2);
+	assert_ok(get_interface("PKCS 11", 3, 2, 0, &two));
+	assert_ptr_equal(one, two);
 	assert_ok(
-	    ((CK_FUNCTION_LIST_3_0 *)one->pFunctionList)->C_GetInfo(&info));
-	assert_int_equal(info.cryptokiVersion.major, 3);
-	assert_ok(list->C_GetInfo(&info));
-	assert_int_equal(info.cryptokiVersion.major, 2);
+	    get_interface("PKCS 11", 3, 0, CKF_INTERFACE_FORK_SAFE, &one));
+	assert_int_equal(((CK_VERSION *)one->pFunctionList)->minor, 0);
+	assert_ok(get_interface("PKCS 11", 2, 40, 0, &one));
+	assert_ptr_equal(one->pFunctionList, list);
+	assert_rv(CKR_ARGUMENTS_BAD, get_interface("PKCS 11", 3, 1, 0, &one));
+	assert_rv(CKR_ARGUMENTS_BAD, get_interface("PKCS 11", 2, 2, 0, &one));
+	assert_rv(CKR_ARGUMENTS_BAD, get_interface("PKCS 11", 9, 9, 0, &one));
+	assert_rv(CKR_ARGUMENTS_BAD, C_GetInterface(other, NULL, &one, 0));
+	assert_rv(CKR_ARGUMENTS_BAD, C_GetInterface(longer, NULL, &one, 0));
+	assert_rv(CKR_ARGUMENTS_BAD, C_GetInterface(name, NULL, &one, 0x80));
+	assert_rv(CKR_ARGUMENTS_BAD, C_GetInterface(name, NULL, NULL, 0));
 }
 
 static void
@@ -683,7 +739,8 @@ main(void)
 		TEST(unadmitted_sessions_digest),
 		TEST(digest_errors_end_the_operation),
 		TEST(templates_are_bounded),
-		TEST(interfaces),
+		TEST(interface_lists_are_whole),
+		TEST(interfaces_are_chosen),
 		TEST(slot_events_do_not_block),
 		TEST(threads_share_the_session_table),
 		TEST(finalize_among_callers),
