@@ -505,6 +505,7 @@ typedef CK_FUNCTION_LIST_3_0_PTR *CK_FUNCTION_LIST_3_0_PTR_PTR;
 
 #endif /* CKA_UNIQUE_ID */
 
+#include "base/pkcs11_mech.h"
 #include "base/pkcs11_v32.h"
 
 /*

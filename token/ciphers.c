@@ -6,29 +6,35 @@
 #include "base/crypto.h"
 #include "token/ciphers.h"
 
+/* The names of PKCS#11 for a hash, as what comes with each; 0: none. */
 static const struct {
 	const char *name;
 	size_t len;
-	CK_MECHANISM_TYPE mech;
-	CK_ULONG mgf, kdf; /* 0: none */
+	CK_MECHANISM_TYPE mech, hmac;
+	CK_ULONG mgf, kdf, sp800, pbkdf2;
 } digests[N_DIGESTS] = {
-	[DIGEST_SHA1] = { "SHA1", 20, CKM_SHA_1, CKG_MGF1_SHA1, CKD_SHA1_KDF },
-	[DIGEST_SHA224] = { "SHA2-224", 28, CKM_SHA224, CKG_MGF1_SHA224,
-	    CKD_SHA224_KDF },
-	[DIGEST_SHA256] = { "SHA2-256", 32, CKM_SHA256, CKG_MGF1_SHA256,
-	    CKD_SHA256_KDF },
-	[DIGEST_SHA384] = { "SHA2-384", 48, CKM_SHA384, CKG_MGF1_SHA384,
-	    CKD_SHA384_KDF },
-	[DIGEST_SHA512] = { "SHA2-512", 64, CKM_SHA512, CKG_MGF1_SHA512,
-	    CKD_SHA512_KDF },
-	[DIGEST_SHA3_224] = { "SHA3-224", 28, CKM_SHA3_224, CKG_MGF1_SHA3_224,
-	    CKD_SHA3_224_KDF },
-	[DIGEST_SHA3_256] = { "SHA3-256", 32, CKM_SHA3_256, CKG_MGF1_SHA3_256,
-	    CKD_SHA3_256_KDF },
-	[DIGEST_SHA3_384] = { "SHA3-384", 48, CKM_SHA3_384, CKG_MGF1_SHA3_384,
-	    CKD_SHA3_384_KDF },
-	[DIGEST_SHA3_512] = { "SHA3-512", 64, CKM_SHA3_512, CKG_MGF1_SHA3_512,
-	    CKD_SHA3_512_KDF },
+	[DIGEST_SHA1] = { "SHA1", 20, CKM_SHA_1, CKM_SHA_1_HMAC, CKG_MGF1_SHA1,
+	    CKD_SHA1_KDF, CKD_SHA1_KDF_SP800, CKP_PKCS5_PBKD2_HMAC_SHA1 },
+	[DIGEST_SHA224] = { "SHA2-224", 28, CKM_SHA224, CKM_SHA224_HMAC,
+	    CKG_MGF1_SHA224, CKD_SHA224_KDF, CKD_SHA224_KDF_SP800,
+	    CKP_PKCS5_PBKD2_HMAC_SHA224 },
+	[DIGEST_SHA256] = { "SHA2-256", 32, CKM_SHA256, CKM_SHA256_HMAC,
+	    CKG_MGF1_SHA256, CKD_SHA256_KDF, CKD_SHA256_KDF_SP800,
+	    CKP_PKCS5_PBKD2_HMAC_SHA256 },
+	[DIGEST_SHA384] = { "SHA2-384", 48, CKM_SHA384, CKM_SHA384_HMAC,
+	    CKG_MGF1_SHA384, CKD_SHA384_KDF, CKD_SHA384_KDF_SP800,
+	    CKP_PKCS5_PBKD2_HMAC_SHA384 },
+	[DIGEST_SHA512] = { "SHA2-512", 64, CKM_SHA512, CKM_SHA512_HMAC,
+	    CKG_MGF1_SHA512, CKD_SHA512_KDF, CKD_SHA512_KDF_SP800,
+	    CKP_PKCS5_PBKD2_HMAC_SHA512 },
+	[DIGEST_SHA3_224] = { "SHA3-224", 28, CKM_SHA3_224, CKM_SHA3_224_HMAC,
+	    CKG_MGF1_SHA3_224, CKD_SHA3_224_KDF, CKD_SHA3_224_KDF_SP800, 0 },
+	[DIGEST_SHA3_256] = { "SHA3-256", 32, CKM_SHA3_256, CKM_SHA3_256_HMAC,
+	    CKG_MGF1_SHA3_256, CKD_SHA3_256_KDF, CKD_SHA3_256_KDF_SP800, 0 },
+	[DIGEST_SHA3_384] = { "SHA3-384", 48, CKM_SHA3_384, CKM_SHA3_384_HMAC,
+	    CKG_MGF1_SHA3_384, CKD_SHA3_384_KDF, CKD_SHA3_384_KDF_SP800, 0 },
+	[DIGEST_SHA3_512] = { "SHA3-512", 64, CKM_SHA3_512, CKM_SHA3_512_HMAC,
+	    CKG_MGF1_SHA3_512, CKD_SHA3_512_KDF, CKD_SHA3_512_KDF_SP800, 0 },
 };
 
 /* By key length; ChaCha20 has one. */
@@ -49,7 +55,8 @@ static const char *const cipher_names[N_CIPHERS][NELEMS(key_lens)] = {
 static struct {
 	EVP_MD *md[N_DIGESTS];
 	EVP_CIPHER *cipher[N_CIPHERS][NELEMS(key_lens)];
-	EVP_MAC *hmac, *cmac;
+	EVP_MAC *hmac, *cmac, *gmac;
+	EVP_KDF *pbkdf2;
 } fetched;
 static pthread_once_t fetch_once = PTHREAD_ONCE_INIT;
 
@@ -71,6 +78,8 @@ fetch(void)
 				    cipher_names[i][k], /* props= */ NULL);
 	fetched.hmac = EVP_MAC_fetch(ctx, "HMAC", /* props= */ NULL);
 	fetched.cmac = EVP_MAC_fetch(ctx, "CMAC", /* props= */ NULL);
+	fetched.gmac = EVP_MAC_fetch(ctx, "GMAC", /* props= */ NULL);
+	fetched.pbkdf2 = EVP_KDF_fetch(ctx, "PBKDF2", /* props= */ NULL);
 }
 
 const EVP_MD *
@@ -102,6 +111,15 @@ digest_by_mech(CK_MECHANISM_TYPE type)
 }
 
 enum digest
+digest_by_hmac(CK_MECHANISM_TYPE type)
+{
+	for (int i = 0; i < N_DIGESTS; i++)
+		if (digests[i].hmac == type)
+			return (enum digest)i;
+	return DIGEST_NONE;
+}
+
+enum digest
 digest_by_mgf(CK_ULONG mgf)
 {
 	for (int i = 0; i < N_DIGESTS; i++)
@@ -115,6 +133,24 @@ digest_by_kdf(CK_ULONG kdf)
 {
 	for (int i = 0; i < N_DIGESTS; i++)
 		if (digests[i].kdf == kdf)
+			return (enum digest)i;
+	return DIGEST_NONE;
+}
+
+enum digest
+digest_by_sp800_kdf(CK_ULONG kdf)
+{
+	for (int i = 0; i < N_DIGESTS; i++)
+		if (digests[i].sp800 == kdf)
+			return (enum digest)i;
+	return DIGEST_NONE;
+}
+
+enum digest
+digest_by_pbkdf2(CK_ULONG prf)
+{
+	for (int i = 0; i < N_DIGESTS; i++)
+		if (prf != 0 && digests[i].pbkdf2 == prf)
 			return (enum digest)i;
 	return DIGEST_NONE;
 }
@@ -141,4 +177,18 @@ mac_cmac(void)
 {
 	(void)pthread_once(&fetch_once, fetch);
 	return fetched.cmac;
+}
+
+EVP_MAC *
+mac_gmac(void)
+{
+	(void)pthread_once(&fetch_once, fetch);
+	return fetched.gmac;
+}
+
+EVP_KDF *
+kdf_pbkdf2(void)
+{
+	(void)pthread_once(&fetch_once, fetch);
+	return fetched.pbkdf2;
 }

@@ -3,6 +3,8 @@
 #ifndef TOKEN_CIPHERS_H
 #define TOKEN_CIPHERS_H
 
+#include <openssl/kdf.h>
+
 #include "base/pkcs11.h"
 #include "token/evp.h"
 
@@ -39,14 +41,22 @@ enum cipher {
 const EVP_MD *digest_get(enum digest d);
 const char *digest_name(enum digest d);
 size_t digest_len(enum digest d);
-/* By CKM_SHA256..., CKG_MGF1_SHA256... or CKD_SHA256_KDF...; DIGEST_NONE. */
+/* By CKM_SHA256..., CKG_MGF1_SHA256... or CKD_SHA256_KDF...; DIGEST_NONE
+ * where there is none. */
 enum digest digest_by_mech(CK_MECHANISM_TYPE type);
 enum digest digest_by_mgf(CK_ULONG mgf);
 enum digest digest_by_kdf(CK_ULONG kdf);
+/* By CKD_SHA256_KDF_SP800... */
+enum digest digest_by_sp800_kdf(CK_ULONG kdf);
+/* By CKM_SHA256_HMAC..., or CKP_PKCS5_PBKD2_HMAC_SHA256... */
+enum digest digest_by_hmac(CK_MECHANISM_TYPE type);
+enum digest digest_by_pbkdf2(CK_ULONG prf);
 
 /* For a key of key_len bytes. */
 const EVP_CIPHER *cipher_get(enum cipher c, size_t key_len);
 EVP_MAC *mac_hmac(void);
 EVP_MAC *mac_cmac(void);
+EVP_MAC *mac_gmac(void);
+EVP_KDF *kdf_pbkdf2(void);
 
 #endif
