@@ -130,9 +130,8 @@ objects_publish(struct token *t, const struct caller *c, struct newborn *v,
 	return CVM_OK;
 }
 
-/* Private data are kept as key material is. */
-static int
-split_data(struct newborn *b)
+int
+data_split(struct newborn *b)
 {
 	const struct attr *value = attrs_find(&b->attrs, CKA_VALUE);
 
@@ -150,7 +149,7 @@ describe(const struct config_token *cfg, CK_OBJECT_CLASS class,
 {
 	switch (class) {
 	case CKO_DATA:
-		return split_data(b);
+		return data_split(b);
 	case CKO_CERTIFICATE:
 		return certificate_describe(&b->attrs, why);
 	case CKO_PUBLIC_KEY:

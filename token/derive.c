@@ -10,15 +10,19 @@
 
 /* C_DeriveKey with ECDH (SP 800-56A section 5.7.1.2, RFC 7748). */
 
-/* ANSI X9.63 KDF (SEC 1 section 3.6.1): hashes of Z || counter || shared. */
+/* Hashes of Z || counter || shared (ANSI X9.63, SEC 1 section 3.6.1), or of
+ * counter || Z || shared (SP 800-56A section 5.8.2.1). */
 static int
-x963(enum digest d, struct span z, struct span shared, size_t want,
-    struct secret **ret)
+concat_kdf(enum digest d, bool counter_first, struct span z, struct span shared,
+    size_t want, struct secret **ret)
 {
 	_cleanup_(secret_freep) struct secret *out = NULL;
 	_cleanup_(evp_md_ctx_freep) EVP_MD_CTX *md = EVP_MD_CTX_new();
 	size_t len = digest_len(d), blocks = (want + len - 1) / len;
 	uint8_t n[4] = { 0 };
+	struct span counter = span(n, sizeof(n));
+	struct span first = counter_first ? counter : z;
+	struct span second = counter_first ? z : counter;
 
 	out = secret_new(blocks * len);
 	if (md == NULL || out == NULL)
@@ -27,8 +31,8 @@ x963(enum digest d, struct span z, struct span shared, size_t want,
 		n[2] = (uint8_t)((i + 1) >> 8);
 		n[3] = (uint8_t)(i + 1);
 		if (EVP_DigestInit_ex2(md, digest_get(d), NULL) != 1 ||
-		    EVP_DigestUpdate(md, z.data, z.len) != 1 ||
-		    EVP_DigestUpdate(md, n, sizeof(n)) != 1 ||
+		    EVP_DigestUpdate(md, first.data, first.len) != 1 ||
+		    EVP_DigestUpdate(md, second.data, second.len) != 1 ||
 		    (shared.len > 0 &&
 			EVP_DigestUpdate(md, shared.data, shared.len) != 1) ||
 		    EVP_DigestFinal_ex(md, &secret_data(out)[i * len], NULL) !=
@@ -67,44 +71,63 @@ agree(EVP_PKEY *ours, EVP_PKEY *theirs, struct secret **ret)
 	return CVM_OK;
 }
 
+static int
+check_peer(int err, struct why *why)
+{
+	if (err != CVM_E_ATTR_VALUE)
+		return err;
+	return why_set(why, CVM_E_MECH_PARAM, "CKM_ECDH1_DERIVE", "pPublicData",
+	    "a point of the curve", "something else");
+}
+
+/* Takes z over. */
+static int
+shape(struct secret *z, const struct mech_params *params, size_t want,
+    struct secret **ret, struct why *why)
+{
+	_cleanup_(secret_freep) struct secret *own = z;
+	enum digest sp800 = digest_by_sp800_kdf(params->kdf);
+
+	if (params->kdf != CKD_NULL)
+		return concat_kdf(sp800 != DIGEST_NONE ?
+			sp800 :
+			digest_by_kdf(params->kdf),
+		    sp800 != DIGEST_NONE, secret_span(own),
+		    blob_span(&params->aad), want > 0 ? want : secret_len(own),
+		    ret);
+	if (want > secret_len(own))
+		return template_refuse(why, CVM_E_KEY_SIZE, CKA_VALUE_LEN,
+		    "at most the length of the shared secret", "more");
+	/* A shorter key is the secret's leading bytes (PKCS#11 section 6.3.17).
+	 */
+	if (want > 0)
+		secret_shrink(own, want);
+	*ret = TAKE_PTR(own);
+	return CVM_OK;
+}
+
 int
-derive_ecdh(struct token *t, struct object *base, const struct permit *p,
+derive_ecdh(struct token *t, const struct caller *c, struct object *base,
     const struct mech_params *params, size_t want, struct secret **ret,
     struct why *reterr_why)
 {
 	quiet_openssl();
 	_cleanup_(pkey_freep) EVP_PKEY *ours = NULL;
 	_cleanup_(pkey_freep) EVP_PKEY *theirs = NULL;
-	_cleanup_(secret_freep) struct secret *z = NULL;
+	struct secret *z = NULL;
 	const struct curve *curve;
-	int err = object_private_key(t, base, p, &ours, reterr_why);
+	int err = object_private_key(t, base, c->permit, &ours, reterr_why);
 
 	if (err != CVM_OK)
 		return err;
 	curve = curve_of(ours);
 	err = curve == NULL ? CVM_E_DOMAIN_PARAMS :
 			      ec_peer(curve, blob_span(&params->iv), &theirs);
-	if (err == CVM_E_ATTR_VALUE)
-		return why_set(reterr_why, CVM_E_MECH_PARAM, "CKM_ECDH1_DERIVE",
-		    "pPublicData", "a point of the curve", "something else");
 	if (err == CVM_OK)
 		err = agree(ours, theirs, &z);
 	if (err != CVM_OK)
-		return err;
-	if (params->kdf != CKD_NULL)
-		return x963(digest_by_kdf(params->kdf), secret_span(z),
-		    blob_span(&params->aad), want > 0 ? want : secret_len(z),
-		    ret);
-	if (want > secret_len(z))
-		return template_refuse(reterr_why, CVM_E_KEY_SIZE,
-		    CKA_VALUE_LEN, "at most the length of the shared secret",
-		    "more");
-	/* A shorter key is the secret's leading bytes (PKCS#11 section 6.3.17).
-	 */
-	if (want > 0)
-		secret_shrink(z, want);
-	*ret = TAKE_PTR(z);
-	return CVM_OK;
+		return check_peer(err, reterr_why);
+	return shape(z, params, want, ret, reterr_why);
 }
 
 /* What a derived key inherits from its base (PKCS#11 section 4.10). */
@@ -121,17 +144,27 @@ inherit(const struct object *base, struct attrs *a)
 			       err;
 }
 
+/* A secret key, or what the mechanism says. */
 static int
-read_use(const CK_ATTRIBUTE *templ, CK_ULONG n, struct template_use *use,
-    struct why *why)
+read_use(const struct mech *m, const CK_ATTRIBUTE *templ, CK_ULONG n,
+    struct template_use *use, struct why *why)
 {
-	int err = template_ulong(templ, n, CKA_KEY_TYPE, &use->key_type, why);
+	int err;
 
-	use->class = CKO_SECRET_KEY;
+	use->class = m->ops->data ? CKO_DATA : CKO_SECRET_KEY;
+	use->key_type = CK_UNAVAILABLE_INFORMATION;
+	if (m->ops->data)
+		return CVM_OK;
+	err = template_ulong(templ, n, CKA_KEY_TYPE, &use->key_type, why);
 	if (err == CVM_E_NOT_FOUND)
 		return template_refuse(why, CVM_E_TEMPLATE_INCOMPLETE,
 		    CKA_KEY_TYPE, "a value", "none");
-	return err == CVM_OK ? secret_check_len(use->key_type, 32, why) : err;
+	if (err != CVM_OK)
+		return err;
+	return secret_is_known(use->key_type) ?
+	    CVM_OK :
+	    template_refuse(why, CVM_E_ATTR_VALUE, CKA_KEY_TYPE,
+		"a kind of secret key that is known here", "another");
 }
 
 static int
@@ -151,6 +184,23 @@ check_mech(struct token *t, const CK_MECHANISM *mech, const struct object *base,
 	return mech_params_read(mech, m, ret_params, why);
 }
 
+/* The object of a value: a data object has it as an attribute. */
+static int
+give_value(const struct template_use *use, const struct object *base,
+    struct secret **value, struct newborn *b, struct why *why)
+{
+	int err = attrs_set_ulong(&b->attrs, CKA_CLASS, use->class);
+
+	if (err != CVM_OK)
+		return err;
+	if (use->class == CKO_DATA) {
+		err = attrs_set(&b->attrs, CKA_VALUE, secret_span(*value));
+		return err == CVM_OK ? data_split(b) : err;
+	}
+	err = inherit(base, &b->attrs);
+	return err == CVM_OK ? import_value(value, b, why) : err;
+}
+
 int
 token_derive(struct token *t, const struct caller *c, const CK_MECHANISM *mech,
     CK_OBJECT_HANDLE base, const CK_ATTRIBUTE *templ, CK_ULONG n,
@@ -167,19 +217,16 @@ token_derive(struct token *t, const struct caller *c, const CK_MECHANISM *mech,
 	if (err == CVM_OK)
 		err = check_mech(t, mech, o, &m, &params, reterr_why);
 	if (err == CVM_OK)
-		err = read_use(templ, n, &use, reterr_why);
+		err = read_use(m, templ, n, &use, reterr_why);
 	if (err == CVM_OK)
 		err = template_read(&use, templ, n, &b.attrs, reterr_why);
 	if (err == CVM_OK)
-		err = attrs_set_ulong(&b.attrs, CKA_CLASS, CKO_SECRET_KEY);
+		err = m->ops->derive(t, c, o, &params,
+		    attrs_ulong(&b.attrs, CKA_VALUE_LEN,
+			secret_fixed_len(use.key_type)),
+		    &value, reterr_why);
 	if (err == CVM_OK)
-		err = inherit(o, &b.attrs);
-	if (err == CVM_OK)
-		err = m->ops->derive(t, o, c->permit, &params,
-		    attrs_ulong(&b.attrs, CKA_VALUE_LEN, 0), &value,
-		    reterr_why);
-	if (err == CVM_OK)
-		err = import_value(&value, &b, reterr_why);
+		err = give_value(&use, o, &value, &b, reterr_why);
 	if (err != CVM_OK)
 		return err;
 	return objects_publish(t, c, &b, 1, ret, reterr_why);

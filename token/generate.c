@@ -42,18 +42,32 @@ generate_ec(const struct config_token *cfg, const struct mech *m,
 }
 
 int
-generate_secret(const struct mech *m, CK_KEY_TYPE type, struct attrs *a,
-    struct secret **ret, struct why *reterr_why)
+generate_len(CK_KEY_TYPE type, const struct attrs *a, size_t *ret,
+    struct why *reterr_why)
 {
-	_cleanup_(secret_freep) struct secret *s = NULL;
-	CK_ULONG len = attrs_ulong(a, CKA_VALUE_LEN, 0);
+	CK_ULONG len = attrs_ulong(a, CKA_VALUE_LEN, secret_fixed_len(type));
 	int err;
 
-	(void)m;
-	if (attrs_find(a, CKA_VALUE_LEN) == NULL)
+	if (len == 0 && attrs_find(a, CKA_VALUE_LEN) == NULL)
 		return template_refuse(reterr_why, CVM_E_TEMPLATE_INCOMPLETE,
 		    CKA_VALUE_LEN, "a value", "none");
 	err = secret_check_len(type, len, reterr_why);
+	if (err == CVM_OK)
+		*ret = len;
+	return err;
+}
+
+int
+generate_secret(const struct mech *m, const struct mech_params *params,
+    CK_KEY_TYPE type, struct attrs *a, struct secret **ret,
+    struct why *reterr_why)
+{
+	_cleanup_(secret_freep) struct secret *s = NULL;
+	size_t len = 0;
+	int err = generate_len(type, a, &len, reterr_why);
+
+	(void)m;
+	(void)params;
 	if (err != CVM_OK)
 		return err;
 	s = secret_new(len);
@@ -129,16 +143,15 @@ share_params(const struct attrs *pub, struct attrs *priv)
 
 static int
 find_generator(struct token *t, const CK_MECHANISM *mech, CK_FLAGS flag,
-    const struct mech **ret, struct why *why)
+    const struct mech **ret, struct mech_params *ret_params, struct why *why)
 {
 	const struct mech *m = mech_find(token_config(t), mech->mechanism);
-	_cleanup_(mech_params_clear) struct mech_params params = { 0 };
 	int err;
 
 	if (m == NULL || (m->flags & flag) == 0)
 		return why_setf(why, CVM_E_MECH_INVALID, "mechanism", "type",
 		    "one that generates keys", "0x%lx", mech->mechanism);
-	err = mech_params_read(mech, m, &params, why);
+	err = mech_params_read(mech, m, ret_params, why);
 	if (err == CVM_OK)
 		*ret = m;
 	return err;
@@ -197,9 +210,10 @@ token_generate_pair(struct token *t, const struct caller *c,
     CK_OBJECT_HANDLE *ret_priv, struct why *reterr_why)
 {
 	_cleanup_(pair_clear) struct newborn v[2] = { 0 };
+	_cleanup_(mech_params_clear) struct mech_params params = { 0 };
 	CK_OBJECT_HANDLE handles[2];
 	const struct mech *m = NULL;
-	int err = find_generator(t, mech, CKF_GENERATE_KEY_PAIR, &m,
+	int err = find_generator(t, mech, CKF_GENERATE_KEY_PAIR, &m, &params,
 	    reterr_why);
 
 	if (err == CVM_OK)
@@ -221,6 +235,26 @@ token_generate_pair(struct token *t, const struct caller *c,
 	return CVM_OK;
 }
 
+/* A generic secret may be for one HMAC only; a password, for anything. */
+static int
+read_type(const struct mech *m, const CK_ATTRIBUTE *templ, CK_ULONG n,
+    CK_KEY_TYPE *ret, struct why *why)
+{
+	CK_KEY_TYPE type = m->key_type;
+	int err = template_ulong(templ, n, CKA_KEY_TYPE, &type, why);
+
+	if (err == CVM_E_NOT_FOUND && m->ops->any_secret)
+		return template_refuse(why, CVM_E_TEMPLATE_INCOMPLETE,
+		    CKA_KEY_TYPE, "a value", "none");
+	if (err != CVM_OK && err != CVM_E_NOT_FOUND)
+		return err;
+	if (!secret_is_known(type) || !mech_makes(m, type))
+		return template_refuse(why, CVM_E_TEMPLATE_INCONSISTENT,
+		    CKA_KEY_TYPE, "a type that the mechanism makes", "another");
+	*ret = type;
+	return CVM_OK;
+}
+
 int
 token_generate_key(struct token *t, const struct caller *c,
     const CK_MECHANISM *mech, const CK_ATTRIBUTE *templ, CK_ULONG n,
@@ -228,27 +262,22 @@ token_generate_key(struct token *t, const struct caller *c,
 {
 	_cleanup_(newborn_clear) struct newborn b = { 0 };
 	_cleanup_(secret_freep) struct secret *value = NULL;
+	_cleanup_(mech_params_clear) struct mech_params params = { 0 };
 	const struct mech *m = NULL;
-	CK_KEY_TYPE type;
-	int err = find_generator(t, mech, CKF_GENERATE, &m, reterr_why);
+	CK_KEY_TYPE type = CKK_GENERIC_SECRET;
+	int err = find_generator(t, mech, CKF_GENERATE, &m, &params,
+	    reterr_why);
 
-	if (err != CVM_OK)
-		return err;
-	/* A generic secret may be for one HMAC only. */
-	type = m->key_type;
-	err = template_ulong(templ, n, CKA_KEY_TYPE, &type, reterr_why);
-	if (err != CVM_OK && err != CVM_E_NOT_FOUND)
-		return err;
-	if (type != m->key_type &&
-	    (m->key_type != CKK_GENERIC_SECRET || type == CKK_AES ||
-		secret_check_len(type, 32, NULL) != CVM_OK))
-		return template_refuse(reterr_why, CVM_E_TEMPLATE_INCONSISTENT,
-		    CKA_KEY_TYPE, "a type that the mechanism makes", "another");
-	err = read_half(c, m, CKO_SECRET_KEY, type, templ, n, &b, reterr_why);
+	if (err == CVM_OK)
+		err = read_type(m, templ, n, &type, reterr_why);
+	if (err == CVM_OK)
+		err = read_half(c, m, CKO_SECRET_KEY, type, templ, n, &b,
+		    reterr_why);
 	if (err == CVM_OK)
 		err = check_caller(t, c, &b, reterr_why);
 	if (err == CVM_OK)
-		err = m->ops->key(m, type, &b.attrs, &value, reterr_why);
+		err = m->ops->key(m, &params, type, &b.attrs, &value,
+		    reterr_why);
 	if (err == CVM_OK)
 		err = import_value(&value, &b, reterr_why);
 	if (err != CVM_OK)

@@ -98,6 +98,9 @@ int ec_peer(const struct curve *curve, struct span point,
     EVP_PKEY **ret) _must_check_;
 
 /* keys_secret.c */
+bool secret_is_known(CK_KEY_TYPE key_type);
+/* The one length that keys of a type have; 0: they may have several. */
+size_t secret_fixed_len(CK_KEY_TYPE key_type);
 /* Length rules of the key type; CVM_E_KEY_SIZE. */
 int secret_check_len(CK_KEY_TYPE key_type, size_t len,
     struct why *reterr_why) _must_check_;

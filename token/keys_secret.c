@@ -26,7 +26,31 @@ static const struct {
 	{ CKK_SHA256_HMAC, 1, 4096, 1, "1 to 4096 bytes" },
 	{ CKK_SHA384_HMAC, 1, 4096, 1, "1 to 4096 bytes" },
 	{ CKK_SHA512_HMAC, 1, 4096, 1, "1 to 4096 bytes" },
+	{ CKK_SHA3_224_HMAC, 1, 4096, 1, "1 to 4096 bytes" },
+	{ CKK_SHA3_256_HMAC, 1, 4096, 1, "1 to 4096 bytes" },
+	{ CKK_SHA3_384_HMAC, 1, 4096, 1, "1 to 4096 bytes" },
+	{ CKK_SHA3_512_HMAC, 1, 4096, 1, "1 to 4096 bytes" },
 };
+
+bool
+secret_is_known(CK_KEY_TYPE key_type)
+{
+	for (size_t i = 0; i < NELEMS(lengths); i++)
+		if (lengths[i].type == key_type)
+			return true;
+	return false;
+}
+
+size_t
+secret_fixed_len(CK_KEY_TYPE key_type)
+{
+	for (size_t i = 0; i < NELEMS(lengths); i++)
+		if (lengths[i].type == key_type)
+			return lengths[i].min == lengths[i].max ?
+			    lengths[i].min :
+			    0;
+	return 0;
+}
 
 int
 secret_check_len(CK_KEY_TYPE key_type, size_t len, struct why *reterr_why)

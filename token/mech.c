@@ -32,6 +32,15 @@ static const struct mech_ops eddsa = { .parse = parse_eddsa,
 static const struct mech_ops mac = { .parse = parse_none, .sign = &op_mac };
 static const struct mech_ops mac_general = { .parse = parse_mac_len,
 	.sign = &op_mac };
+static const struct mech_ops gmac = { .parse = parse_gmac, .sign = &op_mac };
+/* A generic secret is good for any HMAC, a typed one for its own. */
+static const CK_KEY_TYPE generic[] = { CKK_GENERIC_SECRET, NO_KEY };
+static const struct mech_ops hmac = { .parse = parse_none,
+	.sign = &op_mac,
+	.also = generic };
+static const struct mech_ops hmac_general = { .parse = parse_mac_len,
+	.sign = &op_mac,
+	.also = generic };
 static const struct mech_ops digest = { .parse = parse_none,
 	.crypt = &op_digest };
 static const struct mech_ops block = { .parse = parse_none,
@@ -43,8 +52,36 @@ static const struct mech_ops block_ctr = { .parse = parse_ctr,
 static const struct mech_ops gcm = { .parse = parse_gcm, .crypt = &op_aead };
 static const struct mech_ops key_wrap = { .parse = parse_wrap_iv,
 	.crypt = &op_key_wrap };
+static const struct mech_ops ccm = { .parse = parse_ccm, .crypt = &op_ccm };
+static const struct mech_ops chacha = { .parse = parse_chacha,
+	.crypt = &op_aead };
+static const struct mech_ops rsa_aes = { .parse = parse_rsa_aes,
+	.crypt = &op_rsa_aes };
+static const CK_KEY_TYPE montgomery[] = { CKK_EC_MONTGOMERY, NO_KEY };
 static const struct mech_ops ecdh = { .parse = parse_ecdh1,
+	.derive = derive_ecdh,
+	.also = montgomery };
+/* The same on the curves of the token, whose cofactor is 1. */
+static const struct mech_ops ecdh_cofactor = { .parse = parse_ecdh1,
 	.derive = derive_ecdh };
+static const struct mech_ops hkdf = { .parse = parse_hkdf,
+	.derive = derive_hkdf,
+	.also = generic };
+static const struct mech_ops hkdf_data = { .parse = parse_hkdf,
+	.derive = derive_hkdf,
+	.also = generic,
+	.data = true };
+/* What the PRF of a KDF takes: HMAC any of these, CMAC an AES key. */
+static const CK_KEY_TYPE prf_keys[] = { CKK_AES, CKK_HKDF, CKK_SHA_1_HMAC,
+	CKK_SHA224_HMAC, CKK_SHA256_HMAC, CKK_SHA384_HMAC, CKK_SHA512_HMAC,
+	CKK_SHA3_224_HMAC, CKK_SHA3_256_HMAC, CKK_SHA3_384_HMAC,
+	CKK_SHA3_512_HMAC, NO_KEY };
+static const struct mech_ops sp800_counter = { .parse = parse_sp800_counter,
+	.derive = derive_sp800_counter,
+	.also = prf_keys };
+static const struct mech_ops pbkdf2 = { .parse = parse_pbkdf2,
+	.key = generate_pbkdf2,
+	.any_secret = true };
 
 #define SIGN (CKF_SIGN | CKF_VERIFY)
 #define CRYPT (CKF_ENCRYPT | CKF_DECRYPT)
@@ -67,6 +104,11 @@ static const struct mech_ops ecdh = { .parse = parse_ecdh1,
 	ROW(#type, type, CKK_AES, 16, 32, flags, ops, DIGEST_NONE, cipher)
 #define HMAC(type, key, ops, digest)                                           \
 	ROW(#type, type, key, 1, 4096, SIGN, ops, digest, 0)
+#define HMAC_GEN(type, key)                                                    \
+	ROW(#type, type, key, 1, 4096, CKF_GENERATE, secret_gen, DIGEST_NONE, 0)
+#define CHACHA(type, flags, ops)                                               \
+	ROW(#type, type, CKK_CHACHA20, 32, 32, flags, ops, DIGEST_NONE,        \
+	    CIPHER_CHACHA20_POLY1305)
 #define HASH(type, hash)                                                       \
 	ROW(#type, type, CK_UNAVAILABLE_INFORMATION, 0, 0, CKF_DIGEST, digest, \
 	    hash, 0)
@@ -99,31 +141,51 @@ static const struct mech mechs[] = {
 	RSA(CKM_SHA3_224_RSA_PKCS, SIGN, hash_sign, DIGEST_SHA3_224),
 	RSA(CKM_SHA3_224_RSA_PKCS_PSS, SIGN, hash_pss, DIGEST_SHA3_224),
 	HASH(CKM_SHA_1, DIGEST_SHA1),
-	HMAC(CKM_SHA_1_HMAC, CKK_SHA_1_HMAC, mac, DIGEST_SHA1),
-	HMAC(CKM_SHA_1_HMAC_GENERAL, CKK_SHA_1_HMAC, mac_general,
+	HMAC(CKM_SHA_1_HMAC, CKK_SHA_1_HMAC, hmac, DIGEST_SHA1),
+	HMAC(CKM_SHA_1_HMAC_GENERAL, CKK_SHA_1_HMAC, hmac_general,
 	    DIGEST_SHA1),
 	HASH(CKM_SHA256, DIGEST_SHA256),
-	HMAC(CKM_SHA256_HMAC, CKK_SHA256_HMAC, mac, DIGEST_SHA256),
-	HMAC(CKM_SHA256_HMAC_GENERAL, CKK_SHA256_HMAC, mac_general,
+	HMAC(CKM_SHA256_HMAC, CKK_SHA256_HMAC, hmac, DIGEST_SHA256),
+	HMAC(CKM_SHA256_HMAC_GENERAL, CKK_SHA256_HMAC, hmac_general,
 	    DIGEST_SHA256),
 	HASH(CKM_SHA224, DIGEST_SHA224),
-	HMAC(CKM_SHA224_HMAC, CKK_SHA224_HMAC, mac, DIGEST_SHA224),
-	HMAC(CKM_SHA224_HMAC_GENERAL, CKK_SHA224_HMAC, mac_general,
+	HMAC(CKM_SHA224_HMAC, CKK_SHA224_HMAC, hmac, DIGEST_SHA224),
+	HMAC(CKM_SHA224_HMAC_GENERAL, CKK_SHA224_HMAC, hmac_general,
 	    DIGEST_SHA224),
 	HASH(CKM_SHA384, DIGEST_SHA384),
-	HMAC(CKM_SHA384_HMAC, CKK_SHA384_HMAC, mac, DIGEST_SHA384),
-	HMAC(CKM_SHA384_HMAC_GENERAL, CKK_SHA384_HMAC, mac_general,
+	HMAC(CKM_SHA384_HMAC, CKK_SHA384_HMAC, hmac, DIGEST_SHA384),
+	HMAC(CKM_SHA384_HMAC_GENERAL, CKK_SHA384_HMAC, hmac_general,
 	    DIGEST_SHA384),
 	HASH(CKM_SHA512, DIGEST_SHA512),
-	HMAC(CKM_SHA512_HMAC, CKK_SHA512_HMAC, mac, DIGEST_SHA512),
-	HMAC(CKM_SHA512_HMAC_GENERAL, CKK_SHA512_HMAC, mac_general,
+	HMAC(CKM_SHA512_HMAC, CKK_SHA512_HMAC, hmac, DIGEST_SHA512),
+	HMAC(CKM_SHA512_HMAC_GENERAL, CKK_SHA512_HMAC, hmac_general,
 	    DIGEST_SHA512),
 	HASH(CKM_SHA3_256, DIGEST_SHA3_256),
+	HMAC(CKM_SHA3_256_HMAC, CKK_SHA3_256_HMAC, hmac, DIGEST_SHA3_256),
+	HMAC(CKM_SHA3_256_HMAC_GENERAL, CKK_SHA3_256_HMAC, hmac_general,
+	    DIGEST_SHA3_256),
+	HMAC_GEN(CKM_SHA3_256_KEY_GEN, CKK_SHA3_256_HMAC),
 	HASH(CKM_SHA3_224, DIGEST_SHA3_224),
+	HMAC(CKM_SHA3_224_HMAC, CKK_SHA3_224_HMAC, hmac, DIGEST_SHA3_224),
+	HMAC(CKM_SHA3_224_HMAC_GENERAL, CKK_SHA3_224_HMAC, hmac_general,
+	    DIGEST_SHA3_224),
+	HMAC_GEN(CKM_SHA3_224_KEY_GEN, CKK_SHA3_224_HMAC),
 	HASH(CKM_SHA3_384, DIGEST_SHA3_384),
+	HMAC(CKM_SHA3_384_HMAC, CKK_SHA3_384_HMAC, hmac, DIGEST_SHA3_384),
+	HMAC(CKM_SHA3_384_HMAC_GENERAL, CKK_SHA3_384_HMAC, hmac_general,
+	    DIGEST_SHA3_384),
+	HMAC_GEN(CKM_SHA3_384_KEY_GEN, CKK_SHA3_384_HMAC),
 	HASH(CKM_SHA3_512, DIGEST_SHA3_512),
+	HMAC(CKM_SHA3_512_HMAC, CKK_SHA3_512_HMAC, hmac, DIGEST_SHA3_512),
+	HMAC(CKM_SHA3_512_HMAC_GENERAL, CKK_SHA3_512_HMAC, hmac_general,
+	    DIGEST_SHA3_512),
+	HMAC_GEN(CKM_SHA3_512_KEY_GEN, CKK_SHA3_512_HMAC),
 	ANY(CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET, 8, 4096 * 8,
 	    CKF_GENERATE, secret_gen),
+	ANY(CKM_SP800_108_COUNTER_KDF, CKK_GENERIC_SECRET, 1, 4096, CKF_DERIVE,
+	    sp800_counter),
+	ANY(CKM_PKCS5_PBKD2, CKK_GENERIC_SECRET, 1, 4096, CKF_GENERATE,
+	    pbkdf2),
 	EC(CKM_EC_KEY_PAIR_GEN, CKF_GENERATE_KEY_PAIR, ec_gen, DIGEST_NONE),
 	EC(CKM_ECDSA, SIGN, raw_sign, DIGEST_NONE),
 	EC(CKM_ECDSA_SHA1, SIGN, hash_sign, DIGEST_SHA1),
@@ -136,6 +198,8 @@ static const struct mech mechs[] = {
 	EC(CKM_ECDSA_SHA3_384, SIGN, hash_sign, DIGEST_SHA3_384),
 	EC(CKM_ECDSA_SHA3_512, SIGN, hash_sign, DIGEST_SHA3_512),
 	ANY(CKM_ECDH1_DERIVE, CKK_EC, 255, 521, CKF_DERIVE | EC_FLAGS, ecdh),
+	EC(CKM_ECDH1_COFACTOR_DERIVE, CKF_DERIVE, ecdh_cofactor, DIGEST_NONE),
+	RSA(CKM_RSA_AES_KEY_WRAP, WRAP, rsa_aes, DIGEST_NONE),
 	ANY(CKM_EC_EDWARDS_KEY_PAIR_GEN, CKK_EC_EDWARDS, 255, 448,
 	    CKF_GENERATE_KEY_PAIR | ED_FLAGS, ec_gen),
 	ANY(CKM_EC_MONTGOMERY_KEY_PAIR_GEN, CKK_EC_MONTGOMERY, 255, 448,
@@ -148,10 +212,22 @@ static const struct mech mechs[] = {
 	AES(CKM_AES_CBC_PAD, CRYPT | WRAP, block_iv, CIPHER_CBC),
 	AES(CKM_AES_CTR, CRYPT, block_ctr, CIPHER_CTR),
 	AES(CKM_AES_GCM, CRYPT | WRAP, gcm, CIPHER_GCM),
+	AES(CKM_AES_CCM, CRYPT | WRAP, ccm, CIPHER_CCM),
 	AES(CKM_AES_CMAC, SIGN, mac, CIPHER_CBC),
 	AES(CKM_AES_CMAC_GENERAL, SIGN, mac_general, CIPHER_CBC),
+	AES(CKM_AES_GMAC, SIGN, gmac, CIPHER_GCM),
+	CHACHA(CKM_CHACHA20_KEY_GEN, CKF_GENERATE, secret_gen),
 	AES(CKM_AES_KEY_WRAP, CRYPT | WRAP, key_wrap, CIPHER_KW),
 	AES(CKM_AES_KEY_WRAP_KWP, CRYPT | WRAP, key_wrap, CIPHER_KWP),
+	HMAC_GEN(CKM_SHA_1_KEY_GEN, CKK_SHA_1_HMAC),
+	HMAC_GEN(CKM_SHA224_KEY_GEN, CKK_SHA224_HMAC),
+	HMAC_GEN(CKM_SHA256_KEY_GEN, CKK_SHA256_HMAC),
+	HMAC_GEN(CKM_SHA384_KEY_GEN, CKK_SHA384_HMAC),
+	HMAC_GEN(CKM_SHA512_KEY_GEN, CKK_SHA512_HMAC),
+	CHACHA(CKM_CHACHA20_POLY1305, CRYPT | WRAP, chacha),
+	ANY(CKM_HKDF_DERIVE, CKK_HKDF, 1, 4096, CKF_DERIVE, hkdf),
+	ANY(CKM_HKDF_DATA, CKK_HKDF, 1, 4096, CKF_DERIVE, hkdf_data),
+	ANY(CKM_HKDF_KEY_GEN, CKK_HKDF, 1, 4096, CKF_GENERATE, secret_gen),
 };
 /* clang-format on */
 
@@ -162,8 +238,10 @@ available(const struct mech *m)
 	if (m->digest != DIGEST_NONE &&
 	    digest_get((enum digest)m->digest) == NULL)
 		return false;
-	if (m->key_type == CKK_AES)
-		return cipher_get((enum cipher)m->cipher, 16) != NULL;
+	if (m->key_type == CKK_AES || m->key_type == CKK_CHACHA20)
+		return cipher_get((enum cipher)m->cipher, 32) != NULL;
+	if (m->type == CKM_PKCS5_PBKD2)
+		return kdf_pbkdf2() != NULL;
 	return crypto_libctx() != NULL;
 }
 
@@ -239,11 +317,24 @@ mech_refuse(struct why *why, int err, const struct mech *m, const char *field,
 bool
 mech_takes(const struct mech *m, CK_KEY_TYPE type)
 {
+	const CK_KEY_TYPE *also = m->ops->also;
+
 	if (m->key_type == type)
 		return true;
-	if (m->ops->sign == &op_mac && m->digest != DIGEST_NONE)
-		return type == CKK_GENERIC_SECRET;
-	return m->type == CKM_ECDH1_DERIVE && type == CKK_EC_MONTGOMERY;
+	for (; also != NULL && *also != NO_KEY; also++)
+		if (*also == type)
+			return true;
+	return false;
+}
+
+bool
+mech_makes(const struct mech *m, CK_KEY_TYPE type)
+{
+	if (m->key_type == type || m->ops->any_secret)
+		return true;
+	/* A generic secret may be for one HMAC or KDF only. */
+	return m->type == CKM_GENERIC_SECRET_KEY_GEN && type != CKK_AES &&
+	    type != CKK_CHACHA20;
 }
 
 /* Which class does what with a key. */

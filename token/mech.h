@@ -13,17 +13,39 @@
  * what the mechanism does.
  */
 #define PARAM_BYTES_MAX 4096
+#define KDF_PARTS_MAX 16
+/* More would be a way to keep a worker busy for minutes. */
+#define PBKDF2_ITERATIONS_MAX 10000000
+
+/* SP 800-108: what the PRF reads, in order. */
+struct kdf_part {
+	CK_ULONG type; /* CK_SP800_108_... */
+	size_t len;    /* BYTE_ARRAY: its share of mech_params.aad */
+	uint8_t width; /* numbers: bytes, 1 to 8 */
+	bool little;   /* numbers: the lowest byte comes first */
+	bool segments; /* DKM_LENGTH: of whole PRF outputs */
+};
 
 /* A parameter, checked and copied: the application's memory is its own. */
 struct mech_params {
-	enum digest hash, mgf; /* PSS, OAEP */
+	enum digest hash, mgf; /* PSS, OAEP; hash: of PRF or KDF, too */
 	CK_ULONG salt_len;     /* PSS */
-	CK_ULONG tag_len;      /* GCM, general MACs: bytes */
+	CK_ULONG tag_len;      /* AEADs, general MACs: bytes */
+	CK_ULONG data_len;     /* CCM: bytes of plain text */
 	CK_ULONG counter_bits; /* CTR */
 	CK_ULONG kdf;	       /* ECDH1: CKD_... */
+	CK_ULONG aes_bits;     /* RSA_AES: the key between */
+	CK_ULONG iterations;   /* PBKDF2 */
 	bool given;	       /* EdDSA: there is a parameter */
-	struct blob iv;	       /* IV, nonce, counter block; ECDH1: point */
-	struct blob aad;       /* additional data; OAEP: label; ECDH1: shared */
+	bool extract, expand;  /* HKDF */
+	CK_ULONG salt_type;    /* HKDF: CKF_HKDF_SALT_... */
+	CK_OBJECT_HANDLE salt_key;
+	struct secret *password; /* PBKDF2 */
+	struct kdf_part parts[KDF_PARTS_MAX];
+	size_t n_parts;
+	struct blob iv;	 /* IV, nonce, counter block, salt; ECDH1: point */
+	struct blob aad; /* additional data; OAEP: label; ECDH1: shared;
+			    HKDF: info; SP 800-108: byte arrays */
 	/* SHA-256 of the encoding that attest/PROTOCOL.md gives. */
 	uint8_t digest[SHA256_LEN];
 };
@@ -37,7 +59,18 @@ int mech_params_read(const CK_MECHANISM *in, const struct mech *m,
 typedef int mech_parse(const CK_MECHANISM *in, const struct mech *m,
     struct mech_params *ret, struct writer *w, struct why *reterr_why);
 mech_parse parse_none, parse_pss, parse_oaep, parse_iv16, parse_ctr, parse_gcm,
-    parse_mac_len, parse_eddsa, parse_wrap_iv, parse_ecdh1;
+    parse_ccm, parse_gmac, parse_chacha, parse_mac_len, parse_eddsa,
+    parse_wrap_iv, parse_rsa_aes, parse_ecdh1, parse_hkdf, parse_sp800_counter,
+    parse_pbkdf2;
+
+/* Between the files of the parsers. CVM_E_MECH_PARAM with the member. */
+int param_refuse(struct why *why, const struct mech *m, const char *field,
+    const char *expected);
+/* A fixed structure; a copy, for alignment is the application's too. */
+int param_struct(const CK_MECHANISM *in, const struct mech *m, void *out,
+    size_t len, struct why *why) _must_check_;
+int param_bytes(const struct mech *m, const char *field, const void *data,
+    CK_ULONG len, size_t max, struct blob *ret, struct why *why) _must_check_;
 
 struct op_ops;
 
@@ -48,32 +81,56 @@ struct mech_ops {
 	/* Key generation. The attributes are those of the templates. */
 	int (*pair)(const struct config_token *cfg, const struct mech *m,
 	    struct attrs *pub, EVP_PKEY **ret, struct why *reterr_why);
-	int (*key)(const struct mech *m, CK_KEY_TYPE type, struct attrs *a,
-	    struct secret **ret, struct why *reterr_why);
+	int (*key)(const struct mech *m, const struct mech_params *params,
+	    CK_KEY_TYPE type, struct attrs *a, struct secret **ret,
+	    struct why *reterr_why);
 	/* Derivation of a value of at most want bytes; 0: what comes. */
-	int (*derive)(struct token *t, struct object *base,
-	    const struct permit *p, const struct mech_params *params,
-	    size_t want, struct secret **ret, struct why *reterr_why);
+	int (*derive)(struct token *t, const struct caller *c,
+	    struct object *base, const struct mech_params *params, size_t want,
+	    struct secret **ret, struct why *reterr_why);
+	/* Key types beside the row's own, NO_KEY at the end; or NULL. */
+	const CK_KEY_TYPE *also;
+	/* Generation: of any kind of secret key that a template names. */
+	bool any_secret;
+	/* Derivation: of a data object. */
+	bool data;
 };
 
-extern const struct op_ops op_hash_sign, op_raw_sign, op_eddsa, op_mac,
-    op_rsa_crypt, op_cipher, op_aead, op_digest, op_key_wrap;
+#define NO_KEY CK_UNAVAILABLE_INFORMATION
 
-/* generate.c, derive.c */
+extern const struct op_ops op_hash_sign, op_raw_sign, op_eddsa, op_mac,
+    op_rsa_crypt, op_rsa_aes, op_cipher, op_aead, op_ccm, op_digest,
+    op_key_wrap;
+
+/* generate.c, pbkdf2.c, derive.c, derive_kdf.c */
 int generate_rsa(const struct config_token *cfg, const struct mech *m,
     struct attrs *pub, EVP_PKEY **ret, struct why *reterr_why) _must_check_;
 int generate_ec(const struct config_token *cfg, const struct mech *m,
     struct attrs *pub, EVP_PKEY **ret, struct why *reterr_why) _must_check_;
-int generate_secret(const struct mech *m, CK_KEY_TYPE type, struct attrs *a,
-    struct secret **ret, struct why *reterr_why) _must_check_;
-int derive_ecdh(struct token *t, struct object *base, const struct permit *p,
+/* How long a secret key of a template is to be. */
+int generate_len(CK_KEY_TYPE type, const struct attrs *a, size_t *ret,
+    struct why *reterr_why) _must_check_;
+int generate_secret(const struct mech *m, const struct mech_params *params,
+    CK_KEY_TYPE type, struct attrs *a, struct secret **ret,
+    struct why *reterr_why) _must_check_;
+int generate_pbkdf2(const struct mech *m, const struct mech_params *params,
+    CK_KEY_TYPE type, struct attrs *a, struct secret **ret,
+    struct why *reterr_why) _must_check_;
+int derive_ecdh(struct token *t, const struct caller *c, struct object *base,
     const struct mech_params *params, size_t want, struct secret **ret,
     struct why *reterr_why) _must_check_;
+int derive_hkdf(struct token *t, const struct caller *c, struct object *base,
+    const struct mech_params *params, size_t want, struct secret **ret,
+    struct why *reterr_why) _must_check_;
+int derive_sp800_counter(struct token *t, const struct caller *c,
+    struct object *base, const struct mech_params *params, size_t want,
+    struct secret **ret, struct why *reterr_why) _must_check_;
 
 /* The flags that the configuration leaves. */
 CK_FLAGS mech_flags(const struct config_token *cfg, const struct mech *m);
-/* Whether keys of this type are for m: HMAC takes generic secrets too. */
+/* Whether keys of this type are for m, and whether m generates such. */
 bool mech_takes(const struct mech *m, CK_KEY_TYPE type);
+bool mech_makes(const struct mech *m, CK_KEY_TYPE type);
 /* Mechanism, use (CKF_...), class, type, size, usage attribute and
  * CKA_ALLOWED_MECHANISMS of a key. */
 int mech_check_key(const struct config_token *cfg, const struct mech *m,

@@ -14,35 +14,36 @@
 void
 mech_params_clear(struct mech_params *p)
 {
+	secret_freep(&p->password);
 	blob_clear(&p->iv);
 	blob_clear(&p->aad);
 }
 
-static int
-refuse(struct why *why, const struct mech *m, const char *field,
+int
+param_refuse(struct why *why, const struct mech *m, const char *field,
     const char *expected)
 {
 	return mech_refuse(why, CVM_E_MECH_PARAM, m, field, expected,
 	    "something else");
 }
 
-/* A fixed structure; a copy, for alignment is the application's too. */
-static int
-take_struct(const CK_MECHANISM *in, const struct mech *m, void *out, size_t len,
-    struct why *why)
+int
+param_struct(const CK_MECHANISM *in, const struct mech *m, void *out,
+    size_t len, struct why *why)
 {
 	if (in->pParameter == NULL || in->ulParameterLen != len)
-		return refuse(why, m, "parameter", "a structure of its size");
+		return param_refuse(why, m, "parameter",
+		    "a structure of its size");
 	memcpy(out, in->pParameter, len);
 	return CVM_OK;
 }
 
-static int
-take_bytes(const struct mech *m, const char *field, const void *data,
+int
+param_bytes(const struct mech *m, const char *field, const void *data,
     CK_ULONG len, size_t max, struct blob *ret, struct why *why)
 {
 	if (len > max || (len > 0 && data == NULL))
-		return refuse(why, m, field, "bytes within the limit");
+		return param_refuse(why, m, field, "bytes within the limit");
 	return blob_set(ret, span(data, len));
 }
 
@@ -54,7 +55,7 @@ parse_none(const CK_MECHANISM *in, const struct mech *m,
 	(void)w;
 	return in->ulParameterLen == 0 ?
 	    CVM_OK :
-	    refuse(reterr_why, m, "parameter", "none");
+	    param_refuse(reterr_why, m, "parameter", "none");
 }
 
 int
@@ -62,7 +63,7 @@ parse_pss(const CK_MECHANISM *in, const struct mech *m, struct mech_params *ret,
     struct writer *w, struct why *reterr_why)
 {
 	CK_RSA_PKCS_PSS_PARAMS p;
-	int err = take_struct(in, m, &p, sizeof(p), reterr_why);
+	int err = param_struct(in, m, &p, sizeof(p), reterr_why);
 
 	if (err != CVM_OK)
 		return err;
@@ -70,16 +71,45 @@ parse_pss(const CK_MECHANISM *in, const struct mech *m, struct mech_params *ret,
 	ret->mgf = digest_by_mgf(p.mgf);
 	ret->salt_len = p.sLen;
 	if (digest_get(ret->hash) == NULL)
-		return refuse(reterr_why, m, "hashAlg", "a known hash");
+		return param_refuse(reterr_why, m, "hashAlg", "a known hash");
 	if (m->digest != DIGEST_NONE && (int)ret->hash != m->digest)
-		return refuse(reterr_why, m, "hashAlg", "the mechanism's own");
+		return param_refuse(reterr_why, m, "hashAlg",
+		    "the mechanism's own");
 	if (digest_get(ret->mgf) == NULL)
-		return refuse(reterr_why, m, "mgf", "a known MGF1");
+		return param_refuse(reterr_why, m, "mgf", "a known MGF1");
 	if (p.sLen > PARAM_BYTES_MAX)
-		return refuse(reterr_why, m, "sLen", "less than the modulus");
+		return param_refuse(reterr_why, m, "sLen",
+		    "less than the modulus");
 	write_be64(w, p.hashAlg);
 	write_be64(w, p.mgf);
 	write_be64(w, p.sLen);
+	return CVM_OK;
+}
+
+static int
+read_oaep(const CK_RSA_PKCS_OAEP_PARAMS *p, const struct mech *m,
+    struct mech_params *ret, struct writer *w, struct why *why)
+{
+	int err;
+
+	ret->hash = digest_by_mech(p->hashAlg);
+	ret->mgf = digest_by_mgf(p->mgf);
+	if (digest_get(ret->hash) == NULL)
+		return param_refuse(why, m, "hashAlg", "a known hash");
+	if (digest_get(ret->mgf) == NULL)
+		return param_refuse(why, m, "mgf", "a known MGF1");
+	/* No source and no data is an empty label, as many write it. */
+	if (p->source != CKZ_DATA_SPECIFIED &&
+	    !(p->source == 0 && p->ulSourceDataLen == 0))
+		return param_refuse(why, m, "source", "CKZ_DATA_SPECIFIED");
+	err = param_bytes(m, "pSourceData", p->pSourceData, p->ulSourceDataLen,
+	    PARAM_BYTES_MAX, &ret->aad, why);
+	if (err != CVM_OK)
+		return err;
+	write_be64(w, p->hashAlg);
+	write_be64(w, p->mgf);
+	write_be64(w, p->source);
+	write_field(w, blob_span(&ret->aad));
 	return CVM_OK;
 }
 
@@ -88,29 +118,32 @@ parse_oaep(const CK_MECHANISM *in, const struct mech *m,
     struct mech_params *ret, struct writer *w, struct why *reterr_why)
 {
 	CK_RSA_PKCS_OAEP_PARAMS p;
-	int err = take_struct(in, m, &p, sizeof(p), reterr_why);
+	int err = param_struct(in, m, &p, sizeof(p), reterr_why);
+
+	return err == CVM_OK ? read_oaep(&p, m, ret, w, reterr_why) : err;
+}
+
+int
+parse_rsa_aes(const CK_MECHANISM *in, const struct mech *m,
+    struct mech_params *ret, struct writer *w, struct why *reterr_why)
+{
+	CK_RSA_AES_KEY_WRAP_PARAMS p;
+	CK_RSA_PKCS_OAEP_PARAMS oaep;
+	int err = param_struct(in, m, &p, sizeof(p), reterr_why);
 
 	if (err != CVM_OK)
 		return err;
-	ret->hash = digest_by_mech(p.hashAlg);
-	ret->mgf = digest_by_mgf(p.mgf);
-	if (digest_get(ret->hash) == NULL)
-		return refuse(reterr_why, m, "hashAlg", "a known hash");
-	if (digest_get(ret->mgf) == NULL)
-		return refuse(reterr_why, m, "mgf", "a known MGF1");
-	/* No source and no data is an empty label, as many write it. */
-	if (p.source != CKZ_DATA_SPECIFIED &&
-	    !(p.source == 0 && p.ulSourceDataLen == 0))
-		return refuse(reterr_why, m, "source", "CKZ_DATA_SPECIFIED");
-	err = take_bytes(m, "pSourceData", p.pSourceData, p.ulSourceDataLen,
-	    PARAM_BYTES_MAX, &ret->aad, reterr_why);
-	if (err != CVM_OK)
-		return err;
-	write_be64(w, p.hashAlg);
-	write_be64(w, p.mgf);
-	write_be64(w, p.source);
-	write_field(w, blob_span(&ret->aad));
-	return CVM_OK;
+	if (p.ulAESKeyBits != 128 && p.ulAESKeyBits != 192 &&
+	    p.ulAESKeyBits != 256)
+		return param_refuse(reterr_why, m, "ulAESKeyBits",
+		    "128, 192 or 256");
+	if (p.pOAEPParams == NULL)
+		return param_refuse(reterr_why, m, "pOAEPParams",
+		    "the parameters of OAEP");
+	memcpy(&oaep, p.pOAEPParams, sizeof(oaep));
+	ret->aes_bits = p.ulAESKeyBits;
+	write_be64(w, p.ulAESKeyBits);
+	return read_oaep(&oaep, m, ret, w, reterr_why);
 }
 
 int
@@ -118,9 +151,9 @@ parse_iv16(const CK_MECHANISM *in, const struct mech *m,
     struct mech_params *ret, struct writer *w, struct why *reterr_why)
 {
 	if (in->ulParameterLen != 16)
-		return refuse(reterr_why, m, "IV", "16 bytes");
+		return param_refuse(reterr_why, m, "IV", "16 bytes");
 	write_bytes(w, span(in->pParameter, in->pParameter == NULL ? 0 : 16));
-	return take_bytes(m, "IV", in->pParameter, 16, 16, &ret->iv,
+	return param_bytes(m, "IV", in->pParameter, 16, 16, &ret->iv,
 	    reterr_why);
 }
 
@@ -129,48 +162,16 @@ parse_ctr(const CK_MECHANISM *in, const struct mech *m, struct mech_params *ret,
     struct writer *w, struct why *reterr_why)
 {
 	CK_AES_CTR_PARAMS p;
-	int err = take_struct(in, m, &p, sizeof(p), reterr_why);
+	int err = param_struct(in, m, &p, sizeof(p), reterr_why);
 
 	if (err != CVM_OK)
 		return err;
 	if (p.ulCounterBits == 0 || p.ulCounterBits > 128)
-		return refuse(reterr_why, m, "ulCounterBits", "1 to 128");
+		return param_refuse(reterr_why, m, "ulCounterBits", "1 to 128");
 	ret->counter_bits = p.ulCounterBits;
 	write_be64(w, p.ulCounterBits);
 	write_bytes(w, span(p.cb, sizeof(p.cb)));
 	return blob_set(&ret->iv, span(p.cb, sizeof(p.cb)));
-}
-
-/* Tags below 96 bits are for applications that SP 800-38D appendix C names,
- * and the token cannot know whether this is one. */
-#define GCM_IV_MAX 128
-
-int
-parse_gcm(const CK_MECHANISM *in, const struct mech *m, struct mech_params *ret,
-    struct writer *w, struct why *reterr_why)
-{
-	CK_GCM_PARAMS p;
-	int err = take_struct(in, m, &p, sizeof(p), reterr_why);
-
-	if (err != CVM_OK)
-		return err;
-	if (p.ulIvLen == 0)
-		return refuse(reterr_why, m, "ulIvLen", "1 to 128 bytes");
-	if (p.ulTagBits < 96 || p.ulTagBits > 128 || p.ulTagBits % 8 != 0)
-		return refuse(reterr_why, m, "ulTagBits",
-		    "96, 104, 112, 120 or 128");
-	err = take_bytes(m, "pIv", p.pIv, p.ulIvLen, GCM_IV_MAX, &ret->iv,
-	    reterr_why);
-	if (err == CVM_OK)
-		err = take_bytes(m, "pAAD", p.pAAD, p.ulAADLen, ATTR_VALUE_MAX,
-		    &ret->aad, reterr_why);
-	if (err != CVM_OK)
-		return err;
-	ret->tag_len = p.ulTagBits / 8;
-	write_field(w, blob_span(&ret->iv));
-	write_field(w, blob_span(&ret->aad));
-	write_be64(w, p.ulTagBits);
-	return CVM_OK;
 }
 
 int
@@ -181,13 +182,13 @@ parse_mac_len(const CK_MECHANISM *in, const struct mech *m,
 	    16 :
 	    digest_len((enum digest)m->digest);
 	CK_MAC_GENERAL_PARAMS len = 0;
-	int err = take_struct(in, m, &len, sizeof(len), reterr_why);
+	int err = param_struct(in, m, &len, sizeof(len), reterr_why);
 
 	if (err != CVM_OK)
 		return err;
 	/* Shorter ones can be found by trying. */
 	if (len < 4 || len > max)
-		return refuse(reterr_why, m, "length",
+		return param_refuse(reterr_why, m, "length",
 		    "4 bytes to those of the MAC");
 	ret->tag_len = len;
 	write_be64(w, len);
@@ -209,11 +210,11 @@ parse_eddsa(const CK_MECHANISM *in, const struct mech *m,
 
 	if (in->ulParameterLen == 0)
 		return CVM_OK;
-	err = take_struct(in, m, &p, sizeof(p), reterr_why);
+	err = param_struct(in, m, &p, sizeof(p), reterr_why);
 	if (err != CVM_OK)
 		return err;
 	if (p.phFlag != CK_FALSE || p.ulContextDataLen != 0)
-		return refuse(reterr_why, m, "phFlag, ulContextDataLen",
+		return param_refuse(reterr_why, m, "phFlag, ulContextDataLen",
 		    "FALSE and 0");
 	ret->given = true;
 	write_u8(w, p.phFlag);
@@ -231,38 +232,10 @@ parse_wrap_iv(const CK_MECHANISM *in, const struct mech *m,
 	if (in->ulParameterLen == 0)
 		return CVM_OK;
 	if (in->ulParameterLen != len || in->pParameter == NULL)
-		return refuse(reterr_why, m, "IV", "none, or 8 bytes (KWP: 4)");
+		return param_refuse(reterr_why, m, "IV",
+		    "none, or 8 bytes (KWP: 4)");
 	write_bytes(w, span(in->pParameter, len));
 	return blob_set(&ret->iv, span(in->pParameter, len));
-}
-
-int
-parse_ecdh1(const CK_MECHANISM *in, const struct mech *m,
-    struct mech_params *ret, struct writer *w, struct why *reterr_why)
-{
-	CK_ECDH1_DERIVE_PARAMS p;
-	int err = take_struct(in, m, &p, sizeof(p), reterr_why);
-
-	if (err != CVM_OK)
-		return err;
-	if (p.kdf != CKD_NULL && digest_get(digest_by_kdf(p.kdf)) == NULL)
-		return refuse(reterr_why, m, "kdf",
-		    "CKD_NULL or a hash's X9.63 KDF");
-	if (p.kdf == CKD_NULL && p.ulSharedDataLen != 0)
-		return refuse(reterr_why, m, "ulSharedDataLen",
-		    "0 with CKD_NULL");
-	ret->kdf = p.kdf;
-	err = take_bytes(m, "pSharedData", p.pSharedData, p.ulSharedDataLen,
-	    PARAM_BYTES_MAX, &ret->aad, reterr_why);
-	if (err == CVM_OK)
-		err = take_bytes(m, "pPublicData", p.pPublicData,
-		    p.ulPublicDataLen, PARAM_BYTES_MAX, &ret->iv, reterr_why);
-	if (err != CVM_OK)
-		return err;
-	write_be64(w, p.kdf);
-	write_field(w, blob_span(&ret->aad));
-	write_field(w, blob_span(&ret->iv));
-	return CVM_OK;
 }
 
 /* SHA-256 of nothing (FIPS 180-4): most parameters are none. */

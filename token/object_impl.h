@@ -137,6 +137,8 @@ struct newborn {
 	EVP_PKEY *pkey;		 /* to be cached; or NULL */
 };
 void newborn_clear(struct newborn *b);
+/* Private data are kept as key material is. */
+int data_split(struct newborn *b) _must_check_;
 /* Gives defaults and computed attributes, checks what the caller may create,
  * writes all or nothing, and puts the objects into the table. */
 int objects_publish(struct token *t, const struct caller *c, struct newborn *v,

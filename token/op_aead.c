@@ -7,10 +7,17 @@
 #include "token/op_impl.h"
 
 /*
- * AES-GCM (SP 800-38D). PKCS#11 puts the tag after the cipher text. Encryption
- * streams; decryption gives nothing out before the tag is checked, so its
- * parts are held.
+ * AES-GCM (SP 800-38D), AES-CCM (SP 800-38C), ChaCha20-Poly1305 (RFC 8439).
+ * PKCS#11 puts the tag after the cipher text. Encryption streams, but for CCM,
+ * which needs the length first; decryption gives nothing out before the tag is
+ * checked, so its parts are held.
  */
+
+static bool
+is_ccm(const struct op *op)
+{
+	return op->mech->cipher == CIPHER_CCM;
+}
 
 static size_t
 aead_bound(const struct op *op, size_t in)
@@ -29,35 +36,58 @@ aead_update_bound(const struct op *op, size_t in)
 	return in;
 }
 
+/* Key and nonce, in the order in which OpenSSL wants to learn their sizes. */
+static int
+set_up(struct op *op, struct span key)
+{
+	const struct mech_params *mp = &op->params;
+	int encrypt = op->kind == OP_ENCRYPT;
+
+	if (EVP_CipherInit_ex2(op->cipher,
+		cipher_get((enum cipher)op->mech->cipher, key.len), NULL, NULL,
+		encrypt, /* params= */ NULL) != 1 ||
+	    EVP_CIPHER_CTX_ctrl(op->cipher, EVP_CTRL_AEAD_SET_IVLEN,
+		(int)mp->iv.len, NULL) != 1)
+		return CVM_E_CRYPTO;
+	if (is_ccm(op) &&
+	    EVP_CIPHER_CTX_ctrl(op->cipher, EVP_CTRL_AEAD_SET_TAG,
+		(int)mp->tag_len, NULL) != 1)
+		return CVM_E_CRYPTO;
+	return EVP_CipherInit_ex2(op->cipher, NULL, key.data, mp->iv.data,
+		   encrypt, /* params= */ NULL) == 1 ?
+	    CVM_OK :
+	    CVM_E_CRYPTO;
+}
+
+static int
+feed_aad(struct op *op)
+{
+	const struct blob *aad = &op->params.aad;
+	int n;
+
+	if (aad->len == 0)
+		return CVM_OK;
+	return EVP_CipherUpdate(op->cipher, NULL, &n, aad->data,
+		   (int)aad->len) == 1 ?
+	    CVM_OK :
+	    CVM_E_CRYPTO;
+}
+
 static int
 aead_begin(struct op *op, const struct permit *p, struct why *why)
 {
 	_cleanup_(secret_freep) struct secret *key = NULL;
-	const struct mech_params *mp = &op->params;
-	struct span k;
-	int n, err;
+	int err;
 
 	err = object_secret_value(op->token, op->object, p, &key, why);
 	if (err != CVM_OK)
 		return err;
-	k = secret_span(key);
 	op->cipher = EVP_CIPHER_CTX_new();
 	if (op->cipher == NULL)
 		return CVM_E_NOMEM;
-	if (EVP_CipherInit_ex2(op->cipher,
-		cipher_get((enum cipher)op->mech->cipher, k.len), NULL, NULL,
-		op->kind == OP_ENCRYPT,
-		/* params= */ NULL) != 1 ||
-	    EVP_CIPHER_CTX_ctrl(op->cipher, EVP_CTRL_AEAD_SET_IVLEN,
-		(int)mp->iv.len, NULL) != 1 ||
-	    EVP_CipherInit_ex2(op->cipher, NULL, k.data, mp->iv.data,
-		op->kind == OP_ENCRYPT, /* params= */ NULL) != 1)
-		return CVM_E_CRYPTO;
-	if (mp->aad.len > 0 &&
-	    EVP_CipherUpdate(op->cipher, NULL, &n, mp->aad.data,
-		(int)mp->aad.len) != 1)
-		return CVM_E_CRYPTO;
-	return CVM_OK;
+	err = set_up(op, secret_span(key));
+	/* CCM's length goes before its additional data. */
+	return err == CVM_OK && !is_ccm(op) ? feed_aad(op) : err;
 }
 
 static int
@@ -147,6 +177,73 @@ aead_streams(const struct op *op)
 	return op->kind == OP_ENCRYPT;
 }
 
+/* Text of the length that was announced, none included, in one piece. */
+static int
+ccm_run(struct op *op, struct span text, uint8_t *out)
+{
+	static const uint8_t nothing[1];
+	uint8_t none[16];
+	int n, err;
+
+	if (text.len != op->params.data_len)
+		return op->kind == OP_ENCRYPT ? CVM_E_DATA_LEN :
+						CVM_E_ENCRYPTED_LEN;
+	if (EVP_CipherUpdate(op->cipher, NULL, &n, NULL, (int)text.len) != 1)
+		return CVM_E_CRYPTO;
+	err = feed_aad(op);
+	if (err != CVM_OK)
+		return err;
+	if (text.len == 0) {
+		text = span(nothing, 0);
+		out = none;
+	}
+	return EVP_CipherUpdate(op->cipher, out, &n, text.data,
+		   (int)text.len) == 1 ?
+	    CVM_OK :
+	    CVM_E_CRYPTO;
+}
+
+static int
+ccm_open(struct op *op, struct span in, uint8_t *out, size_t *len)
+{
+	struct reader r = reader_init(in);
+	size_t tag_len = op->params.tag_len;
+	struct span text;
+	uint8_t tag[16];
+	int err;
+
+	if (in.len < tag_len)
+		return CVM_E_ENCRYPTED_LEN;
+	text = read_span(&r, in.len - tag_len);
+	read_bytes(&r, tag, tag_len);
+	if (EVP_CIPHER_CTX_ctrl(op->cipher, EVP_CTRL_AEAD_SET_TAG, (int)tag_len,
+		tag) != 1)
+		return CVM_E_CRYPTO;
+	err = ccm_run(op, text, out);
+	if (err == CVM_OK)
+		*len = text.len;
+	else if (out != NULL)
+		secret_wipe(out, text.len);
+	return err == CVM_E_CRYPTO ? CVM_E_ENCRYPTED_INVALID : err;
+}
+
+static int
+ccm_once(struct op *op, struct span in, uint8_t *out, size_t *len)
+{
+	int err;
+
+	if (op->kind == OP_DECRYPT)
+		return ccm_open(op, in, out, len);
+	err = ccm_run(op, in, out);
+	if (err != CVM_OK)
+		return err;
+	*len = in.len + op->params.tag_len;
+	return EVP_CIPHER_CTX_ctrl(op->cipher, EVP_CTRL_AEAD_GET_TAG,
+		   (int)op->params.tag_len, &out[in.len]) == 1 ?
+	    CVM_OK :
+	    CVM_E_CRYPTO;
+}
+
 const struct op_ops op_aead = {
 	.begin = aead_begin,
 	.bound = aead_bound,
@@ -155,4 +252,10 @@ const struct op_ops op_aead = {
 	.final = aead_final,
 	.once = aead_once,
 	.streams = aead_streams,
+};
+
+const struct op_ops op_ccm = {
+	.begin = aead_begin,
+	.bound = aead_bound,
+	.once = ccm_once,
 };

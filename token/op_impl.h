@@ -60,6 +60,10 @@ struct op_ops {
 	size_t (*held_max)(const struct op *op);
 };
 
+/* op_rsa.c: RSA encryption and decryption, set up in op->key. */
+int rsa_crypt_begin(struct op *op, const struct permit *p,
+    struct why *why) _must_check_;
+
 /* As op_new(), for a use that need not be kind's own. */
 int op_start(struct token *t, const struct config_token *cfg, enum op_kind kind,
     CK_FLAGS use, const CK_MECHANISM *mech, struct object *o,

@@ -7,7 +7,8 @@
 
 #include "token/op_impl.h"
 
-/* HMAC (FIPS 198-1) and CMAC (SP 800-38B), whole or cut short. */
+/* HMAC (FIPS 198-1) and CMAC (SP 800-38B), whole or cut short; GMAC
+ * (SP 800-38D). */
 
 static size_t
 mac_bound(const struct op *op, size_t in)
@@ -31,26 +32,50 @@ name_param(const char *key, const char *name)
 	return OSSL_PARAM_construct_utf8_string(key, u.out, 0);
 }
 
+static OSSL_PARAM
+iv_param(struct span iv)
+{
+	union {
+		const uint8_t *in;
+		uint8_t *out;
+	} u = { .in = iv.data };
+
+	return OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_IV, u.out,
+	    iv.len);
+}
+
+/* The MAC of the mechanism, and what it is made of. */
+static EVP_MAC *
+choose(const struct op *op, size_t key_len, OSSL_PARAM params[static 3])
+{
+	enum cipher cipher = (enum cipher)op->mech->cipher;
+
+	params[0] = params[1] = params[2] = OSSL_PARAM_construct_end();
+	if (op->mech->digest != DIGEST_NONE) {
+		params[0] = name_param(OSSL_MAC_PARAM_DIGEST,
+		    digest_name((enum digest)op->mech->digest));
+		return mac_hmac();
+	}
+	params[0] = name_param(OSSL_MAC_PARAM_CIPHER,
+	    EVP_CIPHER_get0_name(cipher_get(cipher, key_len)));
+	if (cipher != CIPHER_GCM)
+		return mac_cmac();
+	params[1] = iv_param(blob_span(&op->params.iv));
+	return mac_gmac();
+}
+
 static int
 mac_begin(struct op *op, const struct permit *p, struct why *why)
 {
 	_cleanup_(secret_freep) struct secret *key = NULL;
-	bool cmac = op->mech->digest == DIGEST_NONE;
-	OSSL_PARAM params[2] = { OSSL_PARAM_construct_end(),
-		OSSL_PARAM_construct_end() };
+	OSSL_PARAM params[3];
 	struct span k;
 	int err = object_secret_value(op->token, op->object, p, &key, why);
 
 	if (err != CVM_OK)
 		return err;
 	k = secret_span(key);
-	if (cmac)
-		params[0] = name_param(OSSL_MAC_PARAM_CIPHER,
-		    EVP_CIPHER_get0_name(cipher_get(CIPHER_CBC, k.len)));
-	else
-		params[0] = name_param(OSSL_MAC_PARAM_DIGEST,
-		    digest_name((enum digest)op->mech->digest));
-	op->mac = EVP_MAC_CTX_new(cmac ? mac_cmac() : mac_hmac());
+	op->mac = EVP_MAC_CTX_new(choose(op, k.len, params));
 	if (op->mac == NULL)
 		return CVM_E_NOMEM;
 	return EVP_MAC_init(op->mac, k.data, k.len, params) == 1 ? CVM_OK :

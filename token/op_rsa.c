@@ -18,6 +18,13 @@ modulus_len(const struct op *op)
 	return (op->object->key_size + 7) / 8;
 }
 
+static bool
+is_oaep(const struct op *op)
+{
+	return op->mech->type == CKM_RSA_PKCS_OAEP ||
+	    op->mech->type == CKM_RSA_AES_KEY_WRAP;
+}
+
 /* The longest message: of all lengths for encryption, k. */
 static size_t
 message_max(const struct op *op)
@@ -26,7 +33,7 @@ message_max(const struct op *op)
 
 	if (op->mech->type == CKM_RSA_PKCS)
 		over = 11;
-	else if (op->mech->type == CKM_RSA_PKCS_OAEP)
+	else if (is_oaep(op))
 		over = 2 * digest_len(op->params.hash) + 2;
 	return k > over ? k - over : 0;
 }
@@ -50,7 +57,7 @@ set_oaep(const struct op *op, EVP_PKEY_CTX *ctx)
 	const struct mech_params *p = &op->params;
 	void *label = NULL;
 
-	if (message_max(op) == 0)
+	if (message_max(op) == 0 || message_max(op) < p->aes_bits / 8)
 		return CVM_E_MECH_PARAM;
 	if (EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_OAEP_PADDING) != 1 ||
 	    EVP_PKEY_CTX_set_rsa_oaep_md(ctx, digest_get(p->hash)) != 1 ||
@@ -80,7 +87,7 @@ rsa_init(struct op *op, EVP_PKEY_CTX *ctx)
 	if ((encrypt ? EVP_PKEY_encrypt_init(ctx) :
 		       EVP_PKEY_decrypt_init(ctx)) != 1)
 		return CVM_E_CRYPTO;
-	if (op->mech->type == CKM_RSA_PKCS_OAEP)
+	if (is_oaep(op))
 		return set_oaep(op, ctx);
 	return EVP_PKEY_CTX_set_rsa_padding(ctx, padding) == 1 ? CVM_OK :
 								 CVM_E_CRYPTO;
@@ -98,8 +105,8 @@ rsa_tag(const struct op *op)
 	    (uint64_t)(p->hash + 1) << 8 | (op->kind == OP_ENCRYPT ? 3 : 4);
 }
 
-static int
-rsa_begin(struct op *op, const struct permit *p, struct why *why)
+int
+rsa_crypt_begin(struct op *op, const struct permit *p, struct why *why)
 {
 	return op_prepare(op, p, rsa_tag(op), rsa_init, why);
 }
@@ -184,7 +191,7 @@ rsa_once(struct op *op, struct span in, uint8_t *out, size_t *len)
 }
 
 const struct op_ops op_rsa_crypt = {
-	.begin = rsa_begin,
+	.begin = rsa_crypt_begin,
 	.bound = rsa_bound,
 	.once = rsa_once,
 	.inexact = true,

@@ -486,6 +486,82 @@ wrapped_key_comes_back_another(void **state)
 	}
 }
 
+/* A key longer than any RSA message, and its two halves taken apart with the
+ * mechanisms that they are made of. */
+static void
+rsa_aes_wraps_as_nobody_else(void **state)
+{
+	struct stage *s = *state;
+	struct pair rsa = make_rsa(s, 2048, false);
+	CK_RSA_PKCS_OAEP_PARAMS oaep = { CKM_SHA256, CKG_MGF1_SHA256,
+		CKZ_DATA_SPECIFIED, NULL, 0 };
+	CK_RSA_AES_KEY_WRAP_PARAMS p = { 192, &oaep };
+	CK_MECHANISM mech = { CKM_RSA_AES_KEY_WRAP, &p, sizeof(p) };
+	CK_MECHANISM outer = { CKM_RSA_PKCS_OAEP, &oaep, sizeof(oaep) };
+	CK_MECHANISM inner = { CKM_AES_KEY_WRAP_KWP, NULL, 0 };
+	CK_OBJECT_HANDLE long_key, aes = 0, back = 0, h = 0;
+	uint8_t value[300], out[2048];
+	CK_ULONG len = 0, need = 0;
+
+	memset(value, 0x5a, sizeof(value));
+	long_key = make_secret(s, CKK_GENERIC_SECRET, value, sizeof(value));
+	ok(token_wrap(s->t, &s->c, &mech, rsa.pub, long_key, NULL, &need, why));
+	assert_int_equal(need, 256 + 304 + 8);
+	len = need - 1;
+	assert_int_equal(token_wrap(s->t, &s->c, &mech, rsa.pub, long_key, out,
+			     &len, NULL),
+	    CVM_E_BUFFER_TOO_SMALL);
+	assert_int_equal(len, need);
+	ok(wrap(s, &mech, rsa.pub, long_key, out, &len));
+	ok(unwrap(s, &mech, rsa.priv, span(out, len), CKO_SECRET_KEY,
+	    CKK_GENERIC_SECRET, &back));
+	ok(unwrap(s, &outer, rsa.priv, span(out, 256), CKO_SECRET_KEY, CKK_AES,
+	    &aes));
+	assert_int_equal(get_ulong(s, aes, CKA_VALUE_LEN), 24);
+	{
+		CK_BBOOL yes = CK_TRUE;
+		CK_ATTRIBUTE unwraps = { CKA_UNWRAP, &yes, 1 };
+
+		ok(token_set_attributes(s->t, &s->c, aes, &unwraps, 1, why));
+	}
+	ok(unwrap(s, &inner, aes, span(&out[256], len - 256), CKO_SECRET_KEY,
+	    CKK_GENERIC_SECRET, &h));
+	for (int i = 0; i < 2; i++) {
+		_cleanup_(blob_clear) struct blob v = get_attr(s,
+		    i == 0 ? back : h, CKA_CHECK_VALUE);
+		_cleanup_(blob_clear) struct blob w = get_attr(s, long_key,
+		    CKA_CHECK_VALUE);
+
+		assert_memory_equal(v.data, w.data, 3);
+	}
+	for (size_t i = 0; i < len; i += 97) {
+		out[i] ^= 1;
+		assert_int_equal(unwrap(s, &mech, rsa.priv, span(out, len),
+				     CKO_SECRET_KEY, CKK_GENERIC_SECRET, &h),
+		    CVM_E_WRAPPED_INVALID);
+		out[i] ^= 1;
+	}
+	for (size_t i = 255; i < 280; i++)
+		assert_int_equal(unwrap(s, &mech, rsa.priv, span(out, i),
+				     CKO_SECRET_KEY, CKK_GENERIC_SECRET, &h),
+		    CVM_E_WRAPPED_INVALID);
+	/* The AES key has to be of the length that was asked for. */
+	p.ulAESKeyBits = 256;
+	assert_int_equal(unwrap(s, &mech, rsa.priv, span(out, len),
+			     CKO_SECRET_KEY, CKK_GENERIC_SECRET, &h),
+	    CVM_E_WRAPPED_INVALID);
+	p.ulAESKeyBits = 64;
+	assert_int_equal(wrap(s, &mech, rsa.pub, long_key, out, &len),
+	    CVM_E_MECH_PARAM);
+	p = (CK_RSA_AES_KEY_WRAP_PARAMS){ 256, NULL };
+	assert_int_equal(wrap(s, &mech, rsa.pub, long_key, out, &len),
+	    CVM_E_MECH_PARAM);
+	p.pOAEPParams = &oaep;
+	oaep.hashAlg = CKM_MD5;
+	assert_int_equal(wrap(s, &mech, rsa.pub, long_key, out, &len),
+	    CVM_E_MECH_PARAM);
+}
+
 static void
 key_wrapped_that_must_stay(void **state)
 {
@@ -630,6 +706,7 @@ main(void)
 		ON_STAGE(certificate_does_not_meet_its_key),
 		ON_STAGE(certificate_wrong),
 		ON_STAGE(wrapped_key_comes_back_another),
+		ON_STAGE(rsa_aes_wraps_as_nobody_else),
 		ON_STAGE(key_wrapped_that_must_stay),
 		ON_STAGE(derived_secrets_differ),
 		ON_STAGE(peer_point_wrong),

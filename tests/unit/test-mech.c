@@ -550,6 +550,238 @@ mac_not_of_the_rfcs(void **state)
 	    CVM_E_MECH_PARAM);
 }
 
+/* RFC 3610 section 8, packet vector 1; SP 800-38C, example 3. CCM is given its
+ * length first, so its parts are held. */
+static void
+ccm_not_of_the_standard(void **state)
+{
+	struct stage *s = *state;
+	CK_OBJECT_HANDLE a = secret_of(s, CKK_AES,
+	    "c0c1c2c3c4c5c6c7c8c9cacbcccdcecf");
+	CK_OBJECT_HANDLE b = secret_of(s, CKK_AES,
+	    "404142434445464748494a4b4c4d4e4f");
+	_cleanup_(blob_clear) struct blob nonce = { 0 };
+	_cleanup_(blob_clear) struct blob nonce3 = { 0 };
+	_cleanup_(blob_clear) struct blob aad = { 0 };
+	CK_CCM_PARAMS ccm;
+	CK_MECHANISM mech = { CKM_AES_CCM, &ccm, sizeof(ccm) };
+
+	bytes_of("00000003020100a0a1a2a3a4a5", &nonce);
+	bytes_of("000102030405060708090a0b0c0d0e0f10111213", &aad);
+	ccm = (CK_CCM_PARAMS){ 23, nonce.data, 13, aad.data, 8, 8 };
+	check_vector(s, &mech, a,
+	    "08090a0b0c0d0e0f101112131415161718191a1b1c1d1e",
+	    "588c979a61c663d2f066d0c2c0f989806d5f6b61dac384"
+	    "17e8d12cfdf926e0");
+	bytes_of("101112131415161718191a1b", &nonce3);
+	ccm = (CK_CCM_PARAMS){ 24, nonce3.data, 12, aad.data, 20, 8 };
+	check_vector(s, &mech, b,
+	    "202122232425262728292a2b2c2d2e2f3031323334353637",
+	    "e3b201a9f5b71a7a9b1ceaeccd97e70b6176aad9a4428aa5"
+	    "484392fbc1b09951");
+}
+
+static void
+ccm_parameter_wrong(void **state)
+{
+	struct stage *s = *state;
+	CK_OBJECT_HANDLE key = secret_of(s, CKK_AES, SP800_KEY);
+	CK_BYTE nonce[14] = { 0 };
+	CK_CCM_PARAMS good = { 24, nonce, 12, NULL, 0, 8 }, ccm;
+	CK_MECHANISM mech = { CKM_AES_CCM, &ccm, sizeof(ccm) };
+
+	for (int i = 0; i < 10; i++) {
+		ccm = good;
+		if (i == 1)
+			ccm.ulNonceLen = 6;
+		if (i == 2)
+			ccm.ulNonceLen = 14;
+		if (i == 3)
+			ccm.pNonce = NULL;
+		if (i == 4)
+			ccm.ulAADLen = 1;
+		if (i == 5)
+			ccm.ulMACLen = 2;
+		if (i == 6)
+			ccm.ulMACLen = 9;
+		if (i == 7)
+			ccm.ulMACLen = 18;
+		if (i == 8)
+			ccm.ulDataLen = 1UL << 31;
+		if (i == 9) {
+			ccm.ulNonceLen = 13;
+			ccm.ulDataLen = 65536;
+		}
+		assert_int_equal(try_begin(s, OP_ENCRYPT, &mech, key),
+		    i == 0 ? CVM_OK : CVM_E_MECH_PARAM);
+	}
+}
+
+static int
+once(struct stage *s, enum op_kind kind, CK_MECHANISM *mech,
+    CK_OBJECT_HANDLE key, struct span in, uint8_t *out, CK_ULONG *len)
+{
+	_cleanup_(op_freep) struct op *op = begin(s, kind, mech, key);
+
+	return op_once(op, s->c.permit, in, out, len, NULL);
+}
+
+/* Every bit counts, of the nonce too; nothing leaves before the tag fits. */
+static void
+ccm_gives_out_forged_text(void **state)
+{
+	struct stage *s = *state;
+	CK_OBJECT_HANDLE key = secret_of(s, CKK_AES, SP800_KEY);
+	CK_BYTE nonce[12] = { 0 };
+	CK_CCM_PARAMS ccm = { 20, nonce, 12, NULL, 0, 16 };
+	CK_MECHANISM mech = { CKM_AES_CCM, &ccm, sizeof(ccm) };
+	uint8_t box[36], out[36];
+	CK_ULONG len = sizeof(box);
+
+	ok(once(s, OP_ENCRYPT, &mech, key, text("twenty bytes of text"), box,
+	    &len));
+	assert_int_equal(len, 36);
+	for (size_t i = 0; i < 37; i++) {
+		uint8_t *at = i == 36 ? nonce : &box[i];
+
+		*at ^= 2;
+		memset(out, 0, sizeof(out));
+		len = sizeof(out);
+		assert_int_equal(once(s, OP_DECRYPT, &mech, key, span(box, 36),
+				     out, &len),
+		    CVM_E_ENCRYPTED_INVALID);
+		assert_true(span_is_filled(span(out, sizeof(out)), 0));
+		*at ^= 2;
+	}
+	len = sizeof(out);
+	assert_int_equal(once(s, OP_DECRYPT, &mech, key, span(box, 35), out,
+			     &len),
+	    CVM_E_ENCRYPTED_LEN);
+	assert_int_equal(once(s, OP_DECRYPT, &mech, key, span(box, 15), out,
+			     &len),
+	    CVM_E_ENCRYPTED_LEN);
+	len = sizeof(out);
+	assert_int_equal(once(s, OP_ENCRYPT, &mech, key, span(out, 19), box,
+			     &len),
+	    CVM_E_DATA_LEN);
+}
+
+/* A tag over nothing but additional data, and over nothing at all. */
+static void
+empty_text_not_sealed(void **state)
+{
+	struct stage *s = *state;
+	CK_OBJECT_HANDLE aes = secret_of(s, CKK_AES, SP800_KEY);
+	CK_OBJECT_HANDLE chacha = secret_of(s, CKK_CHACHA20,
+	    SP800_KEY SP800_KEY);
+	CK_BYTE nonce[12] = { 0 }, aad[] = "data";
+	CK_CCM_PARAMS ccm = { 0, nonce, 12, aad, 4, 16 };
+	CK_GCM_PARAMS gcm = { nonce, 12, 96, aad, 4, 128 };
+	CK_SALSA20_CHACHA20_POLY1305_PARAMS cp = { nonce, 12, aad, 4 };
+	CK_MECHANISM mechs[] = { { CKM_AES_CCM, &ccm, sizeof(ccm) },
+		{ CKM_AES_GCM, &gcm, sizeof(gcm) },
+		{ CKM_CHACHA20_POLY1305, &cp, sizeof(cp) } };
+
+	for (size_t i = 0; i < COUNT(mechs); i++) {
+		CK_OBJECT_HANDLE key = i == 2 ? chacha : aes;
+		uint8_t box[16], out[16];
+		CK_ULONG len = sizeof(box);
+
+		ok(once(s, OP_ENCRYPT, &mechs[i], key, span("", 0), box, &len));
+		assert_int_equal(len, 16);
+		len = sizeof(out);
+		ok(once(s, OP_DECRYPT, &mechs[i], key, span(box, 16), out,
+		    &len));
+		assert_int_equal(len, 0);
+		aad[0] ^= 1;
+		len = sizeof(out);
+		assert_int_equal(once(s, OP_DECRYPT, &mechs[i], key,
+				     span(box, 16), out, &len),
+		    CVM_E_ENCRYPTED_INVALID);
+		aad[0] ^= 1;
+	}
+}
+
+/* RFC 8439 section 2.8.2. */
+static void
+chacha_not_of_rfc8439(void **state)
+{
+	struct stage *s = *state;
+	CK_OBJECT_HANDLE key = secret_of(s, CKK_CHACHA20,
+	    "808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f");
+	_cleanup_(blob_clear) struct blob nonce = { 0 };
+	_cleanup_(blob_clear) struct blob aad = { 0 };
+	CK_SALSA20_CHACHA20_POLY1305_PARAMS p, good;
+	CK_MECHANISM mech = { CKM_CHACHA20_POLY1305, &p, sizeof(p) };
+
+	bytes_of("070000004041424344454647", &nonce);
+	bytes_of("50515253c0c1c2c3c4c5c6c7", &aad);
+	good = p = (CK_SALSA20_CHACHA20_POLY1305_PARAMS){ nonce.data, 12,
+		aad.data, 12 };
+	check_vector(s, &mech, key,
+	    "4c616469657320616e642047656e746c656d656e206f662074686520636c6173"
+	    "73206f66202739393a204966204920636f756c64206f6666657220796f75206f"
+	    "6e6c79206f6e652074697020666f7220746865206675747572652c2073756e73"
+	    "637265656e20776f756c642062652069742e",
+	    "d31a8d34648e60db7b86afbc53ef7ec2a4aded51296e08fea9e2b5a736ee62d6"
+	    "3dbea45e8ca9671282fafb69da92728b1a71de0a9e060b2905d6a5b67ecd3b36"
+	    "92ddbd7f2d778b8c9803aee328091b58fab324e4fad675945585808b4831d7bc"
+	    "3ff4def08e4b7a9de576d26586cec64b6116"
+	    "1ae10b594f09e26a7e902ecbd0600691");
+	for (int i = 0; i < 4; i++) {
+		p = good;
+		if (i == 0)
+			p.ulNonceLen = 8;
+		if (i == 1)
+			p.ulNonceLen = 24;
+		if (i == 2)
+			p.pNonce = NULL;
+		if (i == 3)
+			p.pAAD = NULL;
+		assert_int_equal(try_begin(s, OP_ENCRYPT, &mech, key),
+		    CVM_E_MECH_PARAM);
+	}
+}
+
+/* NIST CAVS gcmEncryptExtIV128 without text; the GCM specification's test
+ * case 1; NIST's example of HMAC-SHA3-256. */
+static void
+gmac_and_sha3_hmac_not_of_nist(void **state)
+{
+	struct stage *s = *state;
+	CK_OBJECT_HANDLE key = secret_of(s, CKK_AES,
+	    "77be63708971c4e240d1cb79e8d77feb");
+	CK_OBJECT_HANDLE zero = secret_of(s, CKK_AES,
+	    "00000000000000000000000000000000");
+	CK_OBJECT_HANDLE typed = secret_of(s, CKK_SHA3_256_HMAC,
+	    "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
+	_cleanup_(blob_clear) struct blob iv = { 0 };
+	_cleanup_(blob_clear) struct blob aad = { 0 };
+	CK_BYTE none[12] = { 0 };
+	CK_MECHANISM gmac = { CKM_AES_GMAC, NULL, 12 };
+	CK_MECHANISM sha3 = { CKM_SHA3_256_HMAC, NULL, 0 };
+	CK_MECHANISM other = { CKM_SHA3_384_HMAC, NULL, 0 };
+
+	bytes_of("e0e00f19fed7ba0136a797f3", &iv);
+	bytes_of("7a43ec1d9c0a5a78a0b16533a6213cab", &aad);
+	gmac.pParameter = iv.data;
+	check_mac(s, &gmac, key, blob_span(&aad),
+	    "209fcc8d3675ed938e9c7166709dd946");
+	gmac.pParameter = none;
+	check_mac(s, &gmac, zero, span("", 0),
+	    "58e2fccefa7e3061367f1d57a4e7455a");
+	gmac.ulParameterLen = 16;
+	assert_int_equal(try_begin(s, OP_SIGN, &gmac, key), CVM_E_MECH_PARAM);
+	gmac.ulParameterLen = 0;
+	assert_int_equal(try_begin(s, OP_SIGN, &gmac, key), CVM_E_MECH_PARAM);
+	gmac.ulParameterLen = 12;
+	gmac.pParameter = NULL;
+	assert_int_equal(try_begin(s, OP_SIGN, &gmac, key), CVM_E_MECH_PARAM);
+	check_mac(s, &sha3, typed, text("Sample message for keylen<blocklen"),
+	    "4fe8e202c4f058e8dddc23d8c34e467343e23555e24fc2f025d598f558f67205");
+	assert_int_equal(try_begin(s, OP_SIGN, &other, typed), CVM_E_KEY_TYPE);
+}
+
 /* FIPS 180-4 and FIPS 202, "abc". */
 static void
 digest_not_of_the_standard(void **state)
@@ -657,6 +889,12 @@ main(void)
 		ON_STAGE(gcm_parameter_wrong),
 		ON_STAGE(key_wrap_not_of_the_rfcs),
 		ON_STAGE(mac_not_of_the_rfcs),
+		ON_STAGE(ccm_not_of_the_standard),
+		ON_STAGE(ccm_parameter_wrong),
+		ON_STAGE(ccm_gives_out_forged_text),
+		ON_STAGE(empty_text_not_sealed),
+		ON_STAGE(chacha_not_of_rfc8439),
+		ON_STAGE(gmac_and_sha3_hmac_not_of_nist),
 		ON_STAGE(digest_not_of_the_standard),
 		ON_STAGE(parameter_not_in_its_digest),
 	};

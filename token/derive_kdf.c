@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <string.h>
+
+#include "token/mech.h"
+#include "token/prf.h"
+#include "token/template.h"
+
+/*
+ * Derivation from secret keys: HKDF (RFC 5869, PKCS#11 section 6.62) and the
+ * counter mode of SP 800-108 (PKCS#11 section 6.42).
+ */
+
+/* As long as any key may be. */
+#define DERIVED_MAX 4096
+
+static int
+refuse_len(struct why *why, int err, const char *expected)
+{
+	return template_refuse(why, err, CKA_VALUE_LEN, expected,
+	    "another number");
+}
+
+static int
+salt_key(struct token *t, const struct caller *c,
+    const struct mech_params *params, struct secret **ret, struct why *why)
+{
+	_cleanup_(object_unrefp) struct object *o = NULL;
+	int err = token_object(t, c, params->salt_key, &o);
+
+	/* An operation is admitted for the base key; nobody was asked about a
+	 * salt that wants an admission of its own. */
+	if (err == CVM_E_NOT_FOUND ||
+	    (err == CVM_OK &&
+		(o->class != CKO_SECRET_KEY || (o->usage & CKF_DERIVE) == 0 ||
+		    object_bool(o, CKA_CVM_BIND_OPERATION))))
+		return why_set(why, CVM_E_MECH_PARAM, "CKM_HKDF_DERIVE",
+		    "hSaltKey", "a secret key for derivation", "another");
+	return err == CVM_OK ? object_secret_value(t, o, c->permit, ret, why) :
+			       err;
+}
+
+/* The pseudo-random key: of extraction, or the base key itself. */
+static int
+hkdf_extract(const struct mech_params *params, struct span salt,
+    struct span ikm, struct secret **ret)
+{
+	static const uint8_t zeros[PRF_LEN_MAX];
+	_cleanup_(secret_freep) struct secret *prk = NULL;
+	_cleanup_(prf_close) struct prf f = { 0 };
+	int err;
+
+	if (salt.len == 0)
+		salt = span(zeros, digest_len(params->hash));
+	err = prf_open(params->hash, salt, &f);
+	if (err != CVM_OK)
+		return err;
+	prk = secret_new(f.len);
+	if (prk == NULL)
+		return CVM_E_NOMEM;
+	err = prf_run(&f, &ikm, 1, secret_data(prk));
+	if (err == CVM_OK)
+		*ret = TAKE_PTR(prk);
+	return err;
+}
+
+static int
+hkdf_expand(const struct mech_params *params, struct span prk, size_t want,
+    struct secret **ret)
+{
+	_cleanup_(prf_close) struct prf f = { 0 };
+	_cleanup_(secret_freep) struct secret *out = NULL;
+	size_t blocks;
+	int err = prf_open(params->hash, prk, &f);
+
+	if (err != CVM_OK)
+		return err;
+	blocks = (want + f.len - 1) / f.len;
+	out = secret_new(blocks * f.len);
+	if (out == NULL)
+		return CVM_E_NOMEM;
+	for (size_t i = 0; i < blocks && err == CVM_OK; i++) {
+		uint8_t n = (uint8_t)(i + 1);
+		uint8_t *block = &secret_data(out)[i * f.len];
+		const struct span parts[] = {
+			i == 0 ? span("", 0) : span(block - f.len, f.len),
+			blob_span(&params->aad),
+			span(&n, 1),
+		};
+
+		err = prf_run(&f, parts, NELEMS(parts), block);
+	}
+	if (err != CVM_OK)
+		return err;
+	secret_shrink(out, want);
+	*ret = TAKE_PTR(out);
+	return CVM_OK;
+}
+
+int
+derive_hkdf(struct token *t, const struct caller *c, struct object *base,
+    const struct mech_params *params, size_t want, struct secret **ret,
+    struct why *reterr_why)
+{
+	_cleanup_(secret_freep) struct secret *ikm = NULL;
+	_cleanup_(secret_freep) struct secret *salt = NULL;
+	_cleanup_(secret_freep) struct secret *prk = NULL;
+	size_t len = digest_len(params->hash);
+	size_t max = params->expand ? 255 * len : len;
+	int err;
+
+	if (want == 0 && params->expand)
+		return refuse_len(reterr_why, CVM_E_TEMPLATE_INCOMPLETE,
+		    "the length to expand to");
+	if (want > max || want > DERIVED_MAX)
+		return refuse_len(reterr_why, CVM_E_KEY_SIZE,
+		    "at most what the hash gives (RFC 5869)");
+	err = object_secret_value(t, base, c->permit, &ikm, reterr_why);
+	if (err == CVM_OK && params->salt_type == CKF_HKDF_SALT_KEY)
+		err = salt_key(t, c, params, &salt, reterr_why);
+	if (err == CVM_OK && params->extract)
+		err = hkdf_extract(params,
+		    salt != NULL ? secret_span(salt) : blob_span(&params->iv),
+		    secret_span(ikm), &prk);
+	if (err != CVM_OK)
+		return err;
+	if (!params->extract)
+		prk = TAKE_PTR(ikm);
+	if (params->expand)
+		return hkdf_expand(params, secret_span(prk), want, ret);
+	if (want > 0)
+		secret_shrink(prk, want);
+	*ret = TAKE_PTR(prk);
+	return CVM_OK;
+}
+
+/* A number in width bytes of the order that the parameter asks for. */
+static void
+put_number(const struct kdf_part *part, uint64_t v, uint8_t out[static 8])
+{
+	for (size_t i = 0; i < part->width; i++) {
+		size_t at = part->little ? i : part->width - 1 - i;
+
+		out[at] = (uint8_t)(v >> (8 * i));
+	}
+}
+
+/* One block: the PRF over what the parameters line up. */
+static int
+counter_block(struct prf *f, const struct mech_params *params, uint64_t n,
+    size_t want, uint8_t *out)
+{
+	uint8_t numbers[KDF_PARTS_MAX][8];
+	struct span parts[KDF_PARTS_MAX];
+	struct reader r = reader_init(blob_span(&params->aad));
+	uint64_t blocks = (want + f->len - 1) / f->len;
+
+	for (size_t i = 0; i < params->n_parts; i++) {
+		const struct kdf_part *part = &params->parts[i];
+		uint64_t v = n;
+
+		if (part->type == CK_SP800_108_BYTE_ARRAY) {
+			parts[i] = read_span(&r, part->len);
+			continue;
+		}
+		if (part->type == CK_SP800_108_DKM_LENGTH)
+			v = 8 * (part->segments ? blocks * f->len : want);
+		put_number(part, v, numbers[i]);
+		parts[i] = span(numbers[i], part->width);
+	}
+	if (reader_end(&r) != CVM_OK)
+		return CVM_E_INTERNAL;
+	return prf_run(f, parts, params->n_parts, out);
+}
+
+/* Whether each number fits its width: a counter that wraps would repeat. */
+static bool
+numbers_fit(const struct mech_params *params, size_t want, size_t len)
+{
+	uint64_t blocks = (want + len - 1) / len;
+
+	for (size_t i = 0; i < params->n_parts; i++) {
+		const struct kdf_part *part = &params->parts[i];
+		uint64_t v = blocks;
+
+		if (part->type == CK_SP800_108_BYTE_ARRAY)
+			continue;
+		if (part->type == CK_SP800_108_DKM_LENGTH)
+			v = 8 * (part->segments ? blocks * len : want);
+		if (part->width < 8 && v >> (8 * part->width) != 0)
+			return false;
+	}
+	return true;
+}
+
+int
+derive_sp800_counter(struct token *t, const struct caller *c,
+    struct object *base, const struct mech_params *params, size_t want,
+    struct secret **ret, struct why *reterr_why)
+{
+	_cleanup_(prf_close) struct prf f = { 0 };
+	_cleanup_(secret_freep) struct secret *key = NULL;
+	_cleanup_(secret_freep) struct secret *out = NULL;
+	size_t blocks;
+	int err;
+
+	if (want == 0)
+		return refuse_len(reterr_why, CVM_E_TEMPLATE_INCOMPLETE,
+		    "the length to derive");
+	/* An AES key is for CMAC, and only such a one is. */
+	if ((params->hash == DIGEST_NONE) != (base->key_type == CKK_AES))
+		return why_set(reterr_why, CVM_E_KEY_TYPE,
+		    "CKM_SP800_108_COUNTER_KDF", "key", "a key for the PRF",
+		    "another type");
+	err = object_secret_value(t, base, c->permit, &key, reterr_why);
+	if (err == CVM_OK)
+		err = prf_open(params->hash, secret_span(key), &f);
+	if (err != CVM_OK)
+		return err;
+	if (want > DERIVED_MAX || !numbers_fit(params, want, f.len))
+		return refuse_len(reterr_why, CVM_E_KEY_SIZE,
+		    "what counter and length can tell");
+	blocks = (want + f.len - 1) / f.len;
+	out = secret_new(blocks * f.len);
+	if (out == NULL)
+		return CVM_E_NOMEM;
+	for (size_t i = 0; i < blocks && err == CVM_OK; i++)
+		err = counter_block(&f, params, i + 1, want,
+		    &secret_data(out)[i * f.len]);
+	if (err != CVM_OK)
+		return err;
+	secret_shrink(out, want);
+	*ret = TAKE_PTR(out);
+	return CVM_OK;
+}
