@@ -449,9 +449,9 @@ int
 ctl_client(const char *dir, int argc, char **argv)
 {
 	int fd = ctl_socket(dir, false);
-	cJSON *json = cJSON_CreateArray();
 	_cleanup_(buf_free) struct buf in = { 0 };
 	char chunk[4096], *text, *body;
+	cJSON *json;
 	bool ok;
 	ssize_t n;
 
@@ -459,6 +459,7 @@ ctl_client(const char *dir, int argc, char **argv)
 		fprintf(stderr, "vcvm: %s/control: %s\n", dir, strerror(errno));
 		return 1;
 	}
+	json = cJSON_CreateArray();
 	for (int i = 0; i < argc; i++)
 		cJSON_AddItemToArray(json, cJSON_CreateString(argv[i]));
 	text = cJSON_PrintUnformatted(json);
@@ -470,6 +471,8 @@ ctl_client(const char *dir, int argc, char **argv)
 	body = strchr((char *)in.p, '\n');
 	if (body != NULL)
 		fputs(body + 1, ok ? stdout : stderr);
+	else
+		fprintf(stderr, "vcvm: %s: no answer; see its log\n", dir);
 	free(text);
 	cJSON_Delete(json);
 	close(fd);

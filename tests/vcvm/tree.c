@@ -18,10 +18,15 @@ struct tree {
 	struct timespec born;
 };
 
+/*
+ * Whoever reads may close the file as soon as the answer is there, before the
+ * thread that gave it has returned: the last of them all lets go.
+ */
 struct open_file {
 	const struct file_ops *ops;
 	struct node *node;
 	void *file;
+	atomic_uint refs;
 };
 
 static struct node *
@@ -440,6 +445,7 @@ op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 	open->ops = node->files;
 	open->node = node;
+	open->refs = 1;
 	r = open->ops->open(node, fi->flags, &open->file);
 	if (r < 0) {
 		free(open);
@@ -456,16 +462,34 @@ op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 }
 
 static struct open_file *
-open_of(const struct fuse_file_info *fi)
+open_ref(const struct fuse_file_info *fi)
 {
-	return (struct open_file *)(uintptr_t)fi->fh;
+	struct open_file *open = (struct open_file *)(uintptr_t)fi->fh;
+
+	atomic_fetch_add(&open->refs, 1);
+	return open;
+}
+
+static void
+open_unref(struct open_file *open)
+{
+	if (atomic_fetch_sub(&open->refs, 1) > 1)
+		return;
+	open->ops->release(open->file);
+	free(open);
+}
+
+static void
+open_unrefp(struct open_file **open)
+{
+	open_unref(*open);
 }
 
 static void
 op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
     struct fuse_file_info *fi)
 {
-	struct open_file *open = open_of(fi);
+	_cleanup_(open_unrefp) struct open_file *open = open_ref(fi);
 
 	(void)ino;
 	open->ops->read(req, open->file, size, off);
@@ -475,7 +499,7 @@ static void
 op_write(fuse_req_t req, fuse_ino_t ino, const char *p, size_t size, off_t off,
     struct fuse_file_info *fi)
 {
-	struct open_file *open = open_of(fi);
+	_cleanup_(open_unrefp) struct open_file *open = open_ref(fi);
 
 	(void)ino;
 	if (open->ops->write == NULL)
@@ -488,7 +512,7 @@ static void
 op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
     struct fuse_pollhandle *ph)
 {
-	struct open_file *open = open_of(fi);
+	_cleanup_(open_unrefp) struct open_file *open = open_ref(fi);
 
 	(void)ino;
 	if (open->ops->poll != NULL) {
@@ -504,7 +528,7 @@ op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
 static void
 op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct open_file *open = open_of(fi);
+	_cleanup_(open_unrefp) struct open_file *open = open_ref(fi);
 
 	(void)ino;
 	if (open->ops->flush != NULL)
@@ -515,11 +539,8 @@ op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 static void
 op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct open_file *open = open_of(fi);
-
 	(void)ino;
-	open->ops->release(open->file);
-	free(open);
+	open_unref((struct open_file *)(uintptr_t)fi->fh);
 	fuse_reply_err(req, 0);
 }
 
