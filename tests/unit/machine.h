@@ -17,7 +17,7 @@ bool machine_start(struct machine *m, const char *platform);
 void machine_stop(struct machine *m);
 /* vcvm ctl DIR ..., which must succeed. */
 void machine_ctl(const struct machine *m, const char *words);
-/* Behave again. */
+/* Behave again; boots a machine that is gone, and prints its log. */
 void machine_reset(const struct machine *m);
 /* DIR/root/NAME, in a static buffer that the next call overwrites. */
 const char *machine_path(const struct machine *m, const char *name);
