@@ -8,8 +8,6 @@
 #include "attest/derive.h"
 #include "attest/permit.h"
 
-#define NS_PER_S 1000000000u
-#define NS_PER_MS 1000000u
 /* How long a round waits for a report that it can do without. */
 #define REFRESH_TIMEOUT_MS 250
 

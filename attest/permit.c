@@ -1,21 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
-#include <time.h>
-
 #include "attest/permit.h"
 #include "base/forkid.h"
-
-uint64_t
-boottime_ns(void)
-{
-	struct timespec ts;
-
-	/* It cannot fail on Linux; if it did, everything is over. */
-	if (clock_gettime(CLOCK_BOOTTIME, &ts) != 0)
-		return UINT64_MAX;
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 void
 permit_issue(const struct permit_issuer *issuer, uint64_t epoch,
@@ -25,7 +12,7 @@ permit_issue(const struct permit_issuer *issuer, uint64_t epoch,
 		.issuer = issuer,
 		.epoch = epoch,
 		.fork_count = forkid(),
-		.deadline_ns = since_ns + (uint64_t)max_age_s * 1000000000u,
+		.deadline_ns = since_ns + (uint64_t)max_age_s * NS_PER_S,
 		.single_use = single_use,
 	};
 }

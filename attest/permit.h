@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 /*
@@ -28,9 +29,6 @@ struct permit {
 	bool single_use;      /* bound to one operation... */
 	bool used;	      /* ...which has happened */
 };
-
-/* CLOCK_BOOTTIME in nanoseconds. */
-uint64_t boottime_ns(void);
 
 /* A permit of the given epoch (the issuer's when the round began, so that a
  * denial in between ends it), valid for max_age_s from since_ns (when the

@@ -10,9 +10,6 @@
 #include "attest/quote.h"
 #include "attest/round.h"
 
-#define NS_PER_S 1000000000u
-#define NS_PER_MS 1000000u
-
 /* A round that is forming or under way; freed by the last who looks at it. */
 struct batch {
 	struct blob *leaves;

@@ -14,8 +14,6 @@
 #include "module/gate.h"
 #include "token/mech.h"
 
-#define NS_PER_MS 1000000u
-
 struct gate {
 	const struct config *cfg;
 	const struct config_token *tcfg;

@@ -14,8 +14,6 @@
 #include "attest/permit.h"
 #include "base/forkid.h"
 
-#define NS_PER_S 1000000000u
-
 static struct permit_issuer issuer, other;
 
 static struct permit

@@ -643,24 +643,14 @@ work(void *arg)
 		    store_meta_set(s, "k", text("w"), NULL) != CVM_OK ||
 		    store_commit(s, NULL) != CVM_OK;
 		store_unlock();
+		/* SQLite queues nobody: without a gap the child starves. */
+		(void)usleep(2000);
 	}
 	store_lock();
 	store_freep(&s);
 	store_unlock();
 	return NULL;
 }
-
-/* The sanitizers' own allocators do not survive a fork among threads. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define FORK_AMONG_THREADS 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define FORK_AMONG_THREADS 0
-#endif
-#endif
-#ifndef FORK_AMONG_THREADS
-#define FORK_AMONG_THREADS 1
-#endif
 
 /* A fork at any moment leaves the child a SQLite that works. */
 static void
@@ -673,13 +663,11 @@ fork_while_others_write(void **state)
 		{ p->path, &stop, false } };
 	pthread_t threads[2];
 
-	if (!FORK_AMONG_THREADS)
-		skip();
 	s = make(p->path);
 	for (size_t i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, work, &w[i]),
 		    0);
-	for (int i = 0; i < 40; i++) {
+	for (int i = 0; i < 25; i++) {
 		pid_t pid;
 		int status;
 

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+#define NS_PER_S 1000000000u
+#define NS_PER_MS 1000000u
+
+/* CLOCK_BOOTTIME in nanoseconds: it counts suspended time, and the host does
+ * not set it. UINT64_MAX if the kernel has none, so that everything is over. */
+uint64_t boottime_ns(void);
+
+#endif
