@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "attest/appraise.h"
+#include "attest/chain_cache.h"
+#include "attest/memo.h"
 #include "attest/quote.h"
 #include "attest/snp.h"
 #include "attest/tdx.h"
@@ -114,30 +115,156 @@ bind_tpm(const struct appraisal *a, struct verdict *v)
 }
 
 void
+facts_init(struct appraisal_facts *f)
+{
+	memset(f, 0, sizeof(*f));
+	f->valid_from = INT64_MIN;
+	f->valid_until = INT64_MAX;
+}
+
+void
+facts_narrow(struct appraisal_facts *f, int64_t from, int64_t until)
+{
+	if (from > f->valid_from)
+		f->valid_from = from;
+	if (until < f->valid_until)
+		f->valid_until = until;
+}
+
+void
+facts_newer(struct appraisal_facts *f, int64_t time)
+{
+	if (time > f->newest_time)
+		f->newest_time = time;
+}
+
+/*
+ * The parts whose evidence serves many rounds. A part sees that evidence and
+ * no other, so that it cannot rest on anything that is not in its memo's key:
+ * one that reads more has to say so here.
+ */
+enum {
+	READS_TEE = 1 << 0, /* tee, tee_report, tee_aux */
+	READS_LOG = 1 << 1, /* event_log, pcrs */
+	READS_CCEL = 1 << 2,
+};
+
+static const struct part {
+	enum check_group group;
+	bool (*fn)(const struct appraisal *a, struct verdict *v,
+	    struct appraisal_facts *facts);
+	unsigned reads;
+} parts[] = {
+	{ GROUP_SNP, snp_appraise, READS_TEE },
+	{ GROUP_TDX, tdx_appraise, READS_TEE },
+	{ GROUP_LOG, log_appraise, READS_LOG },
+	{ GROUP_CCEL, ccel_appraise, READS_TEE | READS_CCEL },
+};
+
+/* What the part reads of e, borrowed. */
+static void
+evidence_of(const struct part *p, const struct evidence *e,
+    struct evidence *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	if ((p->reads & READS_TEE) != 0) {
+		ret->tee = e->tee;
+		ret->tee_report = e->tee_report;
+		ret->tee_aux = e->tee_aux;
+	}
+	if ((p->reads & READS_LOG) != 0) {
+		ret->event_log = e->event_log;
+		ret->pcrs = e->pcrs;
+	}
+	if ((p->reads & READS_CCEL) != 0)
+		ret->ccel = e->ccel;
+}
+
+/* Everything that is in a, but its time and its memory. */
+static struct memo_key
+key_of(const struct part *p, const struct appraisal *a,
+    const uint8_t endorsements[static SHA256_LEN])
+{
+	const struct evidence *e = a->evidence;
+	struct memo_key k = { .group = p->group };
+
+	k.parts[k.n++] = span(a->policy->digest, POLICY_DIGEST_LEN);
+	if ((p->reads & READS_TEE) != 0) {
+		k.parts[k.n++] = span(&e->tee, sizeof(e->tee));
+		k.parts[k.n++] = blob_span(&e->tee_report);
+		k.parts[k.n++] = blob_span(&e->tee_aux);
+		k.parts[k.n++] = span(endorsements, SHA256_LEN);
+	}
+	if ((p->reads & READS_LOG) != 0) {
+		k.parts[k.n++] = blob_span(&e->event_log);
+		k.parts[k.n++] = span(&e->pcrs, sizeof(e->pcrs));
+	}
+	if ((p->reads & READS_CCEL) != 0)
+		k.parts[k.n++] = blob_span(&e->ccel);
+	return k;
+}
+
+static void
+appraise_part(const struct part *p, const struct appraisal *a,
+    struct verdict *v, struct appraisal_facts *facts)
+{
+	struct evidence evidence;
+	const struct appraisal sub = {
+		.policy = a->policy,
+		.evidence = &evidence,
+		.endorsements = (p->reads & READS_TEE) != 0 ? a->endorsements :
+							      NULL,
+		.now = a->now,
+		.cache = a->cache,
+	};
+	uint8_t endorsements[SHA256_LEN];
+	struct memos *memos = chain_cache_memos(a->cache);
+	struct appraisal_facts found;
+	struct memo_key key;
+
+	evidence_of(p, a->evidence, &evidence);
+	endorsements_digest(sub.endorsements, endorsements);
+	key = key_of(p, &sub, endorsements);
+	if (memo_recall(memos, &key, a->now, v, facts))
+		return;
+	facts_init(&found);
+	(void)p->fn(&sub, v, &found);
+	memo_keep(memos, &key, a->now, v, &found);
+	facts_narrow(facts, found.valid_from, found.valid_until);
+	facts_newer(facts, found.newest_time);
+}
+
+static void
+appraise_all(const struct appraisal *a, struct verdict *v,
+    struct appraisal_facts *facts)
+{
+	for (size_t i = 0; i < NELEMS(parts); i++)
+		if ((v->groups & parts[i].group) != 0)
+			appraise_part(&parts[i], a, v, facts);
+	if ((v->groups & GROUP_TPM) != 0)
+		(void)tpm_appraise(a, v, facts);
+	if ((v->groups & GROUP_BIND) != 0)
+		bind_tee(a, v);
+	if ((v->groups & GROUP_BIND_TPM) != 0)
+		bind_tpm(a, v);
+}
+
+void
 appraise(const struct appraisal *a, struct verdict *v,
     struct appraisal_facts *facts)
 {
+	_cleanup_(chain_cache_freep) struct chain_cache *own = NULL;
+	struct appraisal with_cache = *a;
 	struct appraisal_facts scratch;
 
+	/* Also within one appraisal the same things come up again. */
+	if (a->cache == NULL)
+		with_cache.cache = own = chain_cache_new();
 	if (facts == NULL)
 		facts = &scratch;
-	memset(facts, 0, sizeof(*facts));
+	facts_init(facts);
 	verdict_init(v, groups_of(a->policy));
-	if (source_appraise(a, v)) {
-		if ((v->groups & GROUP_SNP) != 0)
-			(void)snp_appraise(a, v, facts);
-		if ((v->groups & GROUP_TDX) != 0)
-			(void)tdx_appraise(a, v, facts);
-		if ((v->groups & GROUP_TPM) != 0)
-			(void)tpm_appraise(a, v, facts);
-		if ((v->groups & GROUP_BIND) != 0)
-			bind_tee(a, v);
-		if ((v->groups & GROUP_BIND_TPM) != 0)
-			bind_tpm(a, v);
-		if ((v->groups & GROUP_LOG) != 0)
-			(void)log_appraise(a, v, facts);
-		if ((v->groups & GROUP_CCEL) != 0)
-			(void)ccel_appraise(a, v, facts);
-	}
+	if (source_appraise(a, v))
+		appraise_all(&with_cache, v, facts);
 	verdict_finish(v);
 }

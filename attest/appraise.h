@@ -27,7 +27,7 @@ struct appraisal {
 	uint64_t tee_age_s; /* of the TEE report when the quote was asked for */
 	bool allow_simulated;
 	const struct tpm_clock *last_clock; /* or NULL */
-	struct chain_cache *cache;	    /* or NULL: verify every chain */
+	struct chain_cache *cache;	    /* or NULL: everything anew */
 };
 
 /* What is known after an appraisal that passed its signatures. */
@@ -37,7 +37,17 @@ struct appraisal_facts {
 	size_t ak_name_len;
 	int64_t newest_time; /* latest thisUpdate/issueDate in verified
 				collateral, 0 when there is none */
+	/* Of the TEE's and the log's part: as long as no date that was judged
+	 * changes its answer. Empty (from > until) when one is over. */
+	int64_t valid_from, valid_until;
 };
+
+/* Nothing known: every time is as good as the other. */
+void facts_init(struct appraisal_facts *f);
+/* The answer depends on dates that hold from from to until. */
+void facts_narrow(struct appraisal_facts *f, int64_t from, int64_t until);
+/* Verified collateral is of this time. */
+void facts_newer(struct appraisal_facts *f, int64_t time);
 
 /*
  * Fills *v (finished). Never fails by itself: whatever cannot be decided is a

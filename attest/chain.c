@@ -42,7 +42,7 @@ chain_len(const struct chain *c)
 }
 
 /* 0 is the leaf, the last one the root. */
-static X509 *
+X509 *
 chain_at(const struct chain *c, size_t i)
 {
 	if (i == 0)
@@ -205,21 +205,25 @@ crl_acceptable(const struct chain *c, X509_CRL *crl, X509 *issuer,
 	    X509_CRL_get0_nextUpdate(crl), at, where, dates, why);
 }
 
-/* Which certificate of the chain issued this CRL; chain_len() if none. */
-static size_t
-crl_issuer(const struct chain *c, const X509_CRL *crl)
+int
+chain_crl_issuer(const struct chain *c, const X509_CRL *crl, size_t *ret_issuer,
+    struct why *reterr_why)
 {
 	for (size_t i = 1; i < chain_len(c); i++)
 		if (X509_NAME_cmp(X509_CRL_get_issuer(crl),
-			X509_get_subject_name(chain_at(c, i))) == 0)
-			return i;
-	return chain_len(c);
+			X509_get_subject_name(chain_at(c, i))) == 0) {
+			*ret_issuer = i;
+			return CVM_OK;
+		}
+	return why_set(reterr_why, CVM_E_DENIED, "CRL", "issuer",
+	    "a CA of this chain", "another issuer");
 }
 
-static int
-not_revoked(const struct chain *c, X509_CRL *crl, size_t issuer,
+int
+chain_not_revoked(const struct chain *c, X509_CRL *crl, size_t issuer,
     struct why *why)
 {
+	quiet_openssl();
 	size_t first = issuer - 1;
 
 	/* What this issuer signed: the one below, and itself if it is root. */
@@ -236,46 +240,69 @@ not_revoked(const struct chain *c, X509_CRL *crl, size_t issuer,
 }
 
 int
+chain_crl_verify_by(const struct chain *c, X509_CRL *crl, size_t issuer,
+    struct why *reterr_why)
+{
+	quiet_openssl();
+
+	return crl_acceptable(c, crl, chain_at(c, issuer), reterr_why);
+}
+
+int
 chain_crl_verify(const struct chain *c, X509_CRL *crl, struct why *reterr_why)
 {
 	quiet_openssl();
-	size_t by = crl_issuer(c, crl);
+	size_t by = 0;
+	int r = chain_crl_issuer(c, crl, &by, reterr_why);
 
-	if (by >= chain_len(c))
-		return why_set(reterr_why, CVM_E_DENIED, "CRL", "issuer",
-		    "a CA of this chain", "another issuer");
-	return crl_acceptable(c, crl, chain_at(c, by), reterr_why);
+	return r != CVM_OK ? r : chain_crl_verify_by(c, crl, by, reterr_why);
+}
+
+int
+chain_crls_suffice(const struct chain *c, struct why *reterr_why)
+{
+	bool covered[CHAIN_CERTS_MAX] = { false };
+	size_t n = chain_len(c), by = 0;
+
+	for (size_t k = 0; k < c->n_crls; k++)
+		if (chain_crl_issuer(c, c->crls[k], &by, NULL) == CVM_OK)
+			covered[by] = true;
+	for (size_t i = c->crl_leaf ? 0 : 1; c->require_crl && i + 1 < n; i++)
+		if (!covered[i + 1])
+			return cert_deny(reterr_why, chain_at(c, i), "CRL",
+			    "a current CRL of its issuer", "none");
+	return CVM_OK;
 }
 
 static int
 crls_verified(const struct chain *c, struct why *why)
 {
-	bool covered[CHAIN_CERTS_MAX] = { false };
-	size_t n = chain_len(c);
-
 	for (size_t k = 0; k < c->n_crls; k++) {
-		size_t by = crl_issuer(c, c->crls[k]);
-		int r;
+		size_t by = 0;
+		int r = chain_crl_issuer(c, c->crls[k], &by, why);
 
-		if (by >= n)
-			return why_set(why, CVM_E_DENIED, "CRL", "issuer",
-			    "a CA of this chain", "another issuer");
-		r = crl_acceptable(c, c->crls[k], chain_at(c, by), why);
 		if (r == CVM_OK)
-			r = not_revoked(c, c->crls[k], by, why);
+			r = chain_crl_verify_by(c, c->crls[k], by, why);
+		if (r == CVM_OK)
+			r = chain_not_revoked(c, c->crls[k], by, why);
 		if (r != CVM_OK)
 			return r;
-		covered[by] = true;
 	}
-	for (size_t i = c->crl_leaf ? 0 : 1; c->require_crl && i + 1 < n; i++)
-		if (!covered[i + 1])
-			return cert_deny(why, chain_at(c, i), "CRL",
-			    "a current CRL of its issuer", "none");
-	return CVM_OK;
+	return chain_crls_suffice(c, why);
+}
+
+/* Trouble of our own is as much a refusal as a bad chain. */
+static int
+refusal(int r, struct why *why)
+{
+	if (r == CVM_OK || r == CVM_E_DENIED)
+		return r;
+	return why_set(why, r, "certificate chain", "", "verification",
+	    cvm_strerror(r));
 }
 
 int
-chain_verify(const struct chain *c, struct why *reterr_why)
+chain_path_verify(const struct chain *c, struct why *reterr_why)
 {
 	quiet_openssl();
 	int r = shape_acceptable(c, reterr_why);
@@ -287,13 +314,17 @@ chain_verify(const struct chain *c, struct why *reterr_why)
 		    reterr_why);
 	if (r == CVM_OK)
 		r = path_verified(c, reterr_why);
-	if (r == CVM_OK)
-		r = crls_verified(c, reterr_why);
-	/* Trouble of our own is as much a refusal as a bad chain. */
-	if (r != CVM_OK && r != CVM_E_DENIED)
-		return why_set(reterr_why, r, "certificate chain", "",
-		    "verification", cvm_strerror(r));
-	return r;
+	return refusal(r, reterr_why);
+}
+
+int
+chain_verify(const struct chain *c, struct why *reterr_why)
+{
+	quiet_openssl();
+	int r = chain_path_verify(c, reterr_why);
+
+	return r != CVM_OK ? r :
+			     refusal(crls_verified(c, reterr_why), reterr_why);
 }
 
 static void
@@ -306,19 +337,11 @@ narrow(struct chain_validity *v, int64_t from, int64_t until)
 }
 
 int
-chain_validity(const struct chain *c, struct chain_validity *ret)
+chain_crls_validity(const struct chain *c, struct chain_validity *ret)
 {
 	struct chain_validity v = { .from = INT64_MIN, .until = INT64_MAX };
 	int64_t from = 0, until = 0;
 
-	for (size_t i = 0; i < chain_len(c); i++) {
-		const X509 *x = chain_at(c, i);
-
-		if (asn1_time_seconds(X509_get0_notBefore(x), &from) ||
-		    asn1_time_seconds(X509_get0_notAfter(x), &until))
-			return CVM_E_PARSE;
-		narrow(&v, from, until - 1);
-	}
 	for (size_t i = 0; i < c->n_crls; i++) {
 		const X509_CRL *crl = c->crls[i];
 
@@ -328,6 +351,27 @@ chain_validity(const struct chain *c, struct chain_validity *ret)
 		narrow(&v, from, c->stale_crl_ok ? INT64_MAX : until - 1);
 		if (from > v.newest_crl)
 			v.newest_crl = from;
+	}
+	*ret = v;
+	return CVM_OK;
+}
+
+int
+chain_validity(const struct chain *c, struct chain_validity *ret)
+{
+	struct chain_validity v = { 0 };
+	int64_t from = 0, until = 0;
+	int r = chain_crls_validity(c, &v);
+
+	if (r != CVM_OK)
+		return r;
+	for (size_t i = 0; i < chain_len(c); i++) {
+		const X509 *x = chain_at(c, i);
+
+		if (asn1_time_seconds(X509_get0_notBefore(x), &from) ||
+		    asn1_time_seconds(X509_get0_notAfter(x), &until))
+			return CVM_E_PARSE;
+		narrow(&v, from, until - 1);
 	}
 	*ret = v;
 	return CVM_OK;

@@ -70,6 +70,22 @@ struct chain {
 	bool ca_leaf;	   /* the leaf must be a CA (else it must not be one) */
 };
 int chain_verify(const struct chain *c, struct why *reterr_why) _must_check_;
+/*
+ * The same in steps, for who remembers some: the path alone, without CRLs;
+ * then, of a path that verifies, one CRL: by its issuer (an index, 1 is the
+ * leaf's), then whom it revokes; then whether there are enough of them.
+ */
+int chain_path_verify(const struct chain *c,
+    struct why *reterr_why) _must_check_;
+int chain_crl_issuer(const struct chain *c, const X509_CRL *crl,
+    size_t *ret_issuer, struct why *reterr_why) _must_check_;
+X509 *chain_at(const struct chain *c, size_t i);
+int chain_crl_verify_by(const struct chain *c, X509_CRL *crl, size_t issuer,
+    struct why *reterr_why) _must_check_;
+int chain_not_revoked(const struct chain *c, X509_CRL *crl, size_t issuer,
+    struct why *reterr_why) _must_check_;
+int chain_crls_suffice(const struct chain *c,
+    struct why *reterr_why) _must_check_;
 /* One CRL, by its issuer in a chain that verifies: signature, form, dates at
  * now. Whom it revokes is not asked. CVM_E_DENIED. */
 int chain_crl_verify(const struct chain *c, X509_CRL *crl,
@@ -84,6 +100,9 @@ struct chain_validity {
 	int64_t from, until, newest_crl;
 };
 int chain_validity(const struct chain *c,
+    struct chain_validity *ret) _must_check_;
+/* The same of the CRLs alone. */
+int chain_crls_validity(const struct chain *c,
     struct chain_validity *ret) _must_check_;
 
 /* ECDSA over digest: r, s big-endian, each of half the size of rs; range

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "attest/chain_cache.h"
+#include "attest/memo.h"
 #include "base/reader.h"
 
 struct entry {
@@ -17,18 +18,42 @@ struct chain_cache {
 	size_t n; /* filled */
 	uint64_t uses;
 	size_t hits;
+	struct parsed *parsed; /* or NULL: out of memory */
+	struct memos *memos;   /* or NULL */
 };
 
 struct chain_cache *
 chain_cache_new(void)
 {
-	return calloc(1, sizeof(struct chain_cache));
+	struct chain_cache *cache = calloc(1, sizeof(*cache));
+
+	if (cache == NULL)
+		return NULL;
+	cache->parsed = parsed_new();
+	cache->memos = memos_new();
+	return cache;
 }
 
 void
 chain_cache_freep(struct chain_cache **cache)
 {
+	if (cache == NULL || *cache == NULL)
+		return;
+	parsed_freep(&(*cache)->parsed);
+	memos_freep(&(*cache)->memos);
 	freep(cache);
+}
+
+struct parsed *
+chain_cache_parsed(struct chain_cache *cache)
+{
+	return cache != NULL ? cache->parsed : NULL;
+}
+
+struct memos *
+chain_cache_memos(struct chain_cache *cache)
+{
+	return cache != NULL ? cache->memos : NULL;
 }
 
 size_t
@@ -37,81 +62,52 @@ chain_cache_hits(const struct chain_cache *cache)
 	return cache->hits;
 }
 
-static int
-write_cert(struct writer *w, const X509 *x)
-{
-	uint8_t digest[SHA256_LEN];
-	int r = x != NULL ? cert_digest(x, digest) : CVM_E_INVAL;
-
-	if (r == CVM_OK)
-		write_bytes(w, span(digest, sizeof(digest)));
-	return r;
-}
-
-static int
-write_crl(struct writer *w, const X509_CRL *crl)
-{
-	uint8_t digest[SHA256_LEN];
-	int r = crl != NULL ? crl_digest(crl, digest) : CVM_E_INVAL;
-
-	if (r == CVM_OK)
-		write_bytes(w, span(digest, sizeof(digest)));
-	return r;
-}
-
-/* Everything that chain_verify() reads, except the time. */
-static int
-write_chain(struct writer *w, const struct chain *c)
-{
-	int r;
-
-	write_u8(w,
-	    (uint8_t)(c->require_crl | c->crl_leaf << 1 | c->want_strict << 2 |
-		c->ca_leaf << 3 | c->stale_crl_ok << 4));
-	write_be64(w, c->n_intermediates);
-	write_be64(w, c->n_crls);
-	write_be64(w, c->pins != NULL ? c->pins->n : 0);
-	r = write_cert(w, c->leaf);
-	for (size_t i = 0; r == CVM_OK && i < c->n_intermediates; i++)
-		r = write_cert(w, c->intermediates[i]);
-	if (r == CVM_OK)
-		r = write_cert(w, c->root);
-	for (size_t i = 0; r == CVM_OK && i < c->n_crls; i++)
-		r = write_crl(w, c->crls[i]);
-	for (size_t i = 0; c->pins != NULL && i < c->pins->n; i++)
-		write_field(w, blob_span(&c->pins->v[i]));
-	return r;
-}
-
-static int
-cache_key(const struct chain *c, uint8_t key[static SHA256_LEN])
-{
-	_cleanup_(writer_clear) struct writer w = { 0 };
-	_cleanup_(blob_clear) struct blob b = { 0 };
-	int r = write_chain(&w, c);
-
-	if (r != CVM_OK)
-		return r;
-	r = writer_end(&w, &b);
-	return r != CVM_OK ? r : hash(HASH_SHA256, blob_span(&b), key);
-}
-
-bool
-chain_cache_known(struct chain_cache *cache,
-    const uint8_t key[static SHA256_LEN], int64_t now)
+static struct entry *
+find(struct chain_cache *cache, const uint8_t key[static SHA256_LEN],
+    int64_t now)
 {
 	for (size_t i = 0; cache != NULL && i < cache->n; i++) {
 		struct entry *e = &cache->entries[i];
 
 		if (now >= e->from && now <= e->until &&
-		    span_equal(span(e->key, SHA256_LEN),
-			span(key, SHA256_LEN))) {
-			cache->hits++;
+		    memcmp(e->key, key, SHA256_LEN) == 0) {
 			e->used = ++cache->uses;
-			return true;
+			return e;
 		}
 	}
-	return false;
+	return NULL;
+}
+
+bool
+chain_cache_known(struct chain_cache *cache,
+    const uint8_t key[static SHA256_LEN], int64_t now,
+    struct chain_validity *ret)
+{
+	const struct entry *e = find(cache, key, now);
+
+	if (e == NULL)
+		return false;
+	cache->hits++;
+	if (ret != NULL)
+		*ret = (struct chain_validity){ e->from, e->until, 0 };
+	return true;
+}
+
+/* The entry of the same key, a new one, or the least useful. */
+static struct entry *
+place(struct chain_cache *cache, const uint8_t key[static SHA256_LEN])
+{
+	struct entry *e = &cache->entries[0];
+
+	for (size_t i = 0; i < cache->n; i++)
+		if (memcmp(cache->entries[i].key, key, SHA256_LEN) == 0)
+			return &cache->entries[i];
+	if (cache->n < CHAIN_CACHE_MAX)
+		return &cache->entries[cache->n++];
+	for (size_t i = 1; i < cache->n; i++)
+		if (cache->entries[i].used < e->used)
+			e = &cache->entries[i];
+	return e;
 }
 
 void
@@ -122,17 +118,159 @@ chain_cache_remember(struct chain_cache *cache,
 
 	if (cache == NULL)
 		return;
-	e = &cache->entries[0];
-	if (cache->n < CHAIN_CACHE_MAX)
-		e = &cache->entries[cache->n++];
-	else
-		for (size_t i = 1; i < cache->n; i++)
-			if (cache->entries[i].used < e->used)
-				e = &cache->entries[i];
+	e = place(cache, key);
 	memcpy(e->key, key, SHA256_LEN);
 	e->from = from;
 	e->until = until;
 	e->used = ++cache->uses;
+}
+
+static void
+write_digest(struct writer *w, const uint8_t digest[static SHA256_LEN])
+{
+	write_bytes(w, span(digest, SHA256_LEN));
+}
+
+static int
+write_cert(struct writer *w, const struct chain_cache *cache, const X509 *x)
+{
+	uint8_t digest[SHA256_LEN];
+	int r = x != NULL ? parsed_cert_digest(cache->parsed, x, digest) :
+			    CVM_E_INVAL;
+
+	if (r == CVM_OK)
+		write_digest(w, digest);
+	return r;
+}
+
+static int
+write_crl(struct writer *w, const struct chain_cache *cache,
+    const X509_CRL *crl)
+{
+	uint8_t digest[SHA256_LEN];
+	int r = crl != NULL ? parsed_crl_digest(cache->parsed, crl, digest) :
+			      CVM_E_INVAL;
+
+	if (r == CVM_OK)
+		write_digest(w, digest);
+	return r;
+}
+
+/* Everything that chain_verify() reads, except the time. */
+static int
+write_chain(struct writer *w, const struct chain_cache *cache,
+    const struct chain *c)
+{
+	int r;
+
+	write_u8(w,
+	    (uint8_t)(c->require_crl | c->crl_leaf << 1 | c->want_strict << 2 |
+		c->ca_leaf << 3 | c->stale_crl_ok << 4));
+	write_be64(w, c->n_intermediates);
+	write_be64(w, c->n_crls);
+	write_be64(w, c->pins != NULL ? c->pins->n : 0);
+	r = write_cert(w, cache, c->leaf);
+	for (size_t i = 0; r == CVM_OK && i < c->n_intermediates; i++)
+		r = write_cert(w, cache, c->intermediates[i]);
+	if (r == CVM_OK)
+		r = write_cert(w, cache, c->root);
+	for (size_t i = 0; r == CVM_OK && i < c->n_crls; i++)
+		r = write_crl(w, cache, c->crls[i]);
+	for (size_t i = 0; c->pins != NULL && i < c->pins->n; i++)
+		write_field(w, blob_span(&c->pins->v[i]));
+	return r;
+}
+
+static int
+digest_of(struct writer *w, uint8_t key[static SHA256_LEN])
+{
+	_cleanup_(blob_clear) struct blob b = { 0 };
+	int r = writer_end(w, &b);
+
+	return r != CVM_OK ? r : hash(HASH_SHA256, blob_span(&b), key);
+}
+
+static int
+chain_key(const struct chain_cache *cache, const struct chain *c,
+    uint8_t key[static SHA256_LEN])
+{
+	_cleanup_(writer_clear) struct writer w = { 0 };
+	int r = write_chain(&w, cache, c);
+
+	return r != CVM_OK ? r : digest_of(&w, key);
+}
+
+/* A CRL is as good as its issuer's key, whatever the chain. */
+static int
+crl_key(const struct chain_cache *cache, const struct chain *c,
+    const X509_CRL *crl, size_t issuer, uint8_t key[static SHA256_LEN])
+{
+	_cleanup_(writer_clear) struct writer w = { 0 };
+	int r;
+
+	write_bytes(&w, span("crl", 3));
+	write_u8(&w, c->stale_crl_ok);
+	r = write_cert(&w, cache, chain_at(c, issuer));
+	if (r == CVM_OK)
+		r = write_crl(&w, cache, crl);
+	return r != CVM_OK ? r : digest_of(&w, key);
+}
+
+/* The path alone: what a chain without any CRL is. */
+static int
+path_verify(struct chain_cache *cache, const struct chain *c, struct why *why)
+{
+	struct chain path = *c;
+	struct chain_validity v = { 0 };
+	uint8_t key[SHA256_LEN];
+	bool have_key;
+	int r;
+
+	path.crls = NULL;
+	path.n_crls = 0;
+	path.require_crl = path.crl_leaf = path.stale_crl_ok = false;
+	have_key = chain_key(cache, &path, key) == CVM_OK;
+	if (have_key && find(cache, key, c->now) != NULL)
+		return CVM_OK;
+	r = chain_path_verify(&path, why);
+	if (r == CVM_OK && have_key && chain_validity(&path, &v) == CVM_OK)
+		chain_cache_remember(cache, key, v.from, v.until);
+	return r;
+}
+
+static int
+crl_verify(struct chain_cache *cache, const struct chain *c, X509_CRL *crl,
+    struct why *why)
+{
+	struct chain one = { .crls = &crl,
+		.n_crls = 1,
+		.stale_crl_ok = c->stale_crl_ok };
+	struct chain_validity v = { 0 };
+	uint8_t key[SHA256_LEN];
+	bool have_key;
+	size_t by = 0;
+	int r = chain_crl_issuer(c, crl, &by, why);
+
+	if (r != CVM_OK)
+		return r;
+	have_key = crl_key(cache, c, crl, by, key) == CVM_OK;
+	if (!have_key || find(cache, key, c->now) == NULL) {
+		r = chain_crl_verify_by(c, crl, by, why);
+		if (r == CVM_OK && have_key &&
+		    chain_crls_validity(&one, &v) == CVM_OK)
+			chain_cache_remember(cache, key, v.from, v.until);
+	}
+	return r != CVM_OK ? r : chain_not_revoked(c, crl, by, why);
+}
+
+static int
+verify(struct chain_cache *cache, const struct chain *c, struct why *why)
+{
+	int r = path_verify(cache, c, why);
+
+	for (size_t i = 0; r == CVM_OK && i < c->n_crls; i++)
+		r = crl_verify(cache, c, c->crls[i], why);
+	return r != CVM_OK ? r : chain_crls_suffice(c, why);
 }
 
 int
@@ -143,11 +281,11 @@ chain_verify_cached(struct chain_cache *cache, const struct chain *c,
 	uint8_t key[SHA256_LEN];
 	int r;
 
-	if (cache == NULL || cache_key(c, key) != CVM_OK)
+	if (cache == NULL || chain_key(cache, c, key) != CVM_OK)
 		return chain_verify(c, reterr_why);
-	if (chain_cache_known(cache, key, c->now))
+	if (chain_cache_known(cache, key, c->now, /* ret= */ NULL))
 		return CVM_OK;
-	r = chain_verify(c, reterr_why);
+	r = verify(cache, c, reterr_why);
 	if (r == CVM_OK && chain_validity(c, &v) == CVM_OK)
 		chain_cache_remember(cache, key, v.from, v.until);
 	return r;

@@ -400,6 +400,11 @@ tcb_info_freep(struct tcb_info **t)
 {
 	if (t == NULL || *t == NULL)
 		return;
+	if ((*t)->refs > 0) {
+		(*t)->refs--;
+		*t = NULL;
+		return;
+	}
 	for (size_t i = 0; i < (*t)->n_identities; i++)
 		free((*t)->identities[i].levels.v);
 	free((*t)->identities);
@@ -435,6 +440,11 @@ qe_identity_freep(struct qe_identity **q)
 {
 	if (q == NULL || *q == NULL)
 		return;
+	if ((*q)->refs > 0) {
+		(*q)->refs--;
+		*q = NULL;
+		return;
+	}
 	free((*q)->levels.v);
 	free(*q);
 	*q = NULL;

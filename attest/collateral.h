@@ -73,7 +73,9 @@ struct tdx_module {
 	struct tcb_levels levels; /* empty for the base module */
 };
 
+/* Not to be changed: whoever holds a reference frees it. */
 struct tcb_info {
+	unsigned refs; /* besides the first */
 	struct collateral_head head;
 	uint32_t tcb_type;
 	uint8_t fmspc[6], pceid[2];
@@ -85,6 +87,7 @@ struct tcb_info {
 };
 
 struct qe_identity {
+	unsigned refs; /* as above */
 	struct collateral_head head;
 	uint32_t miscselect, miscselect_mask;
 	uint8_t attributes[16], attributes_mask[16];

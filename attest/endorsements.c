@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "attest/evidence.h"
+#include "base/tuple.h"
 
 /*
  * Endorsements are all signed, so the directory needs no trust; it needs
@@ -43,6 +44,7 @@ struct stamp {
 struct endorsements {
 	struct file *files; /* sorted by name */
 	size_t n_files, bytes;
+	uint8_t digest[SHA256_LEN]; /* of all, see endorsements_digest() */
 	struct stamp *stamps;
 	size_t n_stamps;
 };
@@ -139,11 +141,38 @@ place(const struct endorsements *e, const char *name, bool *ret_found)
 	return low;
 }
 
+/* The digest of all files with one more. */
+static int
+digest_with(const struct endorsements *e, const char *name, struct span data,
+    uint8_t out[static SHA256_LEN])
+{
+	_cleanup_(blob_clear) struct blob t = { 0 };
+	uint8_t digest[SHA256_LEN];
+	const struct span fields[] = { span(e->digest, SHA256_LEN),
+		span(name, strlen(name)), span(digest, SHA256_LEN) };
+	int r = hash(HASH_SHA256, data, digest);
+
+	if (r == CVM_OK)
+		r = tuple("cvm-pkcs11/endorsements/1", fields, NELEMS(fields),
+		    &t);
+	return r == CVM_OK ? hash(HASH_SHA256, blob_span(&t), out) : r;
+}
+
+void
+endorsements_digest(const struct endorsements *e,
+    uint8_t out[static SHA256_LEN])
+{
+	memset(out, 0, SHA256_LEN);
+	if (e != NULL)
+		memcpy(out, e->digest, SHA256_LEN);
+}
+
 int
 endorsements_add(struct endorsements *e, const char *name, struct span data)
 {
 	_cleanup_(freep) char *copy = NULL;
 	_cleanup_(blob_clear) struct blob bytes = { 0 };
+	uint8_t digest[SHA256_LEN];
 	struct file *files;
 	bool found;
 	size_t at;
@@ -157,6 +186,8 @@ endorsements_add(struct endorsements *e, const char *name, struct span data)
 	at = place(e, name, &found);
 	if (found)
 		return CVM_E_EXISTS;
+	if (digest_with(e, name, data, digest) != CVM_OK)
+		return CVM_E_NOMEM;
 	copy = strdup(name);
 	files = realloc(e->files, (e->n_files + 1) * sizeof(*files));
 	if (files != NULL)
@@ -168,6 +199,7 @@ endorsements_add(struct endorsements *e, const char *name, struct span data)
 	bytes = (struct blob){ 0 };
 	e->n_files++;
 	e->bytes += data.len;
+	memcpy(e->digest, digest, SHA256_LEN);
 	return CVM_OK;
 }
 

@@ -78,6 +78,10 @@ int endorsements_add(struct endorsements *e, const char *name,
 struct span endorsements_find(const struct endorsements *e, const char *name);
 /* The i-th file's name, or NULL past the end. */
 const char *endorsements_name(const struct endorsements *e, size_t i);
+/* Tells sets apart: SHA-256 over all names and bytes, in the order in which
+ * they were added. Zero for none. */
+void endorsements_digest(const struct endorsements *e,
+    uint8_t out[static SHA256_LEN]);
 void endorsements_freep(struct endorsements **e);
 
 #endif

@@ -50,13 +50,13 @@ cert_list_clear(struct cert_list *l)
 }
 
 static int
-ca_read(struct span bytes, struct cert_list *ret)
+ca_read(struct parsed *p, struct span bytes, struct cert_list *ret)
 {
 	int r;
 
 	if (bytes.len > 0 && bytes.data[0] == '-')
-		return certs_from_pem(bytes, ret->v, CA_CERTS_MAX, &ret->n);
-	r = cert_from_der(bytes, /* padded= */ false, &ret->v[0]);
+		return parsed_certs(p, bytes, ret->v, CA_CERTS_MAX, &ret->n);
+	r = parsed_cert(p, bytes, /* padded= */ false, &ret->v[0]);
 	if (r == CVM_OK)
 		ret->n = 1;
 	return r;
@@ -99,14 +99,14 @@ snp_pinned(const struct snp_pins *pins, const X509 *x)
  * that is not, so that a host's forged root cannot hide the real one.
  */
 static void
-take_named(struct span bytes, const char *cn, const struct snp_pins *pins,
-    X509 **x)
+take_named(struct parsed *p, struct span bytes, const char *cn,
+    const struct snp_pins *pins, X509 **x)
 {
 	_cleanup_(cert_list_clear) struct cert_list l = { 0 };
 
 	if (*x != NULL && (pins == NULL || snp_pinned(pins, *x)))
 		return;
-	if (bytes.len == 0 || ca_read(bytes, &l) != CVM_OK)
+	if (bytes.len == 0 || ca_read(p, bytes, &l) != CVM_OK)
 		return;
 	for (size_t i = 0; i < l.n; i++) {
 		if (!snp_amd_name(X509_get_subject_name(l.v[i]), cn))
@@ -124,6 +124,7 @@ find_cas(struct snp_appraisal *s, const struct snp_pins *pins)
 	const char *folder = snp_product_folder(s->product);
 	char ask_cn[SNP_CN_MAX], ark_cn[SNP_CN_MAX];
 	char ask_file[CA_NAME_MAX], ark_file[CA_NAME_MAX];
+	struct parsed *p = chain_cache_parsed(s->a->cache);
 	struct span ask;
 
 	(void)snp_issuer_cn(s->product, s->vlek, ask_cn);
@@ -133,12 +134,12 @@ find_cas(struct snp_appraisal *s, const struct snp_pins *pins)
 	    s->vlek ? "asvk" : "ask");
 	(void)snprintf(ark_file, sizeof(ark_file), "amd/%s/ark.pem", folder);
 	ask = snp_endorsement(s->a, ask_file);
-	take_named(s->certs.ask, ask_cn, NULL, &s->ask);
-	take_named(ask, ask_cn, NULL, &s->ask);
-	take_named(s->certs.ark, ark_cn, pins, &s->ark);
-	take_named(snp_endorsement(s->a, ark_file), ark_cn, pins, &s->ark);
+	take_named(p, s->certs.ask, ask_cn, NULL, &s->ask);
+	take_named(p, ask, ask_cn, NULL, &s->ask);
+	take_named(p, s->certs.ark, ark_cn, pins, &s->ark);
+	take_named(p, snp_endorsement(s->a, ark_file), ark_cn, pins, &s->ark);
 	/* AMD serves both in one file. */
-	take_named(ask, ark_cn, pins, &s->ark);
+	take_named(p, ask, ark_cn, pins, &s->ark);
 	if (s->ask == NULL)
 		return verdict_fail(s->v, CHECK_SNP_15, ask_file,
 		    "no certificate of %s", ask_cn);
@@ -162,16 +163,30 @@ check_pin(struct snp_appraisal *s, const struct snp_pins *pins)
 	    "%s", hex);
 }
 
+/* The chain, and when this answer holds. */
+static int
+verify(struct snp_appraisal *s, const struct chain *c, struct why *why)
+{
+	struct chain_validity v = { 0 };
+	int r = chain_verify_cached(s->a->cache, c, why);
+
+	if (r == CVM_OK)
+		r = chain_validity(c, &v);
+	if (r != CVM_OK)
+		return r;
+	facts_narrow(s->facts, v.from, v.until);
+	facts_newer(s->facts, v.newest_crl);
+	return CVM_OK;
+}
+
 /* With the CRL, required or not; a CRL that is there always counts. */
 static bool
 check_crl(struct snp_appraisal *s, struct chain *c)
 {
 	_cleanup_(x509_crl_freep) X509_CRL *crl = NULL;
 	char file[CA_NAME_MAX];
-	struct chain_validity validity = { 0 };
 	struct span bytes;
 	struct why why = { 0 };
-	int r;
 
 	(void)snprintf(file, sizeof(file), "amd/%s/crl-%s.der",
 	    snp_product_folder(s->product), s->vlek ? "vlek" : "vcek");
@@ -181,19 +196,14 @@ check_crl(struct snp_appraisal *s, struct chain *c)
 		    "there is no CRL and the policy does not require one");
 	if (bytes.len == 0)
 		return verdict_fail(s->v, CHECK_SNP_18, file, "no such file");
-	if (crl_from_bytes(bytes, &crl) != CVM_OK)
+	if (parsed_crl(chain_cache_parsed(s->a->cache), bytes, &crl) != CVM_OK)
 		return verdict_fail(s->v, CHECK_SNP_18, "a CRL",
 		    "%s is malformed", file);
 	c->crls = &crl;
 	c->n_crls = 1;
 	c->require_crl = s->p->require_crl;
 	c->stale_crl_ok = !s->p->require_crl;
-	r = chain_verify_cached(s->a->cache, c, &why);
-	if (r == CVM_OK)
-		r = chain_validity(c, &validity);
-	if (r == CVM_OK && validity.newest_crl > s->facts->newest_time)
-		s->facts->newest_time = validity.newest_crl;
-	return verdict_from_why(s->v, CHECK_SNP_18, r, &why);
+	return verdict_from_why(s->v, CHECK_SNP_18, verify(s, c, &why), &why);
 }
 
 bool
@@ -203,7 +213,6 @@ snp_chain_checks(struct snp_appraisal *s)
 	struct snp_pins pins;
 	struct why why = { 0 };
 	struct chain c = { 0 };
-	int r;
 
 	snp_pins_init(s->p, s->product, &pins);
 	if (!find_cas(s, &pins) || !check_pin(s, &pins))
@@ -214,8 +223,7 @@ snp_chain_checks(struct snp_appraisal *s)
 		.root = s->ark,
 		.pins = pins.list,
 		.now = s->a->now };
-	r = chain_verify_cached(s->a->cache, &c, &why);
-	if (!verdict_from_why(s->v, CHECK_SNP_17, r, &why))
+	if (!verdict_from_why(s->v, CHECK_SNP_17, verify(s, &c, &why), &why))
 		return false;
 	return check_crl(s, &c);
 }

@@ -4,7 +4,7 @@
 #define ATTEST_SNP_PARTS_H
 
 #include "attest/appraise.h"
-#include "attest/chain.h"
+#include "attest/chain_cache.h"
 #include "attest/snp.h"
 
 /*
@@ -34,6 +34,9 @@ enum snp_product snp_vek_product(const X509 *vek, bool vlek);
 struct span snp_endorsement(const struct appraisal *a, const char *name);
 /* One certificate, DER or PEM. */
 int snp_cert_read(struct span bytes, X509 **ret) _must_check_;
+/* The same, through what was read before. */
+int snp_cert_known(struct parsed *p, struct span bytes,
+    X509 **ret) _must_check_;
 /* The report's signature, by the key of this certificate. */
 int snp_report_verify(const struct snp_report *r, X509 *vek) _must_check_;
 /* True when name is AMD's with this common name, and nothing else. */

@@ -13,13 +13,19 @@
 #include "base/tuple.h"
 
 int
-snp_cert_read(struct span bytes, X509 **ret)
+snp_cert_known(struct parsed *p, struct span bytes, X509 **ret)
 {
 	size_t n = 0;
 
 	if (bytes.len > 0 && bytes.data[0] == '-')
-		return certs_from_pem(bytes, ret, 1, &n);
-	return cert_from_der(bytes, /* padded= */ false, ret);
+		return parsed_certs(p, bytes, ret, 1, &n);
+	return parsed_cert(p, bytes, /* padded= */ false, ret);
+}
+
+int
+snp_cert_read(struct span bytes, X509 **ret)
+{
+	return snp_cert_known(/* p= */ NULL, bytes, ret);
 }
 
 struct span
@@ -128,7 +134,7 @@ report_verify_cached(const struct snp_appraisal *s, struct span cert, X509 *vek)
 		CVM_OK ||
 	    hash(HASH_SHA256, blob_span(&t), key) != CVM_OK)
 		return snp_report_verify(&s->r, vek);
-	if (chain_cache_known(s->a->cache, key, s->a->now))
+	if (chain_cache_known(s->a->cache, key, s->a->now, /* ret= */ NULL))
 		return CVM_OK;
 	r = snp_report_verify(&s->r, vek);
 	if (r == CVM_OK)
@@ -171,7 +177,8 @@ find_vek(struct snp_appraisal *s)
 			memcpy(expected, name, sizeof(expected));
 		if (bytes.len == 0)
 			continue;
-		if (snp_cert_read(bytes, &x) != CVM_OK) {
+		if (snp_cert_known(chain_cache_parsed(s->a->cache), bytes,
+			&x) != CVM_OK) {
 			malformed = true;
 			continue;
 		}

@@ -45,6 +45,7 @@ tdx_appraise(const struct appraisal *a, struct verdict *v,
 		.v = v };
 	bool ok;
 
+	facts_init(&run.facts);
 	tdx_set_pins(&run);
 	/* What the quote says counts only once it is known to be genuine. */
 	if (!tdx_check_format(&run) || !tdx_check_pck(&run) ||
@@ -55,7 +56,10 @@ tdx_appraise(const struct appraisal *a, struct verdict *v,
 	ok &= tdx_check_td(&run);
 	ok &= tdx_check_crls(&run);
 	ok &= tdx_check_collateral(&run) && tdx_check_tcb(&run);
-	if (facts != NULL && run.newest_time > facts->newest_time)
-		facts->newest_time = run.newest_time;
+	if (facts != NULL) {
+		facts_narrow(facts, run.facts.valid_from,
+		    run.facts.valid_until);
+		facts_newer(facts, run.facts.newest_time);
+	}
 	return ok;
 }

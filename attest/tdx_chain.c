@@ -50,7 +50,7 @@ pem_is_plain(struct span s)
 }
 
 int
-intel_chain_load(struct span pem, const char *name, size_t n,
+intel_chain_known(struct parsed *p, struct span pem, const char *name, size_t n,
     struct intel_chain *ret, struct why *reterr_why)
 {
 	struct intel_chain c = { 0 };
@@ -62,7 +62,7 @@ intel_chain_load(struct span pem, const char *name, size_t n,
 		return why_set(reterr_why, CVM_E_NOT_FOUND, name, "", expected,
 		    "no such file, or an empty one");
 	if (!pem_is_plain(pem) ||
-	    certs_from_pem(pem, c.cert, INTEL_CHAIN_MAX, &c.n) < 0)
+	    parsed_certs(p, pem, c.cert, INTEL_CHAIN_MAX, &c.n) < 0)
 		return why_set(reterr_why, CVM_E_PARSE, name, "", expected,
 		    "something else");
 	if (c.n != n) {
@@ -73,6 +73,13 @@ intel_chain_load(struct span pem, const char *name, size_t n,
 	}
 	*ret = c;
 	return CVM_OK;
+}
+
+int
+intel_chain_load(struct span pem, const char *name, size_t n,
+    struct intel_chain *ret, struct why *reterr_why)
+{
+	return intel_chain_known(/* p= */ NULL, pem, name, n, ret, reterr_why);
 }
 
 void
@@ -259,8 +266,8 @@ intel_chain_verify(struct tdx_run *run, const struct intel_chain *c,
 		r = chain_validity(&chain, &v);
 	if (r < 0)
 		return r;
-	if (v.newest_crl > run->newest_time)
-		run->newest_time = v.newest_crl;
+	facts_newer(&run->facts, v.newest_crl);
+	facts_narrow(&run->facts, v.from, v.until);
 	if (ret_validity != NULL)
 		*ret_validity = v;
 	return CVM_OK;

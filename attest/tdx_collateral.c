@@ -41,7 +41,7 @@ intel_crl_load(const struct tdx_run *run, const char *name, const X509 *issuer,
 	if (s.len == 0)
 		return why_set(why, CVM_E_NOT_FOUND, name, "", "a CRL",
 		    "no such file, or an empty one");
-	if (crl_from_bytes(s, &crl) < 0)
+	if (parsed_crl(chain_cache_parsed(run->a->cache), s, &crl) < 0)
 		return why_set(why, CVM_E_PARSE, name, "", "a CRL",
 		    "something else");
 	if (!same_name(X509_CRL_get_issuer(crl), X509_get_subject_name(issuer)))
@@ -89,9 +89,31 @@ struct item {
 	const char *name; /* of the file */
 	const char *chain_name;
 	const char *member;
+	const struct parsed_kind *kind;
 	enum check_id file, names, chain, signature, form, id, dates;
-	struct span text; /* verified */
+	struct span text; /* verified; not set when it was read before */
+	void *object;	  /* that was read from verified text before */
 };
+
+static void
+free_tcb_info(void *object)
+{
+	struct tcb_info *t = object;
+
+	tcb_info_freep(&t);
+}
+
+static void
+free_qe_identity(void *object)
+{
+	struct qe_identity *q = object;
+
+	qe_identity_freep(&q);
+}
+
+/* Objects that were read from a file whose text had been verified. */
+static const struct parsed_kind kind_tcb_info = { free_tcb_info };
+static const struct parsed_kind kind_qe_identity = { free_qe_identity };
 
 static int
 check_chain(struct tdx_run *run, const struct intel_chain *c,
@@ -164,15 +186,20 @@ static bool
 known_item(struct tdx_run *run, struct item *item,
     const uint8_t key[static SHA256_LEN])
 {
+	struct span body = endorsements_find(run->a->endorsements, item->name);
 	struct signed_json json = { 0 };
+	struct chain_validity v = { 0 };
 
 	if (run->root_crl == NULL ||
-	    !chain_cache_known(run->a->cache, key, run->a->now) ||
-	    signed_json_open(endorsements_find(run->a->endorsements,
-				 item->name),
-		item->name, item->member, &json, NULL) < 0)
+	    !chain_cache_known(run->a->cache, key, run->a->now, &v))
+		return false;
+	item->object = parsed_find(chain_cache_parsed(run->a->cache),
+	    item->kind, body);
+	if (item->object == NULL &&
+	    signed_json_open(body, item->name, item->member, &json, NULL) < 0)
 		return false;
 	item->text = json.text;
+	facts_narrow(&run->facts, v.from, v.until);
 	return verdict_pass(run->v, item->file) &&
 	    verdict_pass(run->v, item->names) &&
 	    verdict_pass(run->v, item->chain) &&
@@ -189,8 +216,9 @@ load_item(const struct tdx_run *run, const struct item *item,
 		return why_set(why, CVM_E_NOT_FOUND, item->name, "",
 		    "an answer of Intel's PCS",
 		    "no such file, or an empty one");
-	return intel_chain_load(endorsements_find(e, item->chain_name),
-	    item->chain_name, 2, ret, why);
+	return intel_chain_known(chain_cache_parsed(run->a->cache),
+	    endorsements_find(e, item->chain_name), item->chain_name, 2, ret,
+	    why);
 }
 
 /* From the file to its verified text. */
@@ -223,14 +251,21 @@ check_item(struct tdx_run *run, struct item *item)
 }
 
 static bool
+keep_object(const struct tdx_run *run, const struct item *item, void *object)
+{
+	return parsed_keep(chain_cache_parsed(run->a->cache), item->kind,
+	    endorsements_find(run->a->endorsements, item->name), object);
+}
+
+static bool
 check_dates(struct tdx_run *run, enum check_id id,
     const struct collateral_head *head)
 {
 	int64_t now = run->a->now;
 	char expected[96], from[TDX_TIME_LEN], until[TDX_TIME_LEN];
 
-	if (head->issue_date > run->newest_time)
-		run->newest_time = head->issue_date;
+	facts_newer(&run->facts, head->issue_date);
+	facts_narrow(&run->facts, head->issue_date, head->next_update - 1);
 	(void)snprintf(expected, sizeof(expected), "a time of %s to %s",
 	    tdx_time_text(head->issue_date, from),
 	    tdx_time_text(head->next_update, until));
@@ -271,6 +306,47 @@ check_same_hex(struct tdx_run *run, enum check_id id, struct span cert,
 	    hex_encode(info, got, sizeof(got)));
 }
 
+/* Of an item that check_item() found good. */
+static int
+read_tcb_info(struct tdx_run *run, const struct item *item, struct why *why)
+{
+	struct tcb_info *t = item->object;
+	int r;
+
+	if (t == NULL) {
+		r = tcb_info_parse(item->text, item->name, &t, why);
+		if (r != CVM_OK)
+			return r;
+		if (!keep_object(run, item, t)) {
+			run->tcb_info = t;
+			return CVM_OK;
+		}
+	}
+	t->refs++;
+	run->tcb_info = t;
+	return CVM_OK;
+}
+
+static int
+read_qe_identity(struct tdx_run *run, const struct item *item, struct why *why)
+{
+	struct qe_identity *q = item->object;
+	int r;
+
+	if (q == NULL) {
+		r = qe_identity_parse(item->text, item->name, &q, why);
+		if (r != CVM_OK)
+			return r;
+		if (!keep_object(run, item, q)) {
+			run->qe_identity = q;
+			return CVM_OK;
+		}
+	}
+	q->refs++;
+	run->qe_identity = q;
+	return CVM_OK;
+}
+
 static bool
 check_tcb_info(struct tdx_run *run)
 {
@@ -278,6 +354,7 @@ check_tcb_info(struct tdx_run *run)
 	struct item item = { .name = name,
 		.chain_name = TCB_INFO_CHAIN_FILE,
 		.member = "tcbInfo",
+		.kind = &kind_tcb_info,
 		.file = CHECK_TDX_23,
 		.names = CHECK_TDX_24,
 		.chain = CHECK_TDX_25,
@@ -294,7 +371,7 @@ check_tcb_info(struct tdx_run *run)
 	tdx_tcb_info_name(run, name);
 	if (!check_item(run, &item))
 		return false;
-	r = tcb_info_parse(item.text, name, &run->tcb_info, &why);
+	r = read_tcb_info(run, &item, &why);
 	if (!verdict_from_why(run->v, item.form, r, &why))
 		return false;
 	t = run->tcb_info;
@@ -319,6 +396,7 @@ check_qe_identity(struct tdx_run *run)
 	struct item item = { .name = QE_IDENTITY_FILE,
 		.chain_name = QE_IDENTITY_CHAIN_FILE,
 		.member = "enclaveIdentity",
+		.kind = &kind_qe_identity,
 		.file = CHECK_TDX_32,
 		.names = CHECK_TDX_33,
 		.chain = CHECK_TDX_34,
@@ -333,7 +411,7 @@ check_qe_identity(struct tdx_run *run)
 
 	if (!check_item(run, &item))
 		return false;
-	r = qe_identity_parse(item.text, item.name, &run->qe_identity, &why);
+	r = read_qe_identity(run, &item, &why);
 	if (!verdict_from_why(run->v, item.form, r, &why))
 		return false;
 	head = &run->qe_identity->head;

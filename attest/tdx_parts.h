@@ -50,7 +50,7 @@ struct tdx_run {
 	X509_CRL *root_crl, *pck_crl;
 	struct tcb_info *tcb_info;
 	struct qe_identity *qe_identity;
-	int64_t newest_time;
+	struct appraisal_facts facts; /* newest_time and validity only */
 };
 
 /* tdx.c: the roots of run->policy, or Intel's own, to run->pins. */
@@ -79,6 +79,9 @@ void tdx_tcb_info_name(const struct tdx_run *run,
 /* tdx_chain.c: exactly n certificates in PEM; name is for messages. */
 int intel_chain_load(struct span pem, const char *name, size_t n,
     struct intel_chain *ret, struct why *reterr_why) _must_check_;
+/* The same, through what was read before. */
+int intel_chain_known(struct parsed *p, struct span pem, const char *name,
+    size_t n, struct intel_chain *ret, struct why *reterr_why) _must_check_;
 void intel_chain_clear(struct intel_chain *c);
 /* Subjects: the common names given, leaf first, and Intel's other names. */
 int intel_chain_names(const struct intel_chain *c, const char *const *names,

@@ -210,7 +210,8 @@ tpm_appraise(const struct appraisal *a, struct verdict *v,
 {
 	_cleanup_(tpm_case_clear) struct tpm_case c = { .a = a,
 		.policy = &a->policy->tpm,
-		.v = v };
+		.v = v,
+		.facts = facts };
 	bool ok;
 
 	if (!quote_appraise(&c))

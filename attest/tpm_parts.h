@@ -11,6 +11,7 @@ struct tpm_case {
 	const struct appraisal *a;
 	const struct policy_tpm *policy;
 	struct verdict *v;
+	struct appraisal_facts *facts;
 	struct tpm_quote quote;
 	struct tpm_public public;
 	EVP_PKEY *key;

@@ -143,15 +143,16 @@ material_clear(struct material *m)
 }
 
 static int
-load_pem(const struct endorsements *e, const char *name, X509 **ret,
-    size_t *ret_n, struct why *why)
+load_pem(const struct tpm_case *c, const char *name, X509 **ret, size_t *ret_n,
+    struct why *why)
 {
-	struct span pem = endorsements_find(e, name);
+	struct span pem = endorsements_find(c->a->endorsements, name);
 
 	if (pem.len == 0)
 		return why_set(why, CVM_E_DENIED, name, "endorsement",
 		    "PEM certificates", "no such file");
-	if (certs_from_pem(pem, ret, CHAIN_CERTS_MAX, ret_n) != CVM_OK)
+	if (parsed_certs(chain_cache_parsed(c->a->cache), pem, ret,
+		CHAIN_CERTS_MAX, ret_n) != CVM_OK)
 		return why_set(why, CVM_E_DENIED, name, "endorsement",
 		    "at most 8 PEM certificates", "something else");
 	return CVM_OK;
@@ -160,8 +161,9 @@ load_pem(const struct endorsements *e, const char *name, X509 **ret,
 /* Revocation is the only recall for certificates of thirty years: every
  * google/NAME.crl that is there is heeded. */
 static int
-load_crls(const struct endorsements *e, struct material *m, struct why *why)
+load_crls(const struct tpm_case *c, struct material *m, struct why *why)
 {
+	const struct endorsements *e = c->a->endorsements;
 	const char *name;
 
 	for (size_t i = 0; (name = endorsements_name(e, i)) != NULL; i++) {
@@ -171,7 +173,8 @@ load_crls(const struct endorsements *e, struct material *m, struct why *why)
 		    dot == NULL || strcmp(dot, ".crl") != 0)
 			continue;
 		if (m->n_all_crls == CRLS_MAX ||
-		    crl_from_bytes(endorsements_find(e, name),
+		    parsed_crl(chain_cache_parsed(c->a->cache),
+			endorsements_find(e, name),
 			&m->all_crls[m->n_all_crls]) != CVM_OK)
 			return why_set(why, CVM_E_DENIED, name, "endorsement",
 			    "one of at most 8 CRLs", "malformed or too many");
@@ -191,25 +194,47 @@ load_material(const struct tpm_case *c, struct material *m, struct why *why)
 	if (cert.len == 0)
 		return why_set(why, CVM_E_DENIED, "AK certificate", "",
 		    "a DER certificate", "none in the evidence");
-	if (cert_from_der(cert, /* padded= */ true, &m->leaf) != CVM_OK)
+	if (parsed_cert(chain_cache_parsed(c->a->cache), cert,
+		/* padded= */ true, &m->leaf) != CVM_OK)
 		return why_set(why, CVM_E_DENIED, "AK certificate", "",
 		    "a DER certificate", "malformed bytes");
-	r = load_pem(e, ROOTS_FILE, m->roots, &m->n_roots, why);
+	r = load_pem(c, ROOTS_FILE, m->roots, &m->n_roots, why);
 	if (r == CVM_OK && endorsements_find(e, INTERMEDIATES_FILE).len > 0)
-		r = load_pem(e, INTERMEDIATES_FILE, m->more, &m->n_more, why);
-	return r == CVM_OK ? load_crls(e, m, why) : r;
+		r = load_pem(c, INTERMEDIATES_FILE, m->more, &m->n_more, why);
+	return r == CVM_OK ? load_crls(c, m, why) : r;
 }
 
-/* Which of n issued x: by name and by signature. */
+static bool
+named_issuer(const X509 *x, const X509 *ca)
+{
+	return X509_NAME_cmp(X509_get_issuer_name(x),
+		   X509_get_subject_name(ca)) == 0;
+}
+
+/* How many certificates of all have the name of x's issuer. */
+static size_t
+n_named(const struct material *m, const X509 *x)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n_roots; i++)
+		n += named_issuer(x, m->roots[i]);
+	for (size_t i = 0; i < m->n_more; i++)
+		n += named_issuer(x, m->more[i]);
+	return n;
+}
+
+/* Which of n issued x: by name, and by signature where names do not decide.
+ * That it did is verified afterwards, with the whole chain. */
 static X509 *
-issuer_of(X509 *x, X509 *const *from, size_t n)
+issuer_of(const struct material *m, X509 *x, X509 *const *from, size_t n)
 {
 	quiet_openssl();
+	bool only = n_named(m, x) == 1;
 
 	for (size_t i = 0; i < n; i++)
-		if (X509_NAME_cmp(X509_get_issuer_name(x),
-			X509_get_subject_name(from[i])) == 0 &&
-		    X509_verify(x, X509_get0_pubkey(from[i])) == 1)
+		if (named_issuer(x, from[i]) &&
+		    (only || X509_verify(x, X509_get0_pubkey(from[i])) == 1))
 			return from[i];
 	return NULL;
 }
@@ -220,8 +245,8 @@ find_path(struct material *m)
 {
 	X509 *x = m->leaf, *root;
 
-	while ((root = issuer_of(x, m->roots, m->n_roots)) == NULL) {
-		x = issuer_of(x, m->more, m->n_more);
+	while ((root = issuer_of(m, x, m->roots, m->n_roots)) == NULL) {
+		x = issuer_of(m, x, m->more, m->n_more);
 		/* Two places are the leaf's and the root's. */
 		if (x == NULL || m->n_path + 2 == CHAIN_CERTS_MAX)
 			return NULL;
@@ -259,7 +284,9 @@ verify_path(const struct tpm_case *c, struct material *m, struct why *why)
 		.pins = &c->policy->ak_roots,
 		.now = c->a->now,
 		.want_strict = true };
+	struct chain_validity v = { 0 };
 	char name[CERT_NAME_MAX];
+	int r;
 
 	chain.root = find_path(m);
 	if (chain.root == NULL)
@@ -270,7 +297,10 @@ verify_path(const struct tpm_case *c, struct material *m, struct why *why)
 	choose_crls(m, chain.root);
 	chain.n_intermediates = m->n_path;
 	chain.n_crls = m->n_crls;
-	return chain_verify_cached(c->a->cache, &chain, why);
+	r = chain_verify_cached(c->a->cache, &chain, why);
+	if (r == CVM_OK && chain_crls_validity(&chain, &v) == CVM_OK)
+		facts_newer(c->facts, v.newest_crl);
+	return r;
 }
 
 /*

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "attest/memo.h"
 #include "attest/tdx_parts.h"
 #include "tests/unit/tdx-bench.h"
 
@@ -588,6 +589,44 @@ no_endorsements_is_a_denial(void **state)
 	bench_end(&b);
 }
 
+/* Intel's dates: collateral, CRLs and certificates, whichever ends first. */
+static void
+memory_outlives_intels_dates(void **state)
+{
+	struct bench b;
+	struct verdict v;
+	struct appraisal_facts f;
+	struct memos *memos;
+	int64_t until, from;
+
+	(void)state;
+	bench_begin(&b, 5);
+	bench_make(&b);
+	b.a.cache = chain_cache_new();
+	memos = chain_cache_memos(b.a.cache);
+	appraise(&b.a, &v, &f);
+	from = f.valid_from;
+	until = f.valid_until;
+	assert_true(from < b.a.now && until > b.a.now);
+	assert_true(f.newest_time > 0 && f.newest_time <= b.a.now);
+	appraise(&b.a, &v, &f);
+	assert_int_equal(memo_recalls(memos), 1);
+	assert_int_equal(f.valid_until, until);
+	b.a.now = until;
+	appraise(&b.a, &v, &f);
+	assert_int_equal(memo_recalls(memos), 2);
+	b.a.now = until + 1;
+	assert_false(bench_appraise(&b));
+	appraise(&b.a, &v, &f);
+	assert_int_equal(memo_recalls(memos), 2);
+	b.a.now = from - 1;
+	assert_false(bench_appraise(&b));
+	appraise(&b.a, &v, &f);
+	assert_int_equal(memo_recalls(memos), 2);
+	chain_cache_freep(&b.a.cache);
+	bench_end(&b);
+}
+
 static void
 a_repeated_appraisal_comes_from_memory(void **state)
 {
@@ -674,6 +713,7 @@ main(void)
 		cmocka_unit_test(trailing_bytes_need_the_policy),
 		cmocka_unit_test(revoked_is_never_accepted),
 		cmocka_unit_test(no_endorsements_is_a_denial),
+		cmocka_unit_test(memory_outlives_intels_dates),
 		cmocka_unit_test(a_repeated_appraisal_comes_from_memory),
 		cmocka_unit_test(every_truncation_is_refused),
 		cmocka_unit_test(a_tdreport_is_not_a_quote),
