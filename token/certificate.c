@@ -62,7 +62,21 @@ describe_names(X509 *cert, struct attrs *a, struct why *why)
 	return err == CVM_OK ? agree_part(a, CKA_ISSUER, &issuer, why) : err;
 }
 
-/* Some applications give the number without its DER header. */
+/*
+ * Some applications give the number without its DER header: as a magnitude,
+ * or (Java) with the zero byte that keeps a high first bit from being a sign.
+ */
+static bool
+bare_serial(const ASN1_INTEGER *serial, struct span have)
+{
+	const uint8_t *p = ASN1_STRING_get0_data(serial);
+	size_t len = (size_t)ASN1_STRING_length(serial);
+
+	if (len > 0 && p[0] >= 0x80 && have.len == len + 1 && have.data[0] == 0)
+		have = span(have.data + 1, len);
+	return span_equal(have, span(p, len));
+}
+
 static int
 describe_serial(X509 *cert, struct attrs *a, struct why *why)
 {
@@ -73,10 +87,7 @@ describe_serial(X509 *cert, struct attrs *a, struct why *why)
 	der.len = i2d_ASN1_INTEGER(serial, &der.der);
 	if (der.len <= 0)
 		return CVM_E_NOMEM;
-	if (have != NULL &&
-	    span_equal(blob_span(&have->value),
-		span(ASN1_STRING_get0_data(serial),
-		    (size_t)ASN1_STRING_length(serial))))
+	if (have != NULL && bare_serial(serial, blob_span(&have->value)))
 		return attrs_set(a, CKA_SERIAL_NUMBER,
 		    span(der.der, (size_t)der.len));
 	return agree_part(a, CKA_SERIAL_NUMBER, &der, why);

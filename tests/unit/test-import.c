@@ -291,7 +291,7 @@ secret_import_wrong(void **state)
 }
 
 static void
-make_certificate(EVP_PKEY *pkey, struct blob *ret)
+make_certificate(EVP_PKEY *pkey, long serial, struct blob *ret)
 {
 	_cleanup_(x509_freep) X509 *x = X509_new();
 	X509_NAME *name = X509_NAME_new();
@@ -299,7 +299,7 @@ make_certificate(EVP_PKEY *pkey, struct blob *ret)
 	int len;
 
 	assert_int_equal(X509_set_version(x, X509_VERSION_3), 1);
-	assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(x), 4711), 1);
+	assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(x), serial), 1);
 	assert_non_null(X509_gmtime_adj(X509_getm_notBefore(x), 0));
 	assert_non_null(X509_gmtime_adj(X509_getm_notAfter(x), 3600));
 	assert_int_equal(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
@@ -335,7 +335,7 @@ certificate_does_not_meet_its_key(void **state)
 
 	ok(rsa_generate(1024, span(NULL, 0), &pkey, why));
 	take_parts(pkey, &p);
-	make_certificate(pkey, &der);
+	make_certificate(pkey, 4711, &der);
 	templ[2].pValue = der.data;
 	templ[2].ulValueLen = der.len;
 	assert_int_equal(create(s, templ, 4, &cert), CVM_OK);
@@ -349,6 +349,49 @@ certificate_does_not_meet_its_key(void **state)
 	serial = get_attr(s, cert, CKA_SERIAL_NUMBER);
 	assert_true(span_equal(blob_span(&serial), span(want, 4)));
 	assert_false(get_bool(s, cert, CKA_TRUSTED));
+}
+
+static void
+certificate_serial_without_header_refused(void **state)
+{
+	struct stage *s = *state;
+	_cleanup_(pkey_freep) EVP_PKEY *pkey = NULL;
+	_cleanup_(blob_clear) struct blob der = { 0 }, serial = { 0 };
+	static const uint8_t want[] = { 2, 3, 0, 0x92, 0x67 };
+	static struct {
+		uint8_t bytes[6];
+		CK_ULONG len;
+		int err;
+	} cases[] = {
+		{ { 2, 3, 0, 0x92, 0x67 }, 5, CVM_OK },
+		{ { 0x92, 0x67 }, 2, CVM_OK },
+		{ { 0, 0x92, 0x67 }, 3, CVM_OK },
+		{ { 0, 0, 0x92, 0x67 }, 4, CVM_E_TEMPLATE_INCONSISTENT },
+		{ { 0x92, 0x66 }, 2, CVM_E_TEMPLATE_INCONSISTENT },
+		{ { 1, 0x92, 0x67 }, 3, CVM_E_TEMPLATE_INCONSISTENT },
+		{ { 0x92 }, 1, CVM_E_TEMPLATE_INCONSISTENT },
+		{ { 0 }, 1, CVM_E_TEMPLATE_INCONSISTENT },
+	};
+
+	ok(rsa_generate(1024, span(NULL, 0), &pkey, why));
+	make_certificate(pkey, 0x9267, &der);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		CK_OBJECT_HANDLE cert = 0;
+		CK_ATTRIBUTE templ[] = {
+			ULONG_ATTR(CKA_CLASS, CKO_CERTIFICATE),
+			ULONG_ATTR(CKA_CERTIFICATE_TYPE, CKC_X_509),
+			{ CKA_VALUE, der.data, der.len },
+			{ CKA_SERIAL_NUMBER, cases[i].bytes, cases[i].len },
+		};
+
+		assert_int_equal(create(s, templ, 4, &cert), cases[i].err);
+		if (cases[i].err != CVM_OK)
+			continue;
+		blob_clear(&serial);
+		serial = get_attr(s, cert, CKA_SERIAL_NUMBER);
+		assert_true(
+		    span_equal(blob_span(&serial), span(want, sizeof(want))));
+	}
 }
 
 static void
@@ -366,7 +409,7 @@ certificate_wrong(void **state)
 	};
 
 	ok(rsa_generate(1024, span(NULL, 0), &pkey, why));
-	make_certificate(pkey, &der);
+	make_certificate(pkey, 4711, &der);
 	ok(blob_append(&der, span("", 1)));
 	templ[2].pValue = der.data;
 	templ[2].ulValueLen = der.len - 1;
@@ -704,6 +747,7 @@ main(void)
 		ON_STAGE(ec_public_import_wrong),
 		ON_STAGE(secret_import_wrong),
 		ON_STAGE(certificate_does_not_meet_its_key),
+		ON_STAGE(certificate_serial_without_header_refused),
 		ON_STAGE(certificate_wrong),
 		ON_STAGE(wrapped_key_comes_back_another),
 		ON_STAGE(rsa_aes_wraps_as_nobody_else),
