@@ -2,21 +2,28 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 The cvm-pkcs11 authors
 #
-# Installs what tests/packages lists and this machine lacks.  Needs root only
-# when something is missing.  Says nothing when nothing is to be done.
+# Installs what tests/packages lists and this machine lacks: the groups that
+# are named (build, quickstart, test), or all.  Needs root only when something
+# is missing.  Says nothing when nothing is to be done.
 set -eu
+
+[ $# -gt 0 ] || set -- build quickstart test
 
 list=$(dirname "$(readlink -f "$0")")/../packages
 policy=/usr/sbin/policy-rc.d
 
+# wanted GROUP: the names in it.
 wanted() {
-	sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$list"
+	sed -e 's/[[:space:]]*#.*//' -e '/^[[:space:]]*$/d' "$list" |
+	    awk -v want="[$1]" '/^\[/ { group = $1; next }
+		group == want { print; n++ } END { exit n == 0 }' ||
+	    echo "tests/packages has no group '$1'" >&2
 }
 
-# The names in the list that dpkg does not have installed.
+# missing GROUP...: the names in them that dpkg does not have installed.
 missing() {
-	local name
-	for name in $(wanted); do
+	local group name
+	for name in $(for group; do wanted "$group"; done); do
 		dpkg-query -W -f '${db:Status-Status}\n' "$name" 2>/dev/null |
 		    grep -qx installed || echo "$name"
 	done
@@ -40,7 +47,7 @@ allow_daemons() {
 	fi
 }
 
-mapfile -t names < <(missing)
+mapfile -t names < <(missing "$@")
 [ ${#names[@]} -gt 0 ] || exit 0
 
 if [ "$(id -u)" != 0 ]; then
