@@ -62,4 +62,30 @@ user --read-object --type privkey --id 01 -o private >/dev/null 2>&1
 refuse "the private key cannot be read out" test -s private
 check "a key is deleted" user --delete-object --type privkey --id 02
 refuse "and is gone" user --sign -m ECDSA --id 02 -i digest -o gone.sig
-check "pkcs11-tool's own tests pass" says "No errors" user --test
+
+# pkcs11-tool's own tests, in all their forms.  Without --allow-sw it skips
+# signatures of a token that does not call itself hardware.
+check "pkcs11-tool --test" says "No errors" user --test
+check "pkcs11-tool --test --allow-sw" says "No errors" user --test --allow-sw
+for curve in secp256r1 secp384r1 secp521r1; do
+	check "pkcs11-tool --test-ec with $curve" says "==> OK" user \
+	    --test-ec --session-rw --key-type "EC:$curve" --id EC01 --label test
+done
+check "pkcs11-tool --test-fork" p11 --test-fork
+# Thread options: N gives C_Initialize NULL, L asks for locks, the rest is what
+# the threads call.  The tool sleeps half a minute when a thread outlives its
+# main one, hence side by side.
+threads() {
+	local i pid pids=()
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		p11 --test-threads "$1" --test-threads "$1" &
+		pids+=($!)
+	done
+	for pid in "${pids[@]}"; do
+		wait "$pid" || return
+	done
+}
+for options in IN ILGISLT0; do
+	check "pkcs11-tool --test-threads $options, ten times two" \
+	    threads $options
+done
