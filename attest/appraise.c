@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "attest/chain_cache.h"
+#include "attest/hcl.h"
 #include "attest/memo.h"
 #include "attest/quote.h"
 #include "attest/snp.h"
@@ -21,6 +22,8 @@ groups_of(const struct policy *p)
 		groups |= GROUP_TDX | GROUP_BIND;
 	if (p->has_tpm)
 		groups |= GROUP_TPM | GROUP_BIND_TPM;
+	if (p->has_tpm && p->tpm.ak_trust == AK_TRUST_AZURE)
+		groups |= GROUP_HCL;
 	if (p->log.present)
 		groups |= p->has_tpm ? GROUP_LOG : GROUP_CCEL;
 	return groups;
@@ -47,15 +50,24 @@ source_appraise(const struct appraisal *a, struct verdict *v)
 	    ok;
 }
 
-/* REPORT_DATA as the (verified) report has it. */
+/*
+ * REPORT_DATA as the (verified) report has it. A paravisor puts its runtime
+ * data there, and what it was asked for into them: HCL-04 binds the two.
+ */
 static int
-report_data_of(const struct evidence *e, struct span *ret)
+report_data_of(const struct appraisal *a, uint8_t scratch[REPORT_DATA_LEN],
+    struct span *ret)
 {
+	const struct evidence *e = a->evidence;
 	struct snp_report snp;
 	struct tdx_quote tdx;
 	struct why why;
 	int r;
 
+	if (a->policy->has_tpm && a->policy->tpm.ak_trust == AK_TRUST_AZURE) {
+		*ret = span(scratch, REPORT_DATA_LEN);
+		return hcl_user_data(e, scratch);
+	}
 	if (e->tee == TEE_SNP) {
 		if ((r = snp_report_parse(blob_span(&e->tee_report), &snp,
 			 &why)) != CVM_OK)
@@ -83,8 +95,15 @@ bind_tee(const struct appraisal *a, struct verdict *v)
 {
 	char expected[2 * REPORT_DATA_LEN + 1], got[2 * REPORT_DATA_LEN + 1];
 	struct span rd, want = span(a->report_data, REPORT_DATA_LEN);
+	uint8_t scratch[REPORT_DATA_LEN];
+	int r = report_data_of(a, scratch, &rd);
 
-	if (report_data_of(a->evidence, &rd) != CVM_OK)
+	if (r == CVM_E_NOT_FOUND) {
+		(void)verdict_fail(v, CHECK_BIND_01, "user-data",
+		    "none: the paravisor is too old for it");
+		return;
+	}
+	if (r != CVM_OK)
 		return; /* stays not run: denied by the parser's own check */
 	hex_short(want, expected);
 	hex_short(rd, got);
@@ -243,6 +262,8 @@ appraise_all(const struct appraisal *a, struct verdict *v,
 			appraise_part(&parts[i], a, v, facts);
 	if ((v->groups & GROUP_TPM) != 0)
 		(void)tpm_appraise(a, v, facts);
+	if ((v->groups & GROUP_HCL) != 0)
+		(void)hcl_appraise(a, v);
 	if ((v->groups & GROUP_BIND) != 0)
 		bind_tee(a, v);
 	if ((v->groups & GROUP_BIND_TPM) != 0)

@@ -64,6 +64,8 @@ bool tdx_appraise(const struct appraisal *a, struct verdict *v,
     struct appraisal_facts *facts);
 bool tpm_appraise(const struct appraisal *a, struct verdict *v,
     struct appraisal_facts *facts);
+/* What the paravisor's report adds to the TEE's: HCL-01 to HCL-09. */
+bool hcl_appraise(const struct appraisal *a, struct verdict *v);
 bool log_appraise(const struct appraisal *a, struct verdict *v,
     struct appraisal_facts *facts);
 bool ccel_appraise(const struct appraisal *a, struct verdict *v,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "attest/bundle.h"
+#include "attest/hcl.h"
 #include "attest/snp.h"
 
 #define BUNDLE_FORMAT "cvm-pkcs11 evidence bundle/1"
@@ -33,6 +34,7 @@ static const struct {
 	ROW(tpm_signature, 4096),
 	ROW(ak_public, 4096),
 	ROW(ak_cert, EVIDENCE_AUX_MAX),
+	ROW(hcl_report, HCL_REPORT_MAX),
 	ROW(event_log, EVIDENCE_LOG_MAX),
 	ROW(ccel, EVIDENCE_LOG_MAX),
 #undef ROW

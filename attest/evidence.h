@@ -38,6 +38,8 @@ struct evidence {
 	struct blob ak_cert;	   /* DER, or empty */
 	struct pcr_values pcrs;	   /* read with the quote */
 
+	struct blob hcl_report; /* of Azure's paravisor, as in NV */
+
 	struct blob event_log; /* TCG log, binary */
 	struct blob ccel;      /* CCEL data */
 	bool simulated;	       /* read from elsewhere than the kernel */

@@ -18,6 +18,7 @@ enum check_group {
 	GROUP_TPM = 1 << 5,
 	GROUP_LOG = 1 << 6, /* TCG event log */
 	GROUP_CCEL = 1 << 7,
+	GROUP_HCL = 1 << 8, /* Azure's paravisor */
 };
 
 enum check_id {

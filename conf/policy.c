@@ -123,9 +123,11 @@ check_policy(const struct json_doc *doc, const cJSON *item, void *out,
 	if (!report && !p->has_tpm)
 		return json_refuse_member(doc, item, "tpm",
 		    "\"tpm\", as this \"tee\" has no report", why);
-	if (!report && p->tpm.ak_trust == AK_TRUST_TEE)
+	if (!report &&
+	    (p->tpm.ak_trust == AK_TRUST_TEE ||
+		p->tpm.ak_trust == AK_TRUST_AZURE))
 		return json_refuse_member(doc, item, "tee",
-		    "\"snp\" or \"tdx\", as the AK's \"trust\" is \"tee\"",
+		    "\"snp\" or \"tdx\", as the AK's \"trust\" wants a report",
 		    why);
 	if (p->tee == TEE_SNP && !p->has_tpm)
 		return json_refuse_present(doc, item, "event_log",

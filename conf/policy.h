@@ -30,6 +30,7 @@ enum policy_ak_trust {
 	AK_TRUST_GCE,	 /* certificate from NV to the named roots */
 	AK_TRUST_PINNED, /* TPM name is in the list */
 	AK_TRUST_TEE,	 /* bound by REPORT_DATA of the TEE report */
+	AK_TRUST_AZURE,	 /* named by the paravisor's report */
 };
 enum tristate { ANY, FORBID, REQUIRE };
 enum snp_product { SNP_MILAN = 1, SNP_GENOA = 2, SNP_TURIN = 4 }; /* bits */
@@ -119,11 +120,17 @@ struct policy_instance { /* GCE AK certificate; NULL: not looked at */
 	bool production; /* default true: isProduction must be set */
 };
 
+struct policy_vm { /* as Azure's paravisor tells */
+	enum tristate secure_boot, console;
+	struct string_list ids; /* vmUniqueId; empty: not looked at */
+};
+
 struct policy_tpm {
 	enum policy_ak_trust ak_trust;
 	struct value_list ak_roots; /* SHA-256 of SPKI; for AK_TRUST_GCE */
 	struct value_list ak_names; /* 34 (nameAlg SHA-256); for PINNED */
 	struct policy_instance instance;
+	struct policy_vm vm;
 	enum hash_alg bank;			  /* sha256 or sha384 */
 	struct pcr_set pcr_sets[POLICY_SETS_MAX]; /* required, not empty;
 						     all have the same mask */
@@ -164,7 +171,8 @@ struct policy {
 /*
  * Reads a policy file (or bytes; name is for messages). CVM_E_NOT_FOUND,
  * CVM_E_CONFIG. Rules across fields: tee "snp" needs "snp", tee "tdx" needs
- * "tdx"; a policy has "tpm" or a TEE; AK trust "tee" needs a TEE.
+ * "tdx"; a policy has "tpm" or a TEE; AK trust
+ * "tee" or "azure" needs a TEE.
  */
 int policy_load(const char *path, struct policy **ret,
     struct why *reterr_why) _must_check_;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@ static const struct json_word trust_v[] = {
 	{ "gce", AK_TRUST_GCE },
 	{ "pinned", AK_TRUST_PINNED },
 	{ "tee", AK_TRUST_TEE },
+	{ "azure", AK_TRUST_AZURE },
 };
 static const struct json_word bank_v[] = {
 	{ "sha256", HASH_SHA256 },
@@ -38,6 +40,28 @@ static JSON_READER(read_ak_name)
 	}
 	*(struct blob *)out = b;
 	return CVM_OK;
+}
+
+#define UUID_LEN 36
+
+/* In lower case, so that the list has each once. */
+static JSON_READER(read_uuid)
+{
+	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	const char *s = cJSON_IsString(item) ? item->valuestring : "";
+	char **to = out;
+	bool ok = strlen(s) == UUID_LEN;
+	int err;
+
+	for (size_t i = 0; ok && form[i] != '\0'; i++)
+		ok = form[i] == '-' ? s[i] == '-' :
+				      isxdigit((unsigned char)s[i]) != 0;
+	if (!ok)
+		return json_refuse(doc, item, "a UUID of 36 characters", why);
+	err = json_read_text(doc, item, field, out, why);
+	for (char *p = err == CVM_OK ? *to : NULL; p != NULL && *p != '\0'; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return err;
 }
 
 static JSON_READER(read_firmware)
@@ -169,6 +193,15 @@ static const struct json_field instance_fields[] = {
 static const struct json_table instance_table = JSON_TABLE(instance_fields,
     NULL);
 
+static const struct json_field vm_id = { ROW_STRING(NULL, read_uuid, 0,
+    UUID_LEN, UUID_LEN) };
+static const struct json_field vm_fields[] = {
+	{ ROW_TRISTATE("secure_boot", POLICY_AT(tpm.vm.secure_boot)) },
+	{ ROW_TRISTATE("console", POLICY_AT(tpm.vm.console)) },
+	{ ROW_STRINGS("ids", POLICY_AT(tpm.vm.ids), vm_id) },
+};
+static const struct json_table vm_table = JSON_TABLE(vm_fields, NULL);
+
 static const struct json_field ak_name = { ROW_STRING(NULL, read_ak_name, 0,
     NAME_LEN, NAME_LEN) };
 static const struct json_field ak_fields[] = {
@@ -178,6 +211,7 @@ static const struct json_field ak_fields[] = {
 	{ ROW_VALUES("roots", POLICY_AT(tpm.ak_roots), value_32) },
 	{ ROW_VALUES("names", POLICY_AT(tpm.ak_names), ak_name) },
 	{ ROW_TABLE("instance", 0, instance_table) },
+	{ ROW_TABLE("vm", 0, vm_table) },
 };
 static const struct json_table ak_table = JSON_TABLE(ak_fields, check_ak);
 
@@ -196,6 +230,7 @@ check_ak(const struct json_doc *doc, const cJSON *item, void *out,
 		    "\"roots\", as \"trust\" is \"gce\"" },
 		{ "instance", AK_TRUST_GCE, "unless \"trust\" is \"gce\"",
 		    NULL },
+		{ "vm", AK_TRUST_AZURE, "unless \"trust\" is \"azure\"", NULL },
 		{ "names", AK_TRUST_PINNED, "unless \"trust\" is \"pinned\"",
 		    "\"names\", as \"trust\" is \"pinned\"" },
 	};
@@ -242,6 +277,7 @@ policy_tpm_clear(struct policy_tpm *tpm)
 	value_list_clear(&tpm->ak_roots);
 	value_list_clear(&tpm->ak_names);
 	string_list_clear(&tpm->firmware_versions);
+	string_list_clear(&tpm->vm.ids);
 	free(tpm->instance.zone);
 	free(tpm->instance.project_id);
 	free(tpm->instance.project_number);

@@ -73,7 +73,8 @@ no_report(const struct policy *p)
 static bool
 provider_tpm(const struct policy *p)
 {
-	return p->has_tpm && p->tpm.ak_trust != AK_TRUST_TEE;
+	return p->has_tpm && p->tpm.ak_trust != AK_TRUST_TEE &&
+	    p->tpm.ak_trust != AK_TRUST_AZURE;
 }
 
 static bool

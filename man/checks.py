@@ -27,6 +27,7 @@ FAMILIES = {
     "SNP": "AMD SEV-SNP",
     "TDX": "Intel TDX",
     "TPM": "TPM",
+    "HCL": "Paravisor of Azure",
     "LOG": "Event logs",
 }
 

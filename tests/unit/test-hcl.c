@@ -1,0 +1,732 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "attest/derive.h"
+#include "attest/hcl.h"
+#include "tests/unit/quote-maker.h"
+#include "tests/unit/snp-maker.h"
+#include "tests/unit/vectors.h"
+
+/* The paravisor's report: made here, and recorded on Azure. */
+
+#define HARDWARE_AT 0x20
+#define RUNTIME_AT 0x4c0
+#define JSON_AT 0x4d4
+#define NV_LEN 2600
+
+static void
+put_le32(uint8_t *p, uint32_t v)
+{
+	for (int i = 0; i < 4; i++)
+		p[i] = (uint8_t)(v >> (8 * i));
+}
+
+/* What the runtime data are made of; NULL leaves a member out. */
+struct plan {
+	const char *keys; /* replaces the list of keys */
+	const char *vm;	  /* replaces "vm-configuration" */
+	const char *user_data;
+	uint32_t type, alg, version;
+	bool stale; /* REPORT_DATA is not of these runtime data */
+	bool other_key, other_hardware;
+	uint32_t exponent;
+};
+
+/* A machine of Azure's with everything that its appraisal reads. */
+struct azure {
+	struct plan plan;
+	struct snp_machine m;
+	struct evidence e;
+	struct endorsements *endorsements;
+	struct appraisal a;
+	struct verdict v;
+	struct pcr_set set;
+	char json[2048], user_data[2 * REPORT_DATA_LEN + 1];
+	char id[40], *ids[1];
+	struct blob root;
+};
+
+static const uint8_t the_root[SHA256_LEN] = { 9 };
+
+static const char *
+base64url(struct span s, char *out, size_t len)
+{
+	char *text = NULL;
+
+	assert_int_equal(base64_encode(s, &text), 0);
+	(void)snprintf(out, len, "%s", text);
+	for (char *p = out; *p != '\0'; p++)
+		*p = *p == '+' ? '-' : *p == '/' ? '_' : *p == '=' ? '\0' : *p;
+	free(text);
+	return out;
+}
+
+static void
+make_json(struct azure *z)
+{
+	struct tpm_public public;
+	uint8_t n[256], e[4];
+	char n64[400], e64[16], keys[700];
+
+	assert_int_equal(tpm_public_parse(blob_span(&z->e.ak_public), &public,
+			     NULL),
+	    0);
+	assert_int_equal(public.modulus.len, sizeof(n));
+	memcpy(n, public.modulus.data, sizeof(n));
+	n[100] ^= z->plan.other_key;
+	for (int i = 0; i < 3; i++)
+		e[i] = (uint8_t)(z->plan.exponent >> (8 * (2 - i)));
+	(void)snprintf(keys, sizeof(keys),
+	    "[{\"kid\":\"HCLEkPub\",\"key_ops\":[\"encrypt\"],\"kty\":\"RSA\"},"
+	    "{\"kid\":\"HCLAkPub\",\"key_ops\":[\"sign\"],\"kty\":\"RSA\","
+	    "\"e\":\"%s\",\"n\":\"%s\"}]",
+	    base64url(span(e, 3), e64, sizeof(e64)),
+	    base64url(span(n, sizeof(n)), n64, sizeof(n64)));
+	(void)snprintf(z->json, sizeof(z->json),
+	    "{\"keys\":%s,\"vm-configuration\":%s%s%s%s}",
+	    z->plan.keys != NULL ? z->plan.keys : keys, z->plan.vm,
+	    z->plan.user_data != NULL ? ",\"user-data\":\"" : "",
+	    z->plan.user_data != NULL ? z->plan.user_data : "",
+	    z->plan.user_data != NULL ? "\"" : "");
+}
+
+/* The index of NV memory, around a report that is signed by now. */
+static void
+make_hcl(struct azure *z)
+{
+	uint32_t n = (uint32_t)strlen(z->json);
+	uint8_t *b = calloc(1, NV_LEN);
+
+	assert_non_null(b);
+	memcpy(b, "HCLA", 4);
+	put_le32(b + 4, z->plan.version);
+	put_le32(b + 8, HARDWARE_AT + SNP_REPORT_LEN + 20 + n);
+	put_le32(b + 12, 2);
+	memcpy(b + HARDWARE_AT, z->e.tee_report.data, SNP_REPORT_LEN);
+	b[HARDWARE_AT + AT_HOST_DATA] ^= z->plan.other_hardware;
+	put_le32(b + RUNTIME_AT, 20 + n);
+	put_le32(b + RUNTIME_AT + 4, 1);
+	put_le32(b + RUNTIME_AT + 8, z->plan.type);
+	put_le32(b + RUNTIME_AT + 12, z->plan.alg);
+	put_le32(b + RUNTIME_AT + 16, n);
+	memcpy(b + JSON_AT, z->json, n);
+	blob_clear(&z->e.hcl_report);
+	z->e.hcl_report = (struct blob){ b, NV_LEN };
+}
+
+static void
+azure_free(struct azure **z)
+{
+	if (*z == NULL)
+		return;
+	evidence_clear(&(*z)->e);
+	endorsements_freep(&(*z)->endorsements);
+	free(*z);
+	*z = NULL;
+}
+
+/* The machine and a policy that accepts it, to be spoiled before build(). */
+static struct azure *
+azure_new(void)
+{
+	static const uint8_t name_of_ak[] = { 1, 2, 3 };
+	struct azure *z = calloc(1, sizeof(*z));
+	struct policy *p;
+
+	assert_non_null(z);
+	snp_machine_init(&z->m, SNP_MILAN, false);
+	p = &z->m.policy;
+	p->tee = TEE_SNP;
+	p->has_snp = p->has_tpm = true;
+	p->tee_report_max_age_s = 60;
+	p->tpm.ak_trust = AK_TRUST_AZURE;
+	p->tpm.bank = HASH_SHA256;
+	p->tpm.n_pcr_sets = 1;
+	p->tpm.pcr_sets[0].mask = 1;
+	memset(p->tpm.pcr_sets[0].value[0], 0x5a, SHA256_LEN);
+	z->e.pcrs = (struct pcr_values){ .bank = HASH_SHA256, .mask = 1 };
+	memset(z->e.pcrs.value[0], 0x5a, SHA256_LEN);
+	assert_int_equal(derive_report_data(the_root,
+			     span(name_of_ak, sizeof(name_of_ak)), p->digest,
+			     z->a.report_data),
+	    0);
+	(void)hex_encode(span(z->a.report_data, REPORT_DATA_LEN), z->user_data,
+	    sizeof(z->user_data));
+	z->plan = (struct plan){ .user_data = z->user_data,
+		.vm =
+		    "{\"console-enabled\":true,\"secure-boot\":true,"
+		    "\"vmUniqueId\":\"26F8BC30-774E-4290-8E7A-535F3B672AEE\"}",
+		.type = HCL_SNP,
+		.alg = 1,
+		.version = 2,
+		.exponent = 65537 };
+	return z;
+}
+
+static void
+build(struct azure *z)
+{
+	static const enum hash_alg algs[] = { HASH_SHA256, HASH_SHA256,
+		HASH_SHA384, HASH_SHA512 };
+	struct quote_plan q = quote_plan(1);
+	uint8_t digest[HASH_LEN_MAX] = { 0 };
+
+	q.rsa = true;
+	q.scheme = q.sig_scheme = 0x0014;
+	quote_make(&q, &z->e);
+	make_json(z);
+	assert_int_equal(hash(algs[z->plan.alg & 3],
+			     span(z->json, strlen(z->json)), digest),
+	    0);
+	digest[0] ^= z->plan.stale;
+	memcpy(z->m.report + AT_REPORT_DATA, digest, REPORT_DATA_LEN);
+	snp_machine_build(&z->m, &z->e, &z->endorsements);
+	make_hcl(z);
+	assert_int_equal(derive_qualifying(the_root,
+			     blob_span(&z->e.tee_report), z->a.qualifying),
+	    0);
+	q.extra = span(z->a.qualifying, QUALIFYING_LEN);
+	quote_make(&q, &z->e);
+	z->root = (struct blob){ z->m.root_pin, SHA256_LEN };
+	z->m.policy.snp.roots = (struct value_list){ &z->root, 1 };
+	z->a.policy = &z->m.policy;
+	z->a.evidence = &z->e;
+	z->a.endorsements = z->endorsements;
+	z->a.now = z->m.now;
+}
+
+static bool
+judge(struct azure *z)
+{
+	appraise(&z->a, &z->v, NULL);
+	return z->v.admit;
+}
+
+static void
+say(const struct azure *z)
+{
+	for (size_t i = 0; i < CHECK_COUNT; i++)
+		if (z->v.results[i].status == CHECK_FAIL)
+			print_error("%s: expected %s, got %s\n",
+			    check_table[i].name, z->v.results[i].expected,
+			    z->v.results[i].got);
+}
+
+static void
+accepted(struct azure *z)
+{
+	char text[VERDICT_SENTENCE_MAX];
+
+	if (judge(z))
+		return;
+	say(z);
+	fail_msg("%s", verdict_sentence(&z->v, text, sizeof(text)));
+}
+
+/* By this check, and no other would have objected. */
+static void
+denied_by(struct azure *z, enum check_id id)
+{
+	bool admitted = judge(z);
+
+	for (size_t i = 0; i < CHECK_COUNT; i++)
+		if ((z->v.results[i].status == CHECK_FAIL) != (i == id)) {
+			say(z);
+			fail_msg("expected %s alone", check_table[id].name);
+		}
+	assert_false(admitted);
+	assert_true(z->v.results[id].expected[0] != '\0');
+	assert_true(z->v.results[id].got[0] != '\0');
+}
+
+#define AZURE(z) _cleanup_(azure_free) struct azure *z = azure_new()
+
+static void
+machine_of_azure_refused(void **state)
+{
+	(void)state;
+	for (uint32_t version = 1; version <= 2; version++)
+		for (uint32_t alg = 1; alg <= 3; alg++) {
+			AZURE(z);
+
+			z->plan.alg = alg;
+			z->plan.version = version;
+			build(z);
+			accepted(z);
+			assert_int_equal(z->v.results[CHECK_HCL_06].status,
+			    CHECK_PASS);
+			assert_int_equal(z->v.results[CHECK_TPM_11].status,
+			    CHECK_PASS);
+			assert_int_equal(z->v.results[CHECK_HCL_07].status,
+			    CHECK_SKIPPED);
+		}
+}
+
+/* Without the group nothing of it is asked, and a forgotten check denies. */
+static void
+report_missing_or_of_another_kind(void **state)
+{
+	AZURE(z);
+
+	(void)state;
+	build(z);
+	accepted(z);
+	blob_clear(&z->e.hcl_report);
+	denied_by(z, CHECK_HCL_01);
+	make_hcl(z);
+	accepted(z);
+	put_le32(z->e.hcl_report.data + RUNTIME_AT + 8, HCL_TDX);
+	denied_by(z, CHECK_HCL_02);
+}
+
+static void
+report_of_another_machine(void **state)
+{
+	AZURE(z);
+
+	(void)state;
+	z->plan.other_hardware = true;
+	build(z);
+	denied_by(z, CHECK_HCL_03);
+}
+
+static void
+runtime_data_changed(void **state)
+{
+	AZURE(z);
+	AZURE(y);
+
+	(void)state;
+	z->plan.stale = true;
+	build(z);
+	denied_by(z, CHECK_HCL_04);
+	/* The hash of all of the JSON, and zero behind it. */
+	build(y);
+	y->e.hcl_report.data[JSON_AT + strlen(y->json) - 2] ^= 0x20;
+	assert_false(judge(y));
+	assert_int_equal(y->v.results[CHECK_HCL_04].status, CHECK_FAIL);
+}
+
+static void
+key_of_another_vtpm(void **state)
+{
+	AZURE(z);
+	AZURE(y);
+
+	(void)state;
+	z->plan.other_key = true;
+	build(z);
+	denied_by(z, CHECK_HCL_06);
+	y->plan.exponent = 65539;
+	build(y);
+	denied_by(y, CHECK_HCL_06);
+}
+
+static void
+keys_without_one_that_signs(void **state)
+{
+#define AK(ops, kty, e, n)                                                     \
+	"{\"kid\":\"HCLAkPub\",\"key_ops\":" ops ",\"kty\":" kty ",\"e\":" e   \
+	",\"n\":" n "}"
+#define GOOD AK("[\"sign\"]", "\"RSA\"", "\"AQAB\"", "\"mUK7\"")
+	static const char *const keys[] = { "[]", "{}", "null", "[1]",
+		"[" GOOD "," GOOD "]", "[{\"kid\":\"HCLEkPub\"}]",
+		"[{\"kid\":\"HCLAkPub\"}]",
+		"[" AK("[]", "\"RSA\"", "\"AQAB\"", "\"mUK7\"") "]",
+		"[" AK("[\"encrypt\"]", "\"RSA\"", "\"AQAB\"", "\"mUK7\"") "]",
+		"[" AK("[\"sign\",\"encrypt\"]", "\"RSA\"", "\"AQAB\"",
+		    "\"mUK7\"") "]",
+		"[" AK("[\"sign\"]", "\"EC\"", "\"AQAB\"", "\"mUK7\"") "]",
+		"[" AK("[\"sign\"]", "\"RSA\"", "\"\"", "\"mUK7\"") "]",
+		"[" AK("[\"sign\"]", "\"RSA\"", "65537", "\"mUK7\"") "]",
+		"[" AK("[\"sign\"]", "\"RSA\"", "\"AQABAAEA\"", "\"mUK7\"") "]",
+		"[" AK("[\"sign\"]", "\"RSA\"", "\"AAEAAQ\"", "\"mUK7\"") "]",
+		"[" AK("[\"sign\"]", "\"RSA\"", "\"AQAB\"", "\"\"") "]",
+		"[" AK("[\"sign\"]", "\"RSA\"", "\"AQAB\"", "\"AEK7\"") "]",
+		"[" AK("[\"sign\"]", "\"RSA\"", "\"AQAB\"", "\"mUK+\"") "]",
+		"[" AK("[\"sign\"]", "\"RSA\"", "\"AQAB\"", "\"mUI=\"") "]",
+		"[" AK("[\"sign\"]", "\"RSA\"", "\"AQAB\"", "\"mUK7x\"") "]" };
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(keys); i++) {
+		AZURE(z);
+
+		z->plan.keys = keys[i];
+		build(z);
+		assert_false(judge(z));
+		if (z->v.results[CHECK_HCL_05].status != CHECK_FAIL)
+			fail_msg("keys: %s", keys[i]);
+	}
+	/* The same with nothing wrong, but for being another key. */
+	AZURE(z);
+
+	z->plan.keys = "[" GOOD "]";
+	build(z);
+	denied_by(z, CHECK_HCL_06);
+}
+
+/* What the guest asked for: nonce, AK and policy. */
+static void
+user_data_of_another_round(void **state)
+{
+	char other[2 * REPORT_DATA_LEN + 1];
+	const char *const bad[] = { "", "00", other };
+	AZURE(z);
+	AZURE(y);
+	AZURE(x);
+
+	(void)state;
+	(void)snprintf(other, sizeof(other), "%s", z->user_data);
+	other[127] = other[127] == '0' ? '1' : '0';
+	z->plan.user_data = other;
+	build(z);
+	denied_by(z, CHECK_BIND_01);
+	y->plan.user_data = NULL;
+	build(y);
+	denied_by(y, CHECK_BIND_01);
+	assert_non_null(strstr(y->v.results[CHECK_BIND_01].got, "too old"));
+	for (size_t i = 0; i < 2; i++) {
+		AZURE(w);
+
+		w->plan.user_data = bad[i];
+		build(w);
+		denied_by(w, CHECK_HCL_05);
+	}
+	/* Upper case, as Azure writes it. */
+	for (char *p = x->user_data; *p != '\0'; p++)
+		if (*p >= 'a')
+			*p = (char)(*p - 'a' + 'A');
+	build(x);
+	accepted(x);
+}
+
+static void
+vm_that_the_policy_does_not_want(void **state)
+{
+	static const struct {
+		enum tristate secure_boot, console;
+		const char *vm;
+		enum check_id id; /* CHECK_COUNT: admitted */
+	} rows[] = {
+#define VM(console, boot)                                                      \
+	"{\"console-enabled\":" console ",\"secure-boot\":" boot "}"
+		{ REQUIRE, ANY, VM("true", "true"), CHECK_COUNT },
+		{ REQUIRE, ANY, VM("true", "false"), CHECK_HCL_07 },
+		{ REQUIRE, ANY, VM("true", "1"), CHECK_HCL_07 },
+		{ REQUIRE, ANY, "{}", CHECK_HCL_07 },
+		{ FORBID, ANY, VM("true", "false"), CHECK_COUNT },
+		{ FORBID, ANY, VM("true", "true"), CHECK_HCL_07 },
+		{ FORBID, ANY, "[]", CHECK_HCL_07 },
+		{ ANY, FORBID, VM("false", "true"), CHECK_COUNT },
+		{ ANY, FORBID, VM("true", "true"), CHECK_HCL_08 },
+		{ ANY, FORBID, "{}", CHECK_HCL_08 },
+		{ ANY, REQUIRE, VM("true", "true"), CHECK_COUNT },
+		{ ANY, REQUIRE, VM("false", "true"), CHECK_HCL_08 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		AZURE(z);
+
+		z->m.policy.tpm.vm.secure_boot = rows[i].secure_boot;
+		z->m.policy.tpm.vm.console = rows[i].console;
+		z->plan.vm = rows[i].vm;
+		build(z);
+		if (rows[i].id == CHECK_COUNT)
+			accepted(z);
+		else
+			denied_by(z, rows[i].id);
+	}
+}
+
+static void
+vm_of_another_name(void **state)
+{
+	static const char *const names[] = {
+		"26f8bc30-774e-4290-8e7a-535f3b672aee",
+		"26f8bc30-774e-4290-8e7a-535f3b672aef",
+		"36f8bc30-774e-4290-8e7a-535f3b672aee"
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(names); i++) {
+		AZURE(z);
+
+		(void)snprintf(z->id, sizeof(z->id), "%s", names[i]);
+		z->ids[0] = z->id;
+		z->m.policy.tpm.vm.ids = (struct string_list){ z->ids, 1 };
+		build(z);
+		if (i == 0)
+			accepted(z);
+		else
+			denied_by(z, CHECK_HCL_09);
+		z->plan.vm = "{\"vmUniqueId\":7}";
+	}
+	AZURE(z);
+
+	(void)snprintf(z->id, sizeof(z->id), "%s", names[0]);
+	z->ids[0] = z->id;
+	z->m.policy.tpm.vm.ids = (struct string_list){ z->ids, 1 };
+	z->plan.vm = "{}";
+	build(z);
+	denied_by(z, CHECK_HCL_09);
+	assert_string_equal(z->v.results[CHECK_HCL_09].got, "none");
+}
+
+/* ---- recorded on Azure ---- */
+
+static void
+load(const char *set, struct blob *hcl, struct hcl_report *r)
+{
+	char name[96];
+
+	(void)snprintf(name, sizeof(name), "azure/%s/hcl_report.bin", set);
+	vector_load(name, hcl);
+	assert_int_equal(hcl_report_parse(blob_span(hcl), r, NULL), 0);
+}
+
+/* HCL-01 to HCL-09 of evidence, and which of them failed first. */
+static enum check_id
+hcl_verdict(const struct policy *p, const struct evidence *e, struct verdict *v)
+{
+	const struct appraisal a = { .policy = p, .evidence = e };
+	enum check_id not_run;
+
+	verdict_init(v, GROUP_HCL);
+	(void)hcl_appraise(&a, v);
+	verdict_finish(v);
+	return v->admit ? CHECK_COUNT : verdict_first_fail(v, &not_run);
+}
+
+/* The AK as a TPMT_PUBLIC, which is not recorded. */
+static void
+make_public(const struct hcl_runtime *r, struct blob *ret)
+{
+	static const uint8_t head[] = { 0, 1, 0, 0x0b, 0, 5, 0, 0x72, 0, 0, 0,
+		0x10, 0, 0x14, 0, 0x0b, 8, 0, 0, 0, 0, 0, 1, 0 };
+
+	assert_int_equal(blob_set(ret, span(head, sizeof(head))), 0);
+	assert_int_equal(blob_append(ret, span(r->modulus, r->modulus_len)), 0);
+}
+
+static void
+load_evidence(const char *set, struct policy *p, struct evidence *e)
+{
+	struct hcl_runtime runtime;
+	struct hcl_report r;
+	char name[96];
+
+	load(set, &e->hcl_report, &r);
+	assert_int_equal(hcl_runtime_parse(r.runtime, &runtime, NULL), 0);
+	make_public(&runtime, &e->ak_public);
+	p->tee = e->tee = r.type == HCL_SNP ? TEE_SNP : TEE_TDX;
+	(void)snprintf(name, sizeof(name), "azure/%s/td_quote.bin", set);
+	if (r.type == HCL_TDX)
+		vector_load(name, &e->tee_report);
+	else
+		assert_int_equal(blob_set(&e->tee_report, r.hardware), 0);
+}
+
+static const struct recorded {
+	const char *set;
+	enum hcl_type type;
+	uint32_t version;
+	const char *vm_id, *user_data; /* its beginning */
+} recorded[] = {
+	{ "snp-milan-userdata", HCL_SNP, 1,
+	    "7DF7B373-B947-4AAA-96E5-C358F2A03D20", "982f5c6e45df0ed3" },
+	{ "snp-milan-v0", HCL_SNP, 1, "26F8BC30-774E-4290-8E7A-535F3B672AEE",
+	    "0000000000000000" },
+	{ "snp-v2-standalone", HCL_SNP, 1,
+	    "911B0EF8-9DBA-48B0-B275-4E4DF2D39252", "0000000000000000" },
+	{ "tdx-2026-with-ak-chain", HCL_TDX, 2,
+	    "3c18c97a-0d2a-4565-969d-166cdcef26a3", "0000000000000000" },
+	{ "tdx-nonce-challenge", HCL_TDX, 2,
+	    "6332533D-5649-4D02-8AA7-8F64B7C3EE21", "0000000000000000" },
+};
+
+static void
+recorded_report_refused(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < NELEMS(recorded); i++) {
+		_cleanup_(evidence_clear) struct evidence e = { 0 };
+		struct policy p = { .has_tpm = true };
+		struct hcl_runtime runtime;
+		struct hcl_report r;
+		struct verdict v;
+		uint8_t data[8];
+
+		load_evidence(recorded[i].set, &p, &e);
+		assert_int_equal(hcl_verdict(&p, &e, &v), CHECK_COUNT);
+		assert_int_equal(hcl_report_parse(blob_span(&e.hcl_report), &r,
+				     NULL),
+		    0);
+		assert_int_equal(r.version, recorded[i].version);
+		assert_int_equal(r.type, recorded[i].type);
+		assert_int_equal(r.alg, HASH_SHA256);
+		assert_int_equal(hcl_runtime_parse(r.runtime, &runtime, NULL),
+		    0);
+		assert_int_equal(runtime.secure_boot, HCL_YES);
+		assert_int_equal(runtime.console, HCL_YES);
+		assert_string_equal(runtime.vm_id, recorded[i].vm_id);
+		assert_true(runtime.has_user_data);
+		assert_int_equal(hex_decode(recorded[i].user_data, data, 8), 0);
+		assert_memory_equal(runtime.user_data, data, 8);
+	}
+}
+
+/* Every bit of what Azure's machines gave. Of a TDREPORT only what the quote
+ * says as well can be held against it: the rest is for this platform alone. */
+static void
+recorded_report_with_a_bit_flipped(void **state)
+{
+	static const size_t sets[] = { 0, 4 };
+	size_t passed = 0;
+
+	(void)state;
+	for (size_t k = 0; k < NELEMS(sets); k++) {
+		_cleanup_(evidence_clear) struct evidence e = { 0 };
+		struct policy p = { .has_tpm = true };
+		struct verdict v;
+		bool tdx = recorded[sets[k]].type == HCL_TDX;
+
+		load_evidence(recorded[sets[k]].set, &p, &e);
+		for (size_t i = 0; i < 8 * e.hcl_report.len; i++) {
+			size_t at = i / 8 - HARDWARE_AT;
+
+			e.hcl_report.data[i / 8] ^= (uint8_t)(1 << i % 8);
+			if (hcl_verdict(&p, &e, &v) == CHECK_COUNT) {
+				passed++;
+				/* MAC and TCB; the rest after RTMR3. */
+				assert_true(tdx &&
+				    (at < 128 || (at >= 192 && at < 512) ||
+					(at >= 512 + 16 + 8 * 48 &&
+					    at < HCL_TDREPORT_LEN)));
+			}
+			e.hcl_report.data[i / 8] ^= (uint8_t)(1 << i % 8);
+		}
+	}
+	assert_int_equal(passed, 8 * (128 + 320 + 112));
+}
+
+/* MANIFEST: azure-mixed-td-quote, azure-foreign-ak, and its edits. */
+static void
+recorded_parts_of_two_machines(void **state)
+{
+	_cleanup_(evidence_clear) struct evidence e = { 0 }, f = { 0 };
+	struct policy p = { .has_tpm = true };
+	struct verdict v;
+	struct blob mine;
+
+	(void)state;
+	load_evidence("tdx-2026-with-ak-chain", &p, &f);
+	load_evidence("tdx-nonce-challenge", &p, &e);
+	mine = e.tee_report;
+	e.tee_report = f.tee_report;
+	assert_int_equal(hcl_verdict(&p, &e, &v), CHECK_HCL_03);
+	assert_non_null(strstr(v.results[CHECK_HCL_03].got, "REPORTDATA"));
+	e.tee_report = mine;
+	assert_int_equal(hcl_verdict(&p, &e, &v), CHECK_COUNT);
+	mine = e.ak_public;
+	e.ak_public = f.ak_public;
+	assert_int_equal(hcl_verdict(&p, &e, &v), CHECK_HCL_06);
+	e.ak_public = mine;
+	/* A TDREPORT, or anything else, in the place of the quote. */
+	e.tee_report.len = HCL_TDREPORT_LEN;
+	assert_int_equal(hcl_verdict(&p, &e, &v), CHECK_HCL_03);
+	p.tee = TEE_SNP;
+	assert_int_equal(hcl_verdict(&p, &e, &v), CHECK_HCL_02);
+}
+
+static void
+edit(const char *set, size_t at, const char *hex, uint8_t xor,
+    enum check_id want)
+{
+	_cleanup_(evidence_clear) struct evidence e = { 0 };
+	struct policy p = { .has_tpm = true };
+	struct verdict v;
+
+	load_evidence(set, &p, &e);
+	if (hex != NULL)
+		assert_int_equal(hex_decode(hex, e.hcl_report.data + at,
+				     strlen(hex) / 2),
+		    0);
+	else
+		e.hcl_report.data[at] ^= xor;
+	assert_int_equal(hcl_verdict(&p, &e, &v), want);
+}
+
+static void
+recorded_report_edited(void **state)
+{
+	static const char set[] = "snp-v2-standalone";
+
+	(void)state;
+	edit(set, 422, "00", 0, CHECK_HCL_03);
+	edit(set, 1760, NULL, 1, CHECK_HCL_04);
+	edit(set, 1344, "00", 0, CHECK_HCL_04);
+	edit("tdx-nonce-challenge", 2176, NULL, 1, CHECK_HCL_04);
+	edit(set, 0, "00", 0, CHECK_HCL_01);
+	edit(set, 1232, "ffffffff", 0, CHECK_HCL_01);
+	edit(set, NV_LEN - 1, "01", 0, CHECK_HCL_01);
+}
+
+static void
+report_cut_or_prolonged(void **state)
+{
+	struct blob hcl = { 0 };
+	struct hcl_report r;
+	struct why why;
+	uint8_t big[HCL_REPORT_MAX + 1] = { 0 };
+	size_t used;
+
+	(void)state;
+	load("snp-milan-v0", &hcl, &r);
+	used = JSON_AT + r.runtime.len;
+	for (size_t n = 0; n < used; n++)
+		assert_int_not_equal(hcl_report_parse(span(hcl.data, n), &r,
+					 &why),
+		    0);
+	for (size_t n = used; n <= hcl.len; n++)
+		assert_int_equal(hcl_report_parse(span(hcl.data, n), &r, &why),
+		    0);
+	memcpy(big, hcl.data, hcl.len);
+	assert_int_equal(hcl_report_parse(span(big, HCL_REPORT_MAX), &r, &why),
+	    0);
+	assert_int_equal(hcl_report_parse(span(big, sizeof(big)), &r, &why),
+	    CVM_E_PARSE);
+	blob_clear(&hcl);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(machine_of_azure_refused),
+		cmocka_unit_test(report_missing_or_of_another_kind),
+		cmocka_unit_test(report_of_another_machine),
+		cmocka_unit_test(runtime_data_changed),
+		cmocka_unit_test(key_of_another_vtpm),
+		cmocka_unit_test(keys_without_one_that_signs),
+		cmocka_unit_test(user_data_of_another_round),
+		cmocka_unit_test(vm_that_the_policy_does_not_want),
+		cmocka_unit_test(vm_of_another_name),
+		cmocka_unit_test(recorded_report_refused),
+		cmocka_unit_test(recorded_report_with_a_bit_flipped),
+		cmocka_unit_test(recorded_parts_of_two_machines),
+		cmocka_unit_test(recorded_report_edited),
+		cmocka_unit_test(report_cut_or_prolonged),
+	};
+
+	return cmocka_run_group_tests(tests, snp_maker_setup,
+	    snp_maker_teardown);
+}
