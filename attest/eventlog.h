@@ -26,9 +26,11 @@ enum {
 	EV_IPL = 0xd,
 	EV_NONHOST_INFO = 0x11,
 	EV_EFI_VARIABLE_DRIVER_CONFIG = (int)0x80000001,
+	EV_EFI_VARIABLE_BOOT = (int)0x80000002,
 	EV_EFI_BOOT_SERVICES_APPLICATION = (int)0x80000003,
 	EV_EFI_GPT_EVENT = (int)0x80000006,
 	EV_EFI_ACTION = (int)0x80000007,
+	EV_EFI_VARIABLE_BOOT2 = (int)0x8000000c,
 	EV_EFI_VARIABLE_AUTHORITY = (int)0x800000e0,
 };
 
@@ -65,10 +67,24 @@ int eventlog_alg(const struct event_log *log, enum hash_alg alg);
 int eventlog_replay(const struct event_log *log, enum hash_alg alg,
     struct pcr_values *ret, struct why *reterr_why) _must_check_;
 
-/* GRUB and others measure the text after a prefix, without the final NUL. */
+/*
+ * GRUB and others measure the text after a prefix, without the final NUL;
+ * systemd-stub measures UTF-16LE.
+ */
 struct log_text {
-	struct span text;
+	struct span text; /* without NUL */
 	uint32_t mr;
+	bool utf16;
+};
+
+struct log_boot_variable {
+	struct span digest; /* in the algorithm that was asked for */
+	struct span data;   /* of the event; not always what was measured */
+};
+
+struct digest_list {
+	uint8_t (*v)[SHA256_LEN];
+	size_t n, room;
 };
 
 #define LOG_FACTS_MAX 512
@@ -85,10 +101,19 @@ struct log_facts {
 	int gce_firmware; /* "GCE Virtual Firmware v<N>", or -1 */
 	bool secure_boot; /* valid when secure_boot_why.err is 0 */
 	struct why secure_boot_why;
-	bool debug_mode;		    /* "UEFI Debug Mode" was measured */
-	uint8_t (*authorities)[SHA256_LEN]; /* SHA-256 of certificates used */
-	size_t n_authorities;
+	bool debug_mode;	 /* "UEFI Debug Mode" was measured */
+	bool dma_protection_off; /* "DMA Protection Disabled" was measured */
+	struct digest_list authorities; /* SHA-256 of certificates used */
 	struct why authorities_why;
+	/* Of PK, KEK and db; of dbx. SHA-256 of certificates, or the digest
+	 * of an image. */
+	struct digest_list trusted, revoked;
+	struct why keys_why;
+	uint32_t sbat_level; /* 2024010900; 0: not in the log */
+	struct why sbat_why;
+	struct log_boot_variable boot_variables[128];
+	size_t n_boot_variables;
+	struct why boot_variables_why;
 	struct log_text kernel_cmdlines[LOG_FACTS_MAX];
 	size_t n_kernel_cmdlines;
 	struct log_text grub_cmds[LOG_FACTS_MAX];
@@ -106,5 +131,10 @@ int eventlog_facts(const struct event_log *log, enum hash_alg alg,
     struct log_facts *ret) _must_check_;
 void log_facts_clear(struct log_facts *f);
 const char *log_technology_name(int technology); /* "AMD_SEV_SNP" */
+
+/* The name of a UEFI variable in an event, for people; NULL: malformed. */
+#define LOG_VARIABLE_NAME_MAX 64
+const char *log_variable_name(struct span data,
+    char buf[static LOG_VARIABLE_NAME_MAX]);
 
 #endif

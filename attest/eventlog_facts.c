@@ -4,33 +4,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "attest/eventlog.h"
+#include "attest/eventlog_parts.h"
 #include "base/reader.h"
 
 #define WHERE "event log"
 #define GCE_MAGIC "GCE NonHostInfo"
 #define GCE_INFO_LEN 32
-#define GUID_LEN 16
-
-/* EFI_GLOBAL_VARIABLE 8be4df61-93ca-11d2-aa0d-00e098032b8c, as stored. */
-static const uint8_t global_guid[GUID_LEN] = { 0x61, 0xdf, 0xe4, 0x8b, 0xca,
-	0x93, 0xd2, 0x11, 0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c };
-
-/* What the reading of one log carries along. */
-struct scan {
-	const struct event_log *log;
-	int slot; /* digest of the algorithm in use */
-	enum hash_alg alg;
-	struct log_facts *f;
-	size_t index;			  /* of the event at hand */
-	unsigned separators[LOG_MRS_MAX]; /* seen so far */
-	unsigned technologies, crtm_versions, secure_boots;
-	bool calling_app, ebs_invoked;
-};
 
 /* Where PCR n of the specification is in this log (UEFI 2.10, 38.4.1). */
-static uint32_t
-mr_of(const struct scan *s, uint32_t pcr)
+uint32_t
+log_mr_of(const struct scan *s, uint32_t pcr)
 {
 	static const uint32_t ccel[] = { 1, 1, 2, 2, 2, 2, 2, 1, 3, 3, 3, 3, 3,
 		3, 3, 3 };
@@ -39,8 +22,8 @@ mr_of(const struct scan *s, uint32_t pcr)
 }
 
 /* The first trouble with a fact stays. */
-static void
-trouble(const struct scan *s, struct why *why, const char *field,
+void
+log_trouble(const struct scan *s, struct why *why, const char *field,
     const char *expected, const char *got)
 {
 	char where[64];
@@ -51,8 +34,8 @@ trouble(const struct scan *s, struct why *why, const char *field,
 	(void)why_set(why, CVM_E_DENIED, where, field, expected, got);
 }
 
-static bool
-digest_is(const struct scan *s, const struct log_event *e, struct span data)
+bool
+log_digest_is(const struct scan *s, const struct log_event *e, struct span data)
 {
 	uint8_t d[HASH_LEN_MAX];
 
@@ -81,15 +64,15 @@ see_technology(struct scan *s, const struct log_event *e)
 	if (!is_gce_info(e) || s->log->form != LOG_TCG)
 		return;
 	if (e->mr != 0 || s->separators[0] > 0)
-		trouble(s, &f->technology_why, "GceNonHostInfo",
+		log_trouble(s, &f->technology_why, "GceNonHostInfo",
 		    "in PCR 0 before its separator", "elsewhere");
 	else if (e->data.len != GCE_INFO_LEN || e->data.data[16] > 4 ||
 	    span_is_filled(span(e->data.data + 17, 15), 0) == 0)
-		trouble(s, &f->technology_why, "GceNonHostInfo",
+		log_trouble(s, &f->technology_why, "GceNonHostInfo",
 		    "32 bytes, technology 0..4, reserved zero",
 		    "another layout");
 	else if (s->technologies++ > 0)
-		trouble(s, &f->technology_why, "GceNonHostInfo", "once",
+		log_trouble(s, &f->technology_why, "GceNonHostInfo", "once",
 		    "twice");
 	else
 		f->technology = e->data.data[16];
@@ -148,135 +131,10 @@ see_separator(struct scan *s, const struct log_event *e)
 		return; /* the operating system's own (Windows: "WBCL") */
 	(void)snprintf(field, sizeof(field), "separator of PCR %u", e->mr);
 	if (!span_equal(e->data, span(normal, sizeof(normal))))
-		trouble(s, &s->f->separators_why, field, "00000000",
+		log_trouble(s, &s->f->separators_why, field, "00000000",
 		    "a firmware error or another value");
 	else if (s->log->form == LOG_TCG && s->separators[e->mr] > 1)
-		trouble(s, &s->f->separators_why, field, "once", "twice");
-}
-
-/* UEFI_VARIABLE_DATA (TCG PFP, 10.2.6); name is UTF-16LE. */
-struct variable {
-	struct span guid, name, data;
-	size_t rest; /* bytes behind the structure */
-};
-
-static bool
-parse_variable(struct span s, struct variable *ret)
-{
-	struct reader r = reader_init(s);
-	uint64_t name_len, data_len;
-
-	ret->guid = read_span(&r, GUID_LEN);
-	name_len = read_le64(&r);
-	data_len = read_le64(&r);
-	if (r.failed || name_len > 512 || data_len > s.len)
-		return false;
-	ret->name = read_span(&r, (size_t)name_len * 2);
-	ret->data = read_span(&r, (size_t)data_len);
-	ret->rest = reader_left(&r);
-	return !r.failed;
-}
-
-static bool
-name_is(const struct variable *v, const char *name)
-{
-	size_t n = strlen(name);
-
-	if (v->name.len != 2 * n)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (v->name.data[2 * i] != (uint8_t)name[i] ||
-		    v->name.data[2 * i + 1] != 0)
-			return false;
-	return true;
-}
-
-static void
-see_secure_boot(struct scan *s, const struct log_event *e)
-{
-	struct log_facts *f = s->f;
-	const uint32_t mr = mr_of(s, 7);
-	struct variable v;
-
-	if (e->type != (uint32_t)EV_EFI_VARIABLE_DRIVER_CONFIG || e->mr != mr)
-		return;
-	if (!parse_variable(e->data, &v) || v.rest != 0) {
-		trouble(s, &f->secure_boot_why, "UEFI variable",
-		    "UEFI_VARIABLE_DATA", "malformed");
-		return;
-	}
-	if (!name_is(&v, "SecureBoot") ||
-	    !span_equal(v.guid, span(global_guid, GUID_LEN)))
-		return;
-	if (s->separators[mr] > 0 || s->secure_boots++ > 0)
-		trouble(s, &f->secure_boot_why, "SecureBoot",
-		    "once, before the separator", "again or later");
-	else if (v.data.len != 1 || v.data.data[0] > 1)
-		trouble(s, &f->secure_boot_why, "SecureBoot",
-		    "one byte, 0 or 1", "another value");
-	else
-		f->secure_boot = v.data.data[0] == 1;
-}
-
-/* The certificate in an authority's data: whole DER, after the owner GUID of
- * EFI_SIGNATURE_DATA, or (old shim) without one. */
-static struct span
-authority_cert(struct span data)
-{
-	for (size_t skip = 0; skip <= GUID_LEN; skip += GUID_LEN) {
-		struct span c = span(data.data + skip, data.len - skip);
-
-		if (data.len < skip + 4 || c.data[0] != 0x30 ||
-		    c.data[1] != 0x82)
-			continue;
-		if ((size_t)(c.data[2] << 8 | c.data[3]) + 4 == c.len)
-			return c;
-	}
-	return span(NULL, 0);
-}
-
-static bool
-add_authority(struct log_facts *f, struct span cert)
-{
-	uint8_t(*grown)[SHA256_LEN];
-
-	grown = reallocarray(f->authorities, f->n_authorities + 1,
-	    sizeof(*grown));
-	if (grown == NULL)
-		return false;
-	f->authorities = grown;
-	if (hash(HASH_SHA256, cert, grown[f->n_authorities]) != CVM_OK)
-		return false;
-	f->n_authorities++;
-	return true;
-}
-
-static void
-see_authority(struct scan *s, const struct log_event *e)
-{
-	/* What shim measures here besides certificates. */
-	static const char *const not_certs[] = { "SbatLevel", "MokListTrusted",
-		"MokSBState", "MokDBState" };
-	struct why *why = &s->f->authorities_why;
-	struct variable v;
-	struct span cert;
-
-	if (e->type != (uint32_t)EV_EFI_VARIABLE_AUTHORITY)
-		return;
-	if (!parse_variable(e->data, &v)) {
-		trouble(s, why, "authority", "UEFI_VARIABLE_DATA", "malformed");
-		return;
-	}
-	for (size_t i = 0; i < NELEMS(not_certs); i++)
-		if (name_is(&v, not_certs[i]))
-			return;
-	cert = authority_cert(v.data);
-	if (s->separators[mr_of(s, 7)] == 0)
-		trouble(s, why, "authority", "after the separator of PCR 7",
-		    "before it (an option ROM)");
-	else if (cert.len == 0 || !add_authority(s->f, cert))
-		trouble(s, why, "authority", "an X.509 certificate",
-		    "something else");
+		log_trouble(s, &s->f->separators_why, field, "once", "twice");
 }
 
 static void
@@ -287,14 +145,33 @@ see_efi_app(struct scan *s, const struct log_event *e)
 	if (e->type != (uint32_t)EV_EFI_BOOT_SERVICES_APPLICATION)
 		return;
 	if (!s->calling_app)
-		trouble(s, &f->efi_apps_why, "EFI application",
+		log_trouble(s, &f->efi_apps_why, "EFI application",
 		    "after \"Calling EFI Application from Boot Option\"",
 		    "before it");
 	else if (f->n_efi_apps == NELEMS(f->efi_apps))
-		trouble(s, &f->efi_apps_why, "EFI applications", "at most 64",
-		    "more");
+		log_trouble(s, &f->efi_apps_why, "EFI applications",
+		    "at most 64", "more");
 	else
 		f->efi_apps[f->n_efi_apps++] = e->digests[s->slot];
+}
+
+static void
+see_boot_variable(struct scan *s, const struct log_event *e)
+{
+	struct log_facts *f = s->f;
+
+	if (e->type != (uint32_t)EV_EFI_VARIABLE_BOOT &&
+	    e->type != (uint32_t)EV_EFI_VARIABLE_BOOT2)
+		return;
+	if (e->mr != log_mr_of(s, 1))
+		log_trouble(s, &f->boot_variables_why, "boot variable",
+		    "in PCR 1", "elsewhere");
+	else if (f->n_boot_variables == NELEMS(f->boot_variables))
+		log_trouble(s, &f->boot_variables_why, "boot variables",
+		    "at most 128", "more");
+	else
+		f->boot_variables[f->n_boot_variables++] =
+		    (struct log_boot_variable){ e->digests[s->slot], e->data };
 }
 
 static void
@@ -306,7 +183,9 @@ see_action(struct scan *s, const struct log_event *e)
 		s->calling_app = true;
 	if (is_text(e->data, "UEFI Debug Mode"))
 		s->f->debug_mode = true;
-	if (e->mr != mr_of(s, 5))
+	if (is_text(e->data, "DMA Protection Disabled"))
+		s->f->dma_protection_off = true;
+	if (e->mr != log_mr_of(s, 5))
 		return;
 	if (is_text(e->data, "Exit Boot Services Invocation"))
 		s->ebs_invoked = true;
@@ -326,12 +205,38 @@ static const struct {
 	{ "grub_cmd ", false },
 };
 
+/* systemd-stub measures the command line that it was handed, if it was, into
+ * PCR 12: UTF-16LE with its NUL, which is the event's data as well. */
+static void
+see_stub_cmdline(struct scan *s, const struct log_event *e)
+{
+	struct log_facts *f = s->f;
+	struct span t = e->data;
+
+	if (t.len < 2 || t.len % 2 != 0 || t.data[t.len - 1] != 0 ||
+	    t.data[t.len - 2] != 0 || !log_digest_is(s, e, t))
+		return;
+	for (size_t i = 0; i + 2 < t.len; i += 2)
+		if (t.data[i] == 0 && t.data[i + 1] == 0)
+			return;
+	t.len -= 2;
+	if (f->n_kernel_cmdlines == LOG_FACTS_MAX)
+		log_trouble(s, &f->ipl_why, "command lines", "at most 512",
+		    "more");
+	else
+		f->kernel_cmdlines[f->n_kernel_cmdlines++] = (struct log_text){
+			t, e->mr, .utf16 = true
+		};
+}
+
 static void
 see_ipl(struct scan *s, const struct log_event *e)
 {
 	struct log_facts *f = s->f;
 
-	if (e->type != EV_IPL || e->mr != mr_of(s, 8))
+	if (e->type == EV_IPL && e->mr == log_mr_of(s, 12))
+		see_stub_cmdline(s, e);
+	if (e->type != EV_IPL || e->mr != log_mr_of(s, 8))
 		return;
 	for (size_t i = 0; i < NELEMS(ipl_prefixes); i++) {
 		bool kernel = ipl_prefixes[i].kernel;
@@ -345,19 +250,19 @@ see_ipl(struct scan *s, const struct log_event *e)
 		    memcmp(e->data.data, ipl_prefixes[i].prefix, n) != 0)
 			continue;
 		t = span(e->data.data + n, e->data.len - n);
-		measured = digest_is(s, e, t); /* old GRUB: with the NUL */
+		measured = log_digest_is(s, e, t); /* old GRUB: with the NUL */
 		if (t.len > 0 && t.data[t.len - 1] == 0)
 			t.len--;
-		if (!measured && !digest_is(s, e, t))
-			trouble(s, &f->digests_why, ipl_prefixes[i].prefix,
+		if (!measured && !log_digest_is(s, e, t))
+			log_trouble(s, &f->digests_why, ipl_prefixes[i].prefix,
 			    "the text that was measured", "another text");
 		else if (*count == LOG_FACTS_MAX)
-			trouble(s, &f->ipl_why, "GRUB events", "at most 512",
-			    "more");
+			log_trouble(s, &f->ipl_why, "GRUB events",
+			    "at most 512", "more");
 		else
 			(kernel ? f->kernel_cmdlines :
 				  f->grub_cmds)[(*count)++] = (struct log_text){
-				t, e->mr
+				t, e->mr, .utf16 = false
 			};
 		return;
 	}
@@ -376,15 +281,15 @@ see_digest(struct scan *s, const struct log_event *e)
 
 	for (size_t i = 0; i < NELEMS(covered); i++)
 		must |= e->type == covered[i];
-	if (!must || digest_is(s, e, e->data))
+	if (!must || log_digest_is(s, e, e->data))
 		return;
 	/* Old shim logs one byte more than it measures. */
 	if (e->type == (uint32_t)EV_EFI_VARIABLE_AUTHORITY && e->data.len > 1 &&
-	    digest_is(s, e, span(e->data.data, e->data.len - 1)))
+	    log_digest_is(s, e, span(e->data.data, e->data.len - 1)))
 		return;
 	(void)snprintf(field, sizeof(field), "type 0x%x in register %u",
 	    e->type, e->mr);
-	trouble(s, &s->f->digests_why, field, "data that was measured",
+	log_trouble(s, &s->f->digests_why, field, "data that was measured",
 	    "data with another digest");
 }
 
@@ -407,16 +312,16 @@ judge_separators(struct scan *s)
 			return;
 		(void)snprintf(got, sizeof(got), "%u in MR 1, %u in MR 2", n[1],
 		    n[2]);
-		trouble(s, &f->separators_why, "separators",
+		log_trouble(s, &f->separators_why, "separators",
 		    "one in MR 1, or one for each PCR", got);
-		trouble(s, &f->secure_boot_why, "separator", "one in MR 1",
+		log_trouble(s, &f->secure_boot_why, "separator", "one in MR 1",
 		    got);
 		return;
 	}
 	for (uint32_t pcr = 0; pcr <= 7; pcr++) {
 		(void)snprintf(got, sizeof(got), "none in PCR %u", pcr);
 		if (n[pcr] == 0)
-			trouble(s, &f->separators_why, "separators",
+			log_trouble(s, &f->separators_why, "separators",
 			    "one in each of PCR 0..7", got);
 	}
 }
@@ -427,7 +332,8 @@ eventlog_facts(const struct event_log *log, enum hash_alg alg,
 {
 	static void (*const see[])(struct scan *, const struct log_event *) = {
 		see_digest, see_technology, see_crtm, see_secure_boot,
-		see_authority, see_efi_app, see_action, see_ipl,
+		see_authority, see_boot_variable, see_efi_app, see_action,
+		see_ipl,
 		see_separator, /* last: the others ask what came before */
 	};
 	struct scan s = { .log = log, .alg = alg, .f = ret };
@@ -441,18 +347,20 @@ eventlog_facts(const struct event_log *log, enum hash_alg alg,
 		for (size_t i = 0; i < NELEMS(see); i++)
 			see[i](&s, &log->events[s.index]);
 	judge_separators(&s);
-	if (s.secure_boots == 0)
-		trouble(&s, &ret->secure_boot_why, "SecureBoot",
-		    "the variable, measured", "no such event");
+	judge_secure_boot(&s);
 	return CVM_OK;
 }
 
 void
 log_facts_clear(struct log_facts *f)
 {
-	free(f->authorities);
-	f->authorities = NULL;
-	f->n_authorities = 0;
+	struct digest_list *const lists[] = { &f->authorities, &f->trusted,
+		&f->revoked };
+
+	for (size_t i = 0; i < NELEMS(lists); i++) {
+		free(lists[i]->v);
+		*lists[i] = (struct digest_list){ 0 };
+	}
 }
 
 const char *

@@ -56,15 +56,47 @@ span_in_values(const struct value_list *l, struct span s)
 	return false;
 }
 
+/* The i-th character, or one that no policy has. */
+static char
+char_at(const struct log_text *t, size_t i)
+{
+	if (!t->utf16)
+		return (char)t->text.data[i];
+	return t->text.data[2 * i + 1] == 0 ? (char)t->text.data[2 * i] : '\0';
+}
+
+static size_t
+text_len(const struct log_text *t)
+{
+	return t->utf16 ? t->text.len / 2 : t->text.len;
+}
+
+static bool
+text_in_strings(const struct string_list *l, const struct log_text *t)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		size_t n = strlen(l->v[i]), k = 0;
+
+		if (n != text_len(t))
+			continue;
+		while (k < n && char_at(t, k) == l->v[i][k])
+			k++;
+		if (k == n)
+			return true;
+	}
+	return false;
+}
+
 /* Printable beginning of a text of the log. */
 static const char *
-shown(struct span s, char buf[static 128])
+shown(const struct log_text *t, char buf[static 128])
 {
-	size_t n = s.len < 120 ? s.len : 120;
+	size_t len = text_len(t), n = len < 120 ? len : 120;
 
-	memcpy(buf, s.data, n);
+	for (size_t i = 0; i < n; i++)
+		buf[i] = char_at(t, i) != '\0' ? char_at(t, i) : '?';
 	buf[n] = '\0';
-	if (n < s.len)
+	if (n < len)
 		memcpy(buf + n, "...", 4);
 	return buf;
 }
@@ -171,11 +203,27 @@ check_secure_boot(struct log_view *w)
 		    w->f->secure_boot ? "on" : "off");
 }
 
+/* Every digest of the log is in the list of the policy. */
+static bool
+all_listed(struct log_view *w, enum check_id id, const struct digest_list *have,
+    const struct value_list *list, const char *expected)
+{
+	char hex[2 * SHA256_LEN + 1];
+
+	for (size_t i = 0; i < have->n; i++) {
+		struct span s = span(have->v[i], SHA256_LEN);
+
+		if (!span_in_values(list, s))
+			return verdict_fail(w->v, id, expected, "%s",
+			    hex_encode(s, hex, sizeof(hex)));
+	}
+	return true;
+}
+
 static void
 check_authorities(struct log_view *w)
 {
 	const struct value_list *l = &w->a->policy->log.authorities;
-	char hex[2 * SHA256_LEN + 1];
 
 	if (l->n == 0) {
 		(void)verdict_skip(w->v, CHECK_LOG_11, NOT_ASKED);
@@ -183,40 +231,101 @@ check_authorities(struct log_view *w)
 	}
 	if (!proved(w, CHECK_LOG_11, 7, &w->f->authorities_why))
 		return;
-	for (size_t i = 0; i < w->f->n_authorities; i++) {
-		struct span s = span(w->f->authorities[i], SHA256_LEN);
+	if (all_listed(w, CHECK_LOG_11, &w->f->authorities, l,
+		"a certificate of the list"))
+		(void)verdict_check(w->v, CHECK_LOG_11, w->f->authorities.n > 0,
+		    "at least one authority", "none in the log");
+}
 
-		if (span_in_values(l, s))
-			continue;
-		(void)verdict_fail(w->v, CHECK_LOG_11,
-		    "a certificate of the list", "%s",
-		    hex_encode(s, hex, sizeof(hex)));
+static void
+check_keys(struct log_view *w)
+{
+	const struct value_list *l = &w->a->policy->log.secure_boot_keys;
+
+	if (l->n == 0)
+		(void)verdict_skip(w->v, CHECK_LOG_17, NOT_ASKED);
+	else if (proved(w, CHECK_LOG_17, 7, &w->f->keys_why) &&
+	    all_listed(w, CHECK_LOG_17, &w->f->trusted, l,
+		"certificates and images of the list"))
+		(void)verdict_pass(w->v, CHECK_LOG_17);
+}
+
+static bool
+in_digests(const struct digest_list *l, struct span s)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (span_equal(span(l->v[i], SHA256_LEN), s))
+			return true;
+	return false;
+}
+
+static void
+check_dbx(struct log_view *w)
+{
+	const struct value_list *l = &w->a->policy->log.dbx;
+	char hex[2 * SHA256_LEN + 1];
+
+	if (l->n == 0) {
+		(void)verdict_skip(w->v, CHECK_LOG_18, NOT_ASKED);
 		return;
 	}
-	(void)verdict_check(w->v, CHECK_LOG_11, w->f->n_authorities > 0,
-	    "at least one authority", "none in the log");
+	if (!proved(w, CHECK_LOG_18, 7, &w->f->keys_why))
+		return;
+	for (size_t i = 0; i < l->n; i++) {
+		struct span s = blob_span(&l->v[i]);
+
+		if (in_digests(&w->f->revoked, s))
+			continue;
+		(void)verdict_fail(w->v, CHECK_LOG_18,
+		    hex_encode(s, hex, sizeof(hex)),
+		    "a dbx of %zu entries without it", w->f->revoked.n);
+		return;
+	}
+	(void)verdict_pass(w->v, CHECK_LOG_18);
+}
+
+static void
+check_sbat(struct log_view *w)
+{
+	const uint32_t min = w->a->policy->log.min_sbat_level;
+	char expected[32];
+
+	if (min == 0) {
+		(void)verdict_skip(w->v, CHECK_LOG_19, NOT_ASKED);
+		return;
+	}
+	if (!proved(w, CHECK_LOG_19, 7, &w->f->sbat_why))
+		return;
+	(void)snprintf(expected, sizeof(expected), "at least %u", min);
+	if (w->f->sbat_level == 0)
+		(void)verdict_fail(w->v, CHECK_LOG_19, expected,
+		    "no SbatLevel in the log");
+	else
+		(void)verdict_check(w->v, CHECK_LOG_19, w->f->sbat_level >= min,
+		    expected, "%u", w->f->sbat_level);
 }
 
 static void
 check_kernel(struct log_view *w)
 {
 	const struct string_list *l = &w->a->policy->log.kernel_cmdline;
+	const struct log_text *t = &w->f->kernel_cmdlines[0];
 	char buf[128];
 
 	if (l->n == 0) {
 		(void)verdict_skip(w->v, CHECK_LOG_12, NOT_ASKED);
 		return;
 	}
-	if (!proved(w, CHECK_LOG_12, 8, &w->f->ipl_why))
+	if (!proved(w, CHECK_LOG_12, w->f->n_kernel_cmdlines > 0 ? t->mr : 8,
+		&w->f->ipl_why))
 		return;
 	if (w->f->n_kernel_cmdlines != 1) {
 		(void)verdict_fail(w->v, CHECK_LOG_12, "exactly one", "%zu",
 		    w->f->n_kernel_cmdlines);
 		return;
 	}
-	(void)verdict_check(w->v, CHECK_LOG_12,
-	    span_in_strings(l, w->f->kernel_cmdlines[0].text), l->v[0], "%s",
-	    shown(w->f->kernel_cmdlines[0].text, buf));
+	(void)verdict_check(w->v, CHECK_LOG_12, text_in_strings(l, t), l->v[0],
+	    "%s", shown(t, buf));
 }
 
 static void
@@ -232,10 +341,10 @@ check_grub(struct log_view *w)
 	if (!proved(w, CHECK_LOG_13, 8, &w->f->ipl_why))
 		return;
 	for (size_t i = 0; i < w->f->n_grub_cmds; i++)
-		if (!span_in_strings(l, w->f->grub_cmds[i].text)) {
+		if (!text_in_strings(l, &w->f->grub_cmds[i])) {
 			(void)verdict_fail(w->v, CHECK_LOG_13,
 			    "a command of the list", "%s",
-			    shown(w->f->grub_cmds[i].text, buf));
+			    shown(&w->f->grub_cmds[i], buf));
 			return;
 		}
 	(void)verdict_pass(w->v, CHECK_LOG_13);
@@ -265,6 +374,45 @@ check_efi_apps(struct log_view *w)
 }
 
 static void
+check_boot_variables(struct log_view *w)
+{
+	const struct value_list *l = &w->a->policy->log.boot_variables;
+	char hex[2 * HASH_LEN_MAX + 1], buf[LOG_VARIABLE_NAME_MAX];
+
+	if (l->n == 0) {
+		(void)verdict_skip(w->v, CHECK_LOG_20, NOT_ASKED);
+		return;
+	}
+	if (!proved(w, CHECK_LOG_20, 1, &w->f->boot_variables_why))
+		return;
+	for (size_t i = 0; i < w->f->n_boot_variables; i++) {
+		const struct log_boot_variable *v = &w->f->boot_variables[i];
+		const char *name;
+
+		if (span_in_values(l, v->digest))
+			continue;
+		name = log_variable_name(v->data, buf);
+		(void)verdict_fail(w->v, CHECK_LOG_20, "a digest of the list",
+		    "%s: %s", name != NULL ? name : "a variable",
+		    hex_encode(v->digest, hex, sizeof(hex)));
+		return;
+	}
+	(void)verdict_check(w->v, CHECK_LOG_20, w->f->n_boot_variables > 0,
+	    "at least one boot variable", "none in the log");
+}
+
+static void
+check_dma(struct log_view *w)
+{
+	if (!w->a->policy->log.dma_protection)
+		(void)verdict_skip(w->v, CHECK_LOG_21, NOT_ASKED);
+	else if (proved(w, CHECK_LOG_21, 7, NULL))
+		(void)verdict_check(w->v, CHECK_LOG_21,
+		    !w->f->dma_protection_off,
+		    "no \"DMA Protection Disabled\" event", "one");
+}
+
+static void
 check_facts(struct log_view *w)
 {
 	const struct policy_event_log *p = &w->a->policy->log;
@@ -283,6 +431,11 @@ check_facts(struct log_view *w)
 	check_kernel(w);
 	check_grub(w);
 	check_efi_apps(w);
+	check_keys(w);
+	check_dbx(w);
+	check_sbat(w);
+	check_boot_variables(w);
+	check_dma(w);
 	if (!p->exit_boot_services)
 		(void)verdict_skip(w->v, CHECK_LOG_15, NOT_ASKED);
 	else if (proved(w, CHECK_LOG_15, 5, NULL))

@@ -146,8 +146,14 @@ struct policy_event_log {	       /* an absent field is not looked at */
 	enum tristate secure_boot;
 	struct value_list authorities; /* SHA-256 of certificates: all that
 					  were used must be in the list */
+	/* SHA-256 of certificates, or of images: all in PK, KEK and db must
+	 * be in the first, all of the second must be in dbx. */
+	struct value_list secure_boot_keys, dbx;
+	uint32_t min_sbat_level; /* 2024010900 */
 	struct string_list kernel_cmdline, grub_cmd;
-	struct value_list efi_apps;	/* digests of the policy's bank */
+	/* Digests of the policy's bank. */
+	struct value_list efi_apps, boot_variables;
+	bool dma_protection;		/* must not have been switched off */
 	bool exit_boot_services;	/* must be in the log */
 	struct string_list unlogged_ok; /* PCR numbers that may lack events */
 };

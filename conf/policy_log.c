@@ -42,10 +42,11 @@ static const struct json_field pcr_number = { ROW_INTEGER(NULL, read_pcr_number,
 
 /* A digest of another bank could never match; the policy's rules come last,
  * so "tpm" is read by now. Without a TPM the log is the TDX one, SHA-384. */
-static JSON_READER(read_efi_apps)
+static int
+read_bank_digests(const struct json_doc *doc, const cJSON *item,
+    const struct json_field *field, const struct policy *p,
+    struct value_list *list, struct why *why)
 {
-	struct policy *p = out;
-	struct value_list *list = &p->log.efi_apps;
 	size_t len = hash_len(p->has_tpm ? p->tpm.bank : HASH_SHA384);
 	int err = json_read_values(doc, item, field, list, why);
 
@@ -61,17 +62,40 @@ static JSON_READER(read_efi_apps)
 	return CVM_OK;
 }
 
+static JSON_READER(read_efi_apps)
+{
+	struct policy *p = out;
+
+	return read_bank_digests(doc, item, field, p, &p->log.efi_apps, why);
+}
+
+static JSON_READER(read_boot_variables)
+{
+	struct policy *p = out;
+
+	return read_bank_digests(doc, item, field, p, &p->log.boot_variables,
+	    why);
+}
+
 static const struct json_field log_fields[] = {
 	{ ROW_STRINGS("technology", POLICY_AT(log.technology), technology) },
 	{ ROW_U32("min_gce_firmware", POLICY_AT(log.min_gce_firmware), 0,
 	    UINT32_MAX) },
 	{ ROW_TRISTATE("secure_boot", POLICY_AT(log.secure_boot)) },
 	{ ROW_VALUES("authorities", POLICY_AT(log.authorities), value_32) },
+	{ ROW_VALUES("secure_boot_keys", POLICY_AT(log.secure_boot_keys),
+	    value_32) },
+	{ ROW_VALUES("dbx", POLICY_AT(log.dbx), value_32) },
+	{ ROW_U32("min_sbat_level", POLICY_AT(log.min_sbat_level), 0,
+	    UINT32_MAX) },
 	{ ROW_STRINGS("kernel_cmdline", POLICY_AT(log.kernel_cmdline),
 	    command) },
 	{ ROW_STRINGS("grub_cmd", POLICY_AT(log.grub_cmd), command) },
 	{ ROW_LIST("efi_apps", read_efi_apps, 0, 1, POLICY_LIST_MAX,
 	    bank_digest) },
+	{ ROW_LIST("boot_variables", read_boot_variables, 0, 1, POLICY_LIST_MAX,
+	    bank_digest) },
+	{ ROW_BOOL("dma_protection", POLICY_AT(log.dma_protection)) },
 	{ ROW_BOOL("exit_boot_services", POLICY_AT(log.exit_boot_services)) },
 	{ ROW_LIST("unlogged_pcrs", json_read_strings,
 	    POLICY_AT(log.unlogged_ok), 1, POLICY_PCR_MAX, pcr_number) },
@@ -86,5 +110,8 @@ policy_log_clear(struct policy_event_log *log)
 	string_list_clear(&log->kernel_cmdline);
 	string_list_clear(&log->grub_cmd);
 	value_list_clear(&log->efi_apps);
+	value_list_clear(&log->boot_variables);
+	value_list_clear(&log->secure_boot_keys);
+	value_list_clear(&log->dbx);
 	string_list_clear(&log->unlogged_ok);
 }

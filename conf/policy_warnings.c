@@ -192,8 +192,9 @@ cmdline_unproven(const struct policy *p)
 {
 	bool wanted = p->log.kernel_cmdline.n > 0 || p->log.grub_cmd.n > 0;
 
-	/* Only GRUB writes these events, and only to PCR 8. */
-	return unproven(p, wanted, 8);
+	/* GRUB writes these events to PCR 8, systemd-stub to PCR 12. */
+	return unproven(p, wanted, 8) &&
+	    (p->log.grub_cmd.n > 0 || unproven(p, wanted, 12));
 }
 
 static bool
@@ -205,8 +206,19 @@ apps_unproven(const struct policy *p)
 static bool
 secure_boot_unproven(const struct policy *p)
 {
+	const struct policy_event_log *l = &p->log;
+
 	return unproven(p,
-	    p->log.secure_boot != ANY || p->log.authorities.n > 0, 7);
+	    l->secure_boot != ANY || l->authorities.n > 0 ||
+		l->secure_boot_keys.n > 0 || l->dbx.n > 0 ||
+		l->min_sbat_level > 0 || l->dma_protection,
+	    7);
+}
+
+static bool
+boot_variables_unproven(const struct policy *p)
+{
+	return unproven(p, p->log.boot_variables.n > 0, 1);
 }
 
 static bool
@@ -305,13 +317,18 @@ static const struct {
 	{ old_reports, "\"tee_report_max_age_s\" is more than an hour." },
 	{ cmdline_unproven,
 	    "\"kernel_cmdline\" and \"grub_cmd\" are asked of a"
-	    " log that no quote proves, which denies: select PCR 8." },
+	    " log that no quote proves, which denies: select PCR 8 (GRUB), or"
+	    " 12 (the command line of systemd-stub)." },
 	{ apps_unproven,
 	    "\"efi_apps\" is asked of a log that no quote"
 	    " proves, which denies: select PCR 4." },
 	{ secure_boot_unproven,
-	    "\"secure_boot\" and \"authorities\" are asked of a"
-	    " log that no quote proves, which denies: select PCR 7." },
+	    "\"secure_boot\", its keys, \"authorities\","
+	    " \"min_sbat_level\" and \"dma_protection\" are asked of a log"
+	    " that no quote proves, which denies: select PCR 7." },
+	{ boot_variables_unproven,
+	    "\"boot_variables\" is asked of a log that no quote"
+	    " proves, which denies: select PCR 1." },
 	{ firmware_unproven,
 	    "\"technology\" and \"min_gce_firmware\" are asked of"
 	    " a log that no quote proves, which denies: select PCR 0." },

@@ -15,8 +15,18 @@
 static const uint8_t global_guid[16] = { 0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93,
 	0xd2, 0x11, 0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c };
 static const uint8_t other_guid[16] = { 0xcb, 0xb2, 0x19, 0xd7 };
+static const uint8_t security_guid[16] = { 0xcb, 0xb2, 0x19, 0xd7, 0x3a, 0x3d,
+	0x96, 0x45, 0xa3, 0xbc, 0xda, 0xd0, 0x0e, 0x67, 0x65, 0x6f };
+static const uint8_t shim_guid[16] = { 0x50, 0xab, 0x5d, 0x60, 0x46, 0xe0, 0x00,
+	0x43, 0xab, 0xb6, 0x3d, 0xd8, 0x10, 0xdd, 0x8b, 0x23 };
+static const uint8_t type_x509[16] = { 0xa1, 0x59, 0xc0, 0xa5, 0xe4, 0x94, 0xa7,
+	0x4a, 0x87, 0xb5, 0xab, 0x15, 0x5c, 0x2b, 0xf0, 0x72 };
+static const uint8_t type_sha256[16] = { 0x26, 0x16, 0xc4, 0xc1, 0x4c, 0x50,
+	0x92, 0x40, 0xac, 0xa9, 0x41, 0xf9, 0x36, 0x93, 0x43, 0x28 };
 /* DER from afar: what the log says is a certificate, and its length. */
 static const uint8_t certificate[] = { 0x30, 0x82, 0x00, 0x04, 1, 2, 3, 4 };
+
+#define MADE_SBAT_TEXT "sbat,1,2024010900\nshim,4\n"
 
 static void
 put(struct blob *b, const void *data, size_t len)
@@ -89,6 +99,43 @@ add_authority(struct made_log *l)
 	blob_clear(&b);
 }
 
+/* EFI_SIGNATURE_LIST of one entry. */
+static void
+add_keys(struct made_log *l, const uint8_t guid[static 16], const char *name,
+    const uint8_t type[static 16], struct span data)
+{
+	struct blob b = { 0 };
+
+	put(&b, type, 16);
+	put_le(&b, 28 + 16 + data.len, 4);
+	put_le(&b, 0, 4);
+	put_le(&b, 16 + data.len, 4);
+	put(&b, other_guid, 16); /* owner */
+	put(&b, data.data, data.len);
+	add_variable(l, (uint32_t)EV_EFI_VARIABLE_DRIVER_CONFIG, guid, name,
+	    blob_span(&b));
+	blob_clear(&b);
+}
+
+void
+made_revoked(uint8_t out[static SHA256_LEN])
+{
+	memset(out, 0xdb, SHA256_LEN);
+}
+
+static void
+add_all_keys(struct made_log *l)
+{
+	static const char *const names[] = { "PK", "KEK", "db" };
+	uint8_t bad[SHA256_LEN];
+
+	for (size_t i = 0; i < 3; i++)
+		add_keys(l, i < 2 ? global_guid : security_guid, names[i],
+		    type_x509, span(certificate, sizeof(certificate)));
+	made_revoked(bad);
+	add_keys(l, security_guid, "dbx", type_sha256, span(bad, sizeof(bad)));
+}
+
 /* What GRUB measures is the text behind the prefix. */
 static void
 add_grub(struct made_log *l, const char *prefix, const char *text)
@@ -120,16 +167,23 @@ void
 made_log_init(struct made_log *l, enum log_form form)
 {
 	static const uint8_t on = 1, zero[4];
+	struct blob order;
 
 	*l = (struct made_log){ .form = form };
 	add_google(l);
 	add_variable(l, (uint32_t)EV_EFI_VARIABLE_DRIVER_CONFIG, global_guid,
 	    "SecureBoot", span(&on, 1));
+	add_all_keys(l);
+	order = variable(global_guid, "BootOrder", span(&on, 1));
+	add(l, 1, (uint32_t)EV_EFI_VARIABLE_BOOT, blob_span(&order));
+	blob_clear(&order);
 	for (uint32_t pcr = 0; pcr < 8; pcr++)
 		add(l, pcr, EV_SEPARATOR, span(zero, sizeof(zero)));
 	add_text(l, 4, (uint32_t)EV_EFI_ACTION,
 	    "Calling EFI Application from Boot Option");
 	add_authority(l);
+	add_variable(l, (uint32_t)EV_EFI_VARIABLE_AUTHORITY, shim_guid,
+	    "SbatLevel", span(MADE_SBAT_TEXT, sizeof(MADE_SBAT_TEXT) - 1));
 	made_insert(l, l->n, 4, (uint32_t)EV_EFI_BOOT_SERVICES_APPLICATION,
 	    span("\\EFI", 4), span(MADE_APP_IMAGE, sizeof(MADE_APP_IMAGE) - 1));
 	add_grub(l, "grub_cmd: ", MADE_GRUB_CMD);
@@ -167,6 +221,12 @@ made_find(struct made_log *l, enum made_name name)
 		[MADE_GRUB] = { 8, EV_IPL, 0 },
 		[MADE_CMDLINE] = { 8, EV_IPL, 1 },
 		[MADE_EXIT] = { 5, (uint32_t)EV_EFI_ACTION, 1 },
+		[MADE_PK] = { 7, (uint32_t)EV_EFI_VARIABLE_DRIVER_CONFIG, 1 },
+		[MADE_KEK] = { 7, (uint32_t)EV_EFI_VARIABLE_DRIVER_CONFIG, 2 },
+		[MADE_DB] = { 7, (uint32_t)EV_EFI_VARIABLE_DRIVER_CONFIG, 3 },
+		[MADE_DBX] = { 7, (uint32_t)EV_EFI_VARIABLE_DRIVER_CONFIG, 4 },
+		[MADE_SBAT] = { 7, (uint32_t)EV_EFI_VARIABLE_AUTHORITY, 1 },
+		[MADE_BOOT_ORDER] = { 1, (uint32_t)EV_EFI_VARIABLE_BOOT, 0 },
 		[MADE_GPT] = { 5, (uint32_t)EV_EFI_GPT_EVENT, 0 },
 	};
 	unsigned seen = 0;
@@ -280,5 +340,16 @@ made_authority(uint8_t out[static SHA256_LEN])
 {
 	assert_int_equal(hash(HASH_SHA256,
 			     span(certificate, sizeof(certificate)), out),
+	    0);
+}
+
+void
+made_boot_order(const struct made_log *l, uint8_t out[static HASH_LEN_MAX])
+{
+	const struct made_event *e = made_find((struct made_log *)(uintptr_t)l,
+	    MADE_BOOT_ORDER);
+
+	assert_int_equal(hash(l->form == LOG_TCG ? HASH_SHA256 : HASH_SHA384,
+			     blob_span(&e->data), out),
 	    0);
 }

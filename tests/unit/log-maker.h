@@ -37,6 +37,12 @@ enum made_name {
 	MADE_GRUB,
 	MADE_EXIT,
 	MADE_GPT,
+	MADE_PK,
+	MADE_KEK,
+	MADE_DB,
+	MADE_DBX,
+	MADE_SBAT,
+	MADE_BOOT_ORDER,
 };
 
 /* A boot of an SEV-SNP machine of Google's: firmware v2, Secure Boot. */
@@ -51,8 +57,13 @@ void made_remove(struct made_log *l, const struct made_event *e);
  * a CCEL. */
 void made_log_build(const struct made_log *l, struct blob *ret,
     struct pcr_values *ret_pcrs);
-/* SHA-256 of the certificate in the authority event. */
+/* SHA-256 of the certificate in the authority event, and in PK, KEK, db. */
 void made_authority(uint8_t out[static SHA256_LEN]);
+/* The one digest in dbx; digest of the variable BootOrder. */
+void made_revoked(uint8_t out[static SHA256_LEN]);
+void made_boot_order(const struct made_log *l,
+    uint8_t out[static HASH_LEN_MAX]);
+#define MADE_SBAT_LEVEL 2024010900
 #define MADE_KERNEL "/vmlinuz root=/dev/dm-0 ro"
 #define MADE_GRUB_CMD "linux /vmlinuz"
 #define MADE_APP_IMAGE "an EFI application"

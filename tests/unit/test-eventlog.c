@@ -292,6 +292,7 @@ facts_misread(void **state)
 			assert_int_equal(f->secure_boot, rows[i].secure_boot);
 		assert_int_equal(f->efi_apps_why.err != 0, rows[i].apps_fail);
 		assert_int_equal(f->n_kernel_cmdlines, rows[i].kernels);
+		print_message("#   trusts %zu, revokes %zu, SBAT %u, boot %zu, keys: %s %s\n", f->trusted.n, f->revoked.n, f->sbat_level, f->n_boot_variables, f->keys_why.field, f->keys_why.got);
 		log_facts_clear(f);
 		eventlog_clear(&log);
 		blob_clear(&b);

@@ -23,7 +23,8 @@ struct fixture {
 	struct evidence evidence;
 	struct verdict v;
 	char *technology[2], *cmdline[1], *grub[1], *unlogged[2];
-	struct blob authority, app;
+	struct blob authority, app, revoked, order;
+	uint8_t revoked_bytes[SHA256_LEN], order_bytes[HASH_LEN_MAX];
 	uint8_t authority_bytes[SHA256_LEN], app_bytes[HASH_LEN_MAX];
 	struct bench tdx; /* of a CCEL: the quote */
 };
@@ -54,6 +55,15 @@ fixture(enum log_form form)
 	made_authority(f->authority_bytes);
 	f->authority = (struct blob){ f->authority_bytes, SHA256_LEN };
 	p->authorities = (struct value_list){ &f->authority, 1 };
+	p->secure_boot_keys = (struct value_list){ &f->authority, 1 };
+	made_revoked(f->revoked_bytes);
+	f->revoked = (struct blob){ f->revoked_bytes, SHA256_LEN };
+	p->dbx = (struct value_list){ &f->revoked, 1 };
+	p->min_sbat_level = MADE_SBAT_LEVEL;
+	made_boot_order(&f->log, f->order_bytes);
+	f->order = (struct blob){ f->order_bytes, hash_len(alg) };
+	p->boot_variables = (struct value_list){ &f->order, 1 };
+	p->dma_protection = true;
 	f->cmdline[0] = words[2];
 	p->kernel_cmdline = (struct string_list){ f->cmdline, 1 };
 	f->grub[0] = words[3];
@@ -383,19 +393,248 @@ secure_boot_off_admitted(void **state)
 }
 
 static void
-other_authority_admitted(void **state)
+secure_boot_without_keys_admitted(void **state)
+{
+	static const enum made_name needed[] = { MADE_PK, MADE_KEK, MADE_DB };
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(needed); i++) {
+		_cleanup_(fixture_freep) struct fixture *f = fixture(LOG_TCG);
+		struct made_event *e = made_find(&f->log, needed[i]);
+
+		f->policy.log.secure_boot_keys.n = f->policy.log.dbx.n = 0;
+		/* No list in it: dataLen is behind GUID and nameLen. */
+		e->data.len = 16 + 8 + 8 + 2 * (size_t)e->data.data[16];
+		memset(&e->data.data[24], 0, 8);
+		build(f);
+		denied_by(f, CHECK_LOG_10);
+		made_remove(&f->log, e);
+		build(f);
+		denied_by(f, CHECK_LOG_10);
+		f->policy.log.secure_boot = ANY;
+		admitted(f);
+		f->policy.log.secure_boot_keys.n = 1;
+		denied_by(f, CHECK_LOG_17);
+	}
+}
+
+/* Firmware that enforces names the key that let something start. */
+static void
+secure_boot_without_authority_admitted(void **state)
 {
 	(void)state;
 	FIXTURE(LOG_TCG);
-	f->authority_bytes[0] ^= 1;
+	f->policy.log.authorities.n = 0;
+	made_remove(&f->log, made_find(&f->log, MADE_AUTHORITY));
+	build(f);
+	denied_by(f, CHECK_LOG_10);
+	f->policy.log.secure_boot = ANY;
+	admitted(f);
+}
+
+static void
+other_authority_admitted(void **state)
+{
+	uint8_t other[SHA256_LEN] = { 1 };
+
+	(void)state;
+	FIXTURE(LOG_TCG);
+	f->policy.log.secure_boot = ANY;
+	f->policy.log.secure_boot_keys.n = 0;
+	f->authority.data = other;
 	denied_by(f, CHECK_LOG_11);
 	f->policy.log.authorities.n = 0;
 	admitted(f);
 	f->policy.log.authorities.n = 1;
-	f->authority_bytes[0] ^= 1;
+	f->authority.data = f->authority_bytes;
 	made_remove(&f->log, made_find(&f->log, MADE_AUTHORITY));
 	build(f);
 	denied_by(f, CHECK_LOG_11);
+}
+
+static void
+other_key_trusted(void **state)
+{
+	static const enum made_name trusted[] = { MADE_PK, MADE_KEK, MADE_DB };
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(trusted); i++) {
+		FIXTURE(LOG_TCG);
+		struct made_event *e = made_find(&f->log, trusted[i]);
+
+		e->data.data[e->data.len - 1] ^= 1; /* of the certificate */
+		build(f);
+		denied_by(f, CHECK_LOG_17);
+		f->policy.log.secure_boot_keys.n = 0;
+		admitted(f);
+		e->data.data[e->data.len - 1] ^= 1;
+		f->policy.log.secure_boot_keys.n = 1;
+		made_insert(&f->log, 3, e->pcr, e->type, blob_span(&e->data),
+		    span(NULL, 0)); /* twice */
+		f->policy.log.dbx.n = 0;
+		build(f);
+		denied_by(f, CHECK_LOG_17);
+	}
+}
+
+static void
+signature_list_malformed(void **state)
+{
+	/* Within the list: size of the list, of the header, of an entry. */
+	static const size_t at[] = { 16, 20, 24 };
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(at); i++) {
+		FIXTURE(LOG_TCG);
+		struct made_event *e = made_find(&f->log, MADE_DBX);
+		size_t list = 16 + 8 + 8 + 2 * 3;
+
+		f->policy.log.secure_boot_keys.n = 0;
+		e->data.data[list + at[i]] += 1;
+		build(f);
+		denied_by(f, CHECK_LOG_18);
+		e->data.data[list + at[i]] -= 2;
+		build(f);
+		denied_by(f, CHECK_LOG_18);
+		e->data.data[list + at[i]] += 1;
+		build(f);
+		admitted(f);
+	}
+}
+
+static void
+revocation_missing_admitted(void **state)
+{
+	(void)state;
+	FIXTURE(LOG_TCG);
+	f->revoked_bytes[31] ^= 1;
+	denied_by(f, CHECK_LOG_18);
+	f->policy.log.dbx.n = 0;
+	admitted(f);
+	f->revoked_bytes[31] ^= 1;
+	f->policy.log.dbx.n = 1;
+	f->policy.log.secure_boot_keys.n = 0;
+	made_remove(&f->log, made_find(&f->log, MADE_DBX));
+	build(f);
+	denied_by(f, CHECK_LOG_18);
+}
+
+static void
+old_sbat_level_admitted(void **state)
+{
+	static const char *const texts[] = { "sbat,1,2024010899\n",
+		"sbat,1,202401090\n", "sbat,1,20240109000\n",
+		"sbat,2,2024010900\n", "sbat,1,2024o10900\n",
+		"sbat,1,9999999999\n", "sbat,1," };
+	struct made_event *e;
+	size_t head;
+
+	(void)state;
+	FIXTURE(LOG_TCG);
+	f->policy.log.min_sbat_level = MADE_SBAT_LEVEL + 1;
+	denied_by(f, CHECK_LOG_19);
+	f->policy.log.min_sbat_level = MADE_SBAT_LEVEL;
+	e = made_find(&f->log, MADE_SBAT);
+	head = 16 + 8 + 8 + 2 * strlen("SbatLevel");
+	for (size_t i = 0; i < NELEMS(texts); i++) {
+		e->data.len = head;
+		e->data.data[24] = (uint8_t)strlen(texts[i]);
+		assert_int_equal(blob_append(&e->data,
+				     span(texts[i], strlen(texts[i]))),
+		    0);
+		build(f);
+		denied_by(f, CHECK_LOG_19);
+	}
+	made_remove(&f->log, e);
+	build(f);
+	denied_by(f, CHECK_LOG_19);
+	f->policy.log.min_sbat_level = 0;
+	admitted(f);
+}
+
+static void
+other_boot_variable_admitted(void **state)
+{
+	struct made_event *e;
+
+	(void)state;
+	FIXTURE(LOG_TCG);
+	e = made_find(&f->log, MADE_BOOT_ORDER);
+	e->data.data[e->data.len - 1] ^= 1;
+	build(f);
+	denied_by(f, CHECK_LOG_20);
+	assert_non_null(strstr(f->v.results[CHECK_LOG_20].got, "BootOrder: "));
+	e->data.data[e->data.len - 1] ^= 1;
+	made_insert(&f->log, 0, 1, (uint32_t)EV_EFI_VARIABLE_BOOT2,
+	    span("Boot0001", 8), span(NULL, 0));
+	build(f);
+	denied_by(f, CHECK_LOG_20);
+	f->policy.log.boot_variables.n = 0;
+	admitted(f);
+	f->policy.log.boot_variables.n = 1;
+	made_remove(&f->log, &f->log.events[0]);
+	made_remove(&f->log, made_find(&f->log, MADE_BOOT_ORDER));
+	build(f);
+	denied_by(f, CHECK_LOG_20);
+}
+
+static void
+dma_protection_off_admitted(void **state)
+{
+	static const char off[] = "DMA Protection Disabled";
+
+	(void)state;
+	FIXTURE(LOG_TCG);
+	made_insert(&f->log, 0, 7, (uint32_t)EV_EFI_ACTION,
+	    span(off, sizeof(off) - 1), span(NULL, 0));
+	build(f);
+	denied_by(f, CHECK_LOG_21);
+	f->policy.log.dma_protection = false;
+	admitted(f);
+}
+
+/* A unified kernel image without GRUB: the stub's command line. */
+static void
+put_stub_cmdline(struct fixture *f, const char *text)
+{
+	struct blob b = { 0 };
+
+	for (size_t i = 0; i <= strlen(text); i++) {
+		const uint8_t c[2] = { (uint8_t)text[i], 0 };
+
+		assert_int_equal(blob_append(&b, span(c, 2)), 0);
+	}
+	made_insert(&f->log, f->log.n, 12, EV_IPL, blob_span(&b),
+	    span(NULL, 0));
+	blob_clear(&b);
+	build(f);
+}
+
+static void
+stub_command_line_misread(void **state)
+{
+	struct made_event *e;
+
+	(void)state;
+	FIXTURE(LOG_TCG);
+	made_remove(&f->log, made_find(&f->log, MADE_CMDLINE));
+	put_stub_cmdline(f, MADE_KERNEL);
+	admitted(f);
+	f->evidence.pcrs.mask &= ~(1u << 12);
+	denied_by(f, CHECK_LOG_12); /* nothing proves it */
+	build(f);
+	e = &f->log.events[f->log.n - 1];
+	e->data.data[1] = 1; /* another character, measured */
+	build(f);
+	denied_by(f, CHECK_LOG_12);
+	assert_int_equal(f->v.results[CHECK_LOG_12].got[0], '?');
+	e->data.data[1] = 0;
+	assert_int_equal(blob_set(&e->measured, span("other", 5)), 0);
+	build(f); /* a description, of what is not known */
+	denied_by(f, CHECK_LOG_12);
+	blob_clear(&e->measured);
+	put_stub_cmdline(f, MADE_KERNEL); /* two */
+	denied_by(f, CHECK_LOG_12);
 }
 
 static void
@@ -482,29 +721,33 @@ unquoted_register_believed(void **state)
 {
 	static const struct {
 		unsigned pcr;
-		enum check_id id[3];
+		size_t n;
+		enum check_id id[6];
 	} rows[] = {
-		{ 4, { CHECK_LOG_14, CHECK_COUNT, CHECK_COUNT } },
-		{ 5, { CHECK_LOG_15, CHECK_COUNT, CHECK_COUNT } },
-		{ 7, { CHECK_LOG_10, CHECK_LOG_11, CHECK_COUNT } },
-		{ 8, { CHECK_LOG_12, CHECK_LOG_13, CHECK_COUNT } },
-		{ 0, { CHECK_LOG_07, CHECK_LOG_09, CHECK_COUNT } },
+		{ 1, 1, { CHECK_LOG_20 } },
+		{ 4, 1, { CHECK_LOG_14 } },
+		{ 5, 1, { CHECK_LOG_15 } },
+		{ 7, 6,
+		    { CHECK_LOG_10, CHECK_LOG_11, CHECK_LOG_17, CHECK_LOG_18,
+			CHECK_LOG_19, CHECK_LOG_21 } },
+		{ 8, 2, { CHECK_LOG_12, CHECK_LOG_13 } },
+		{ 0, 2, { CHECK_LOG_07, CHECK_LOG_09 } },
 	};
 
 	(void)state;
 	FIXTURE(LOG_TCG);
 	for (size_t i = 0; i < NELEMS(rows); i++) {
-		size_t failed = 0, want = 0;
+		size_t failed = 0;
 
 		build(f);
 		f->evidence.pcrs.mask &= ~(1u << rows[i].pcr);
 		assert_false(judge(f));
 		for (size_t k = 0; k < CHECK_COUNT; k++)
 			failed += f->v.results[k].status == CHECK_FAIL;
-		for (; rows[i].id[want] != CHECK_COUNT; want++)
-			assert_int_equal(f->v.results[rows[i].id[want]].status,
+		for (size_t k = 0; k < rows[i].n; k++)
+			assert_int_equal(f->v.results[rows[i].id[k]].status,
 			    CHECK_FAIL);
-		assert_int_equal(failed, want);
+		assert_int_equal(failed, rows[i].n);
 	}
 	/* Not asked for, not missed; but SEV has nothing else. */
 	build(f);
@@ -553,9 +796,13 @@ facts_of_a_ccel_believed(void **state)
 	set_data(f, MADE_CMDLINE, "kernel_cmdline: ", "other");
 	denied_by(f, CHECK_LOG_12);
 	set_data(f, MADE_CMDLINE, "kernel_cmdline: ", MADE_KERNEL);
+	f->policy.log.secure_boot_keys.n = 0;
 	f->authority_bytes[0] ^= 1;
 	denied_by(f, CHECK_LOG_11);
 	f->authority_bytes[0] ^= 1;
+	f->order_bytes[0] ^= 1;
+	denied_by(f, CHECK_LOG_20);
+	f->order_bytes[0] ^= 1;
 	e = made_find(&f->log, MADE_SECURE_BOOT);
 	e->data.data[e->data.len - 1] = 0;
 	build(f);
@@ -578,7 +825,16 @@ main(void)
 		cmocka_unit_test(sev_without_its_event_admitted),
 		cmocka_unit_test(old_firmware_admitted),
 		cmocka_unit_test(secure_boot_off_admitted),
+		cmocka_unit_test(secure_boot_without_keys_admitted),
+		cmocka_unit_test(secure_boot_without_authority_admitted),
 		cmocka_unit_test(other_authority_admitted),
+		cmocka_unit_test(other_key_trusted),
+		cmocka_unit_test(signature_list_malformed),
+		cmocka_unit_test(revocation_missing_admitted),
+		cmocka_unit_test(old_sbat_level_admitted),
+		cmocka_unit_test(other_boot_variable_admitted),
+		cmocka_unit_test(dma_protection_off_admitted),
+		cmocka_unit_test(stub_command_line_misread),
 		cmocka_unit_test(other_command_line_admitted),
 		cmocka_unit_test(other_grub_command_admitted),
 		cmocka_unit_test(other_application_admitted),
