@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
+#include "attest/ccel_table.h"
 #include "attest/collect.h"
 #include "attest/derive.h"
 #include "attest/permit.h"
@@ -170,6 +173,33 @@ add_event_log(struct collector *c, struct evidence *e, struct why *why)
 	return CVM_OK;
 }
 
+/* sysfs has tables/data/CCEL, and the table that describes it beside data. */
+#define CCEL_DATA "data/CCEL"
+#define CCEL_TABLE "CCEL"
+
+static int
+check_ccel_table(const char *log, size_t log_len, struct why *why)
+{
+	_cleanup_(blob_clear) struct blob table = { 0 };
+	size_t len = strlen(log), tail = sizeof(CCEL_DATA) - 1;
+	char path[PATH_MAX];
+	bool simulated;
+	int r;
+
+	if (len < tail || strcmp(log + len - tail, CCEL_DATA) != 0)
+		return CVM_OK;
+	r = snprintf(path, sizeof(path), "%.*s" CCEL_TABLE, (int)(len - tail),
+	    log);
+	if (r < 0 || (size_t)r >= sizeof(path))
+		return why_set(why, CVM_E_INVAL, "evidence.ccel", "path",
+		    "a shorter one", log);
+	r = kernel_log_read(path, &table, &simulated, why);
+	/* It proves nothing: where it cannot be had, nothing is lost. */
+	if (r != CVM_OK)
+		return r == CVM_E_NOMEM ? r : CVM_OK;
+	return ccel_table_check(blob_span(&table), log_len, why);
+}
+
 static int
 add_ccel(struct collector *c, struct evidence *e, struct why *why)
 {
@@ -177,6 +207,8 @@ add_ccel(struct collector *c, struct evidence *e, struct why *why)
 	int r;
 
 	r = kernel_log_read(c->cfg->evidence.ccel, &e->ccel, &simulated, why);
+	if (r == CVM_OK)
+		r = check_ccel_table(c->cfg->evidence.ccel, e->ccel.len, why);
 	if (r == CVM_OK)
 		e->simulated |= simulated;
 	return r;
