@@ -294,10 +294,33 @@ see_digest(struct scan *s, const struct log_event *e)
 }
 
 /*
- * A PCR has one separator. Registers of a CCEL stand for several PCRs: one
- * separator each, or one for every PCR they stand for; firmware that logs two
- * into MR 1 and none into MR 2 put PCR 2's into the wrong register.
+ * Registers of a CCEL stand for several PCRs: one separator each, or one for
+ * every PCR they stand for. Firmware that logs two into MR 1 and none into
+ * MR 2 (OVMF, until it was mended) put PCR 2's into the wrong register: the
+ * log replays, but nothing in MR 1 can be told to be before or after its own.
  */
+static void
+judge_ccel_separators(struct scan *s)
+{
+	static const char expected[] = "one in MR 1, or one for each PCR";
+	struct log_facts *f = s->f;
+	const unsigned *n = s->separators;
+	bool mapped = n[2] == 5 && n[1] >= 2 && n[1] <= 3;
+	bool astray = n[1] == 2 && n[2] == 0;
+	struct why *const of_mr1[] = { &f->secure_boot_why, &f->authorities_why,
+		&f->keys_why, &f->sbat_why, &f->boot_variables_why };
+	char got[48];
+
+	if (n[1] == 1 || mapped)
+		return;
+	(void)snprintf(got, sizeof(got), "%u in MR 1, %u in MR 2", n[1], n[2]);
+	for (size_t i = 0; i < NELEMS(of_mr1); i++)
+		log_trouble(s, of_mr1[i], "separators", expected, got);
+	if (!astray)
+		log_trouble(s, &f->separators_why, "separators", expected, got);
+}
+
+/* A PCR has one separator. */
 static void
 judge_separators(struct scan *s)
 {
@@ -306,16 +329,7 @@ judge_separators(struct scan *s)
 	char got[48];
 
 	if (s->log->form == LOG_CCEL) {
-		bool mapped = n[2] == 5 && n[1] >= 2 && n[1] <= 3;
-
-		if (n[1] == 1 || mapped)
-			return;
-		(void)snprintf(got, sizeof(got), "%u in MR 1, %u in MR 2", n[1],
-		    n[2]);
-		log_trouble(s, &f->separators_why, "separators",
-		    "one in MR 1, or one for each PCR", got);
-		log_trouble(s, &f->secure_boot_why, "separator", "one in MR 1",
-		    got);
+		judge_ccel_separators(s);
 		return;
 	}
 	for (uint32_t pcr = 0; pcr <= 7; pcr++) {

@@ -786,6 +786,43 @@ ccel_of_other_registers_believed(void **state)
 	admitted(f);
 }
 
+/* One too many in MR 1 and none in MR 2 is firmware's known mistake, and takes
+ * away what MR 1 says; anything else is no boot at all. */
+static void
+separators_of_a_ccel_astray(void **state)
+{
+	static const uint8_t zero[4];
+	struct policy_event_log all;
+
+	(void)state;
+	FIXTURE(LOG_CCEL);
+	admitted(f);
+	all = f->policy.log;
+	for (size_t i = f->log.n; i-- > 0;)
+		if (f->log.events[i].type == EV_SEPARATOR)
+			made_remove(&f->log, &f->log.events[i]);
+	build(f);
+	f->policy.log = (struct policy_event_log){ .present = true };
+	denied_by(f, CHECK_LOG_06); /* none */
+	for (size_t n = 1; n <= 3; n++) {
+		made_insert(&f->log, 2, 7, EV_SEPARATOR, span(zero, 4),
+		    span(NULL, 0));
+		build(f);
+		f->policy.log = all;
+		f->policy.log.min_sbat_level = 0;
+		f->policy.log.authorities.n = f->policy.log.dbx.n = 0;
+		f->policy.log.secure_boot_keys.n = 0;
+		f->policy.log.boot_variables.n = 0;
+		if (n == 2) /* astray */
+			denied_by(f, CHECK_LOG_10);
+		f->policy.log = (struct policy_event_log){ .present = true };
+		if (n == 3)
+			denied_by(f, CHECK_LOG_06);
+		else
+			admitted(f);
+	}
+}
+
 static void
 facts_of_a_ccel_believed(void **state)
 {
@@ -843,6 +880,7 @@ main(void)
 		cmocka_unit_test(unquoted_register_believed),
 		cmocka_unit_test(nothing_asked_and_refused),
 		cmocka_unit_test(ccel_of_other_registers_believed),
+		cmocka_unit_test(separators_of_a_ccel_astray),
 		cmocka_unit_test(facts_of_a_ccel_believed),
 	};
 
