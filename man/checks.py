@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 The cvm-pkcs11 authors
-"""Puts the table of checks into a manual page.
+"""Puts the table of checks into a manual page and into README.md.
 
 usage: checks.py TREE PAGE.in
-       checks.py TREE --count
+       checks.py TREE --readme
+       checks.py TREE --update
 
 PAGE.in goes to standard output with the line @CHECKS@ replaced by the rows of
-attest/checks.def as mdoc.  --count prints how many checks each family has.
+attest/checks.def as mdoc.  --readme prints the table of families that README.md
+must have; --update writes it there.
 What does not look like the table of checks ends the program: a page that lacks
 rows is worse than none.
 """
@@ -22,14 +24,22 @@ ROW = re.compile(
     r'"(?P<title>[^"]+)",\s*"(?P<reads>[^"]+)",\s*"(?P<field>[^"]*)"\)')
 INCLUDE = re.compile(r'^#include "([^"]+)"$', re.M)
 FAMILIES = {
-    "SRC": "Source of the evidence",
-    "BIND": "Binding of nonce, report, quote and policy",
-    "SNP": "AMD SEV-SNP",
-    "TDX": "Intel TDX",
-    "TPM": "TPM",
-    "HCL": "Paravisor of Azure",
-    "LOG": "Event logs",
+    "SRC": ("Source of the evidence", "where the evidence came from"),
+    "BIND": ("Binding of nonce, report, quote and policy",
+             "nonce, report, TPM key, quote and policy are one"),
+    "SNP": ("AMD SEV-SNP", "AMD report, certificates, revocation, TCB, guest "
+            "policy, measurement"),
+    "TDX": ("Intel TDX",
+            "Intel quote, PCK chain, collateral, TCB, TD, RTMRs"),
+    "TPM": ("TPM",
+            "quote, attestation key and its certificate, PCRs, clock"),
+    "HCL": ("Paravisor of Azure",
+            "Azure's paravisor: its report, runtime data and attestation key"),
+    "LOG": ("Event logs",
+            "event logs: replay, Secure Boot, authorities, command line"),
 }
+# What it replaces in README.md.
+README = re.compile(r"There are \d+ checks, .*?\n(?=\n[^|])", re.S)
 
 
 def text_of(tree, name):
@@ -66,7 +76,7 @@ def mdoc(rows):
                 out.append(".El")
             family = name
             n = sum(x["id"].startswith(name + "-") for x in rows)
-            out.append(f".Ss {FAMILIES[name]}, {n} checks")
+            out.append(f".Ss {FAMILIES[name][0]}, {n} checks")
             out.append('.Bl -tag -width "BIND-00" -compact')
         out.append(f".It {r['id']}")
         out.append(plain(r["title"]))
@@ -76,19 +86,36 @@ def mdoc(rows):
     return out + [".El"]
 
 
-def count(rows):
-    for name in FAMILIES:
+def readme(rows):
+    out = [f"There are {len(rows)} checks, each with an id that log and "
+           "`cvm-token status` name; see",
+           "[cvm-pkcs11(8)](man/cvm-pkcs11.8.in):", "",
+           "| family | checks | about |", "|---|---|---|"]
+    for name, (_, about) in FAMILIES.items():
         n = sum(r["id"].startswith(name + "-") for r in rows)
-        print(name, n)
-    print("all", len(rows))
+        out.append(f"| {name} | {n} | {about} |")
+    return "\n".join(out) + "\n"
+
+
+def update(tree, rows):
+    name = os.path.join(tree, "README.md")
+    with open(name, encoding="utf-8") as f:
+        text, n = README.subn(lambda m: readme(rows), f.read())
+    if n != 1:
+        sys.exit("checks.py: README.md has no place for the table")
+    with open(name, "w", encoding="utf-8") as f:
+        f.write(text)
 
 
 def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     rows = rows_of(sys.argv[1])
-    if sys.argv[2] == "--count":
-        count(rows)
+    if sys.argv[2] == "--readme":
+        sys.stdout.write(readme(rows))
+        return
+    if sys.argv[2] == "--update":
+        update(sys.argv[1], rows)
         return
     with open(sys.argv[2], encoding="ascii") as f:
         page = f.read().split("\n")

@@ -15,14 +15,15 @@ differ() {
 	    sed -n 's/^< /not so: /p; s/^> /missing: /p'
 }
 
-# | SNP | 55 | ... |, and "There are 167 checks"
-said=$(sed -nE 's/^\| ([A-Z]+) \| ([0-9]+) \|.*/\1 \2/p' README.md
-	sed -nE 's/^There are ([0-9]+) checks.*/all \1/p' README.md)
+# From "There are 172 checks" to the end of the table.
+said=$(sed -n '/^There are [0-9]* checks/,/^$/p; /^| family | checks/,/^$/p' \
+    README.md)
 {
-	count=$(/usr/bin/python3 man/checks.py . --count 2>&1) ||
-	    echo "$count"
-	differ "$said" "$count"
-} | rule "README counts the checks"
+	table=$(/usr/bin/python3 man/checks.py . --readme 2>&1) ||
+	    echo "$table"
+	diff <(sed '/^$/d' <<<"$said") <(sed '/^$/d' <<<"$table") |
+	    sed -n 's/^< /not so: /p; s/^> /missing: /p'
+} | rule "README has the table of man/checks.py --update"
 
 {
 	if text=$(/usr/bin/python3 man/checks.py . "$page" 2>&1); then
