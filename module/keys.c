@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
+#include <string.h>
+
 #include "module/call.h"
+#include "module/message_params.h"
 #include "token/object_impl.h"
+
+/* The largest keys are a few KiB, in PrivateKeyInfo. */
+#define WRAPPED_MAX (64 * 1024)
 
 /*
  * Uses of keys that are no operation in progress. Each passes the gate with
@@ -85,8 +91,8 @@ C_GenerateKeyPair(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 
 /* The input of wrapping is a key, which its fingerprint names. */
 static CK_RV
-allow_wrap(struct call *c, const CK_MECHANISM *mech, CK_OBJECT_HANDLE wrapping,
-    CK_OBJECT_HANDLE key)
+allow_wrap(struct call *c, const char *function, const CK_MECHANISM *mech,
+    CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key)
 {
 	_cleanup_(object_unrefp) struct object *w = NULL, *k = NULL;
 	uint8_t fingerprint[SHA256_LEN];
@@ -103,7 +109,7 @@ allow_wrap(struct call *c, const CK_MECHANISM *mech, CK_OBJECT_HANDLE wrapping,
 	if (rv != CKR_OK)
 		return rv;
 	/* The key that leaves may want an admission of its own, too. */
-	return allow(c, "C_WrapKey", mech,
+	return allow(c, function, mech,
 	    object_bool(k, CKA_CVM_BIND_OPERATION) ? k : w,
 	    span(fingerprint, sizeof(fingerprint)));
 }
@@ -120,11 +126,28 @@ C_WrapKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 		return rv;
 	if (bad_mechanism(pMechanism) || pulWrappedKeyLen == NULL)
 		return CKR_ARGUMENTS_BAD;
-	rv = allow_wrap(&c, pMechanism, hWrappingKey, hKey);
+	rv = allow_wrap(&c, "C_WrapKey", pMechanism, hWrappingKey, hKey);
 	if (rv == CKR_OK)
 		rv = rv_of_key(token_wrap(c.token, &c.caller, pMechanism,
 		    hWrappingKey, hKey, pWrappedKey, pulWrappedKeyLen, &c.why));
 	return call_fail(&c, "C_WrapKey", rv);
+}
+
+static CK_RV
+unwrap(struct call *c, const char *function, const CK_MECHANISM *mech,
+    CK_OBJECT_HANDLE unwrapping, struct span wrapped, const CK_ATTRIBUTE *templ,
+    CK_ULONG n, CK_OBJECT_HANDLE *ret)
+{
+	_cleanup_(object_unrefp) struct object *key = NULL;
+	CK_RV rv = rename_handle(call_key(c, unwrapping, &key),
+	    CKR_UNWRAPPING_KEY_HANDLE_INVALID);
+
+	if (rv == CKR_OK)
+		rv = allow(c, function, mech, key, wrapped);
+	if (rv == CKR_OK)
+		rv = rv_of_key(token_unwrap(c->token, &c->caller, mech,
+		    unwrapping, wrapped, templ, n, ret, &c->why));
+	return call_fail(c, function, rv);
 }
 
 CK_RV
@@ -134,8 +157,6 @@ C_UnwrapKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
     CK_ULONG ulAttributeCount, CK_OBJECT_HANDLE_PTR phKey)
 {
 	_cleanup_(call_leave) struct call c = { 0 };
-	_cleanup_(object_unrefp) struct object *key = NULL;
-	const struct span wrapped = span(pWrappedKey, ulWrappedKeyLen);
 	CK_RV rv = call_session(&c, hSession);
 
 	if (rv != CKR_OK)
@@ -143,15 +164,9 @@ C_UnwrapKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 	if (bad_mechanism(pMechanism) || pWrappedKey == NULL || phKey == NULL ||
 	    !template_bounded(pTemplate, ulAttributeCount))
 		return CKR_ARGUMENTS_BAD;
-	rv = rename_handle(call_key(&c, hUnwrappingKey, &key),
-	    CKR_UNWRAPPING_KEY_HANDLE_INVALID);
-	if (rv == CKR_OK)
-		rv = allow(&c, "C_UnwrapKey", pMechanism, key, wrapped);
-	if (rv == CKR_OK)
-		rv = rv_of_key(
-		    token_unwrap(c.token, &c.caller, pMechanism, hUnwrappingKey,
-			wrapped, pTemplate, ulAttributeCount, phKey, &c.why));
-	return call_fail(&c, "C_UnwrapKey", rv);
+	return unwrap(&c, "C_UnwrapKey", pMechanism, hUnwrappingKey,
+	    span(pWrappedKey, ulWrappedKeyLen), pTemplate, ulAttributeCount,
+	    phKey);
 }
 
 CK_RV
@@ -175,4 +190,106 @@ C_DeriveKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 		rv = rv_of_key(token_derive(c.token, &c.caller, pMechanism,
 		    hBaseKey, pTemplate, ulAttributeCount, phKey, &c.why));
 	return call_fail(&c, "C_DeriveKey", rv);
+}
+
+/*
+ * Authenticated wrapping (PKCS#11 3.2 section 5.18): with the parameter of a
+ * message, in which the tag stands. There is no process to count vectors in.
+ */
+static CK_RV
+wrap_apart(struct call *c, struct message_param *p, CK_OBJECT_HANDLE wrapping,
+    CK_OBJECT_HANDLE key, CK_BYTE *out, CK_ULONG *out_len)
+{
+	_cleanup_(freep) CK_BYTE *sealed = NULL;
+	CK_ULONG len = 0, text, room = *out_len;
+	int err = token_wrap(c->token, &c->caller, &p->mech, wrapping, key,
+	    /* out= */ NULL, &len, &c->why);
+
+	if (err == CVM_OK && len < p->tag_len)
+		err = CVM_E_INTERNAL;
+	if (err != CVM_OK)
+		return rv_of_key(err);
+	*out_len = text = len - p->tag_len;
+	if (out == NULL)
+		return CKR_OK;
+	if (room < text)
+		return CKR_BUFFER_TOO_SMALL;
+	if ((sealed = malloc(len)) == NULL)
+		return CKR_HOST_MEMORY;
+	err = token_wrap(c->token, &c->caller, &p->mech, wrapping, key, sealed,
+	    &len, &c->why);
+	if (err == CVM_OK && len != text + p->tag_len)
+		err = CVM_E_INTERNAL;
+	if (err != CVM_OK)
+		return rv_of_key(err);
+	memcpy(out, sealed, text);
+	memcpy(p->tag, &sealed[text], p->tag_len);
+	return CKR_OK;
+}
+
+CK_RV
+C_WrapKeyAuthenticated(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
+    CK_OBJECT_HANDLE hWrappingKey, CK_OBJECT_HANDLE hKey,
+    CK_BYTE_PTR pAssociatedData, CK_ULONG ulAssociatedDataLen,
+    CK_BYTE_PTR pWrappedKey, CK_ULONG_PTR pulWrappedKeyLen)
+{
+	static const char function[] = "C_WrapKeyAuthenticated";
+	_cleanup_(call_leave) struct call c = { 0 };
+	struct message_param p;
+	int err;
+	CK_RV rv = call_session(&c, hSession);
+
+	if (rv != CKR_OK)
+		return rv;
+	if (bad_mechanism(pMechanism) || pulWrappedKeyLen == NULL ||
+	    (pAssociatedData == NULL && ulAssociatedDataLen > 0))
+		return CKR_ARGUMENTS_BAD;
+	if (!message_mechanism(pMechanism->mechanism))
+		return CKR_MECHANISM_INVALID;
+	err = message_param_read(pMechanism->mechanism, pMechanism->pParameter,
+	    pMechanism->ulParameterLen,
+	    span(pAssociatedData, ulAssociatedDataLen), &p);
+	if (err == CVM_OK && pWrappedKey != NULL)
+		err = message_make_iv(&p, /* counter= */ NULL);
+	if (err != CVM_OK)
+		return rv_of(err);
+	rv = allow_wrap(&c, function, &p.mech, hWrappingKey, hKey);
+	if (rv == CKR_OK)
+		rv = wrap_apart(&c, &p, hWrappingKey, hKey, pWrappedKey,
+		    pulWrappedKeyLen);
+	return call_fail(&c, function, rv);
+}
+
+CK_RV
+C_UnwrapKeyAuthenticated(CK_SESSION_HANDLE hSession,
+    CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hUnwrappingKey,
+    CK_BYTE_PTR pWrappedKey, CK_ULONG ulWrappedKeyLen,
+    CK_ATTRIBUTE_PTR pTemplate, CK_ULONG ulAttributeCount,
+    CK_BYTE_PTR pAssociatedData, CK_ULONG ulAssociatedDataLen,
+    CK_OBJECT_HANDLE_PTR phKey)
+{
+	_cleanup_(call_leave) struct call c = { 0 };
+	_cleanup_(blob_clear) struct blob sealed = { 0 };
+	struct message_param p;
+	CK_RV rv = call_session(&c, hSession);
+
+	if (rv != CKR_OK)
+		return rv;
+	if (bad_mechanism(pMechanism) || pWrappedKey == NULL || phKey == NULL ||
+	    (pAssociatedData == NULL && ulAssociatedDataLen > 0) ||
+	    !template_bounded(pTemplate, ulAttributeCount))
+		return CKR_ARGUMENTS_BAD;
+	if (!message_mechanism(pMechanism->mechanism))
+		return CKR_MECHANISM_INVALID;
+	if (message_param_read(pMechanism->mechanism, pMechanism->pParameter,
+		pMechanism->ulParameterLen,
+		span(pAssociatedData, ulAssociatedDataLen), &p) != CVM_OK)
+		return CKR_MECHANISM_PARAM_INVALID;
+	if (ulWrappedKeyLen > WRAPPED_MAX)
+		return CKR_WRAPPED_KEY_LEN_RANGE;
+	if (blob_set(&sealed, span(pWrappedKey, ulWrappedKeyLen)) != CVM_OK ||
+	    blob_append(&sealed, span(p.tag, p.tag_len)) != CVM_OK)
+		return CKR_HOST_MEMORY;
+	return unwrap(&c, "C_UnwrapKeyAuthenticated", &p.mech, hUnwrappingKey,
+	    blob_span(&sealed), pTemplate, ulAttributeCount, phKey);
 }

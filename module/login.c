@@ -80,7 +80,7 @@ login_so(struct call *c, const struct secret *pin)
 static bool
 waits_for_auth(const struct operation *o)
 {
-	return o->op != NULL && o->always_auth && !o->authed;
+	return operation_active(o) && o->always_auth && !o->authed;
 }
 
 /* PKCS#11 v3.0 section 5.6.6: for the operation that was begun. */

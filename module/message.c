@@ -1,29 +1,371 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
-#include "module/call.h"
+#include <string.h>
+
+#include "module/operation.h"
+#include "token/object_impl.h"
 
 /*
- * The message functions of PKCS#11 v3.0 sections 5.9, 5.11, 5.14 and 5.16.
- * None is offered; each has its place in the function list all the same.
+ * Message-based encryption and decryption (PKCS#11 3.0 sections 5.9 and 5.11):
+ * one key, many messages, each with a parameter, an admission where uses are
+ * bound, and an end of its own. What is done to a message is the one-shot form
+ * of the mechanism, whose tag is kept apart.
  */
+
+/* What a message is called with. */
+struct message {
+	void *param;
+	CK_ULONG param_len;
+	struct span aad, in;
+	CK_BYTE *out;
+	CK_ULONG *out_len;
+	CK_ULONG room; /* of out */
+};
+
+/* Nothing is used of the parameter: each message brings its own. */
 static CK_RV
-not_supported(void)
+begin_process(struct call *c, enum session_op which, const CK_MECHANISM *mech,
+    struct object *key)
+{
+	struct operation *o = &c->session->op[which];
+	int err;
+
+	if (!message_mechanism(mech->mechanism))
+		return CKR_MECHANISM_INVALID;
+	err = op_check(c->slot->cfg, operation_kind(which), mech->mechanism,
+	    key, &c->why);
+	if (err != CVM_OK)
+		return rv_of_key(err);
+	if (!message_init_fits(mech->mechanism, mech->ulParameterLen))
+		return CKR_MECHANISM_PARAM_INVALID;
+	o->message_key = object_ref(key);
+	o->message_mech = mech->mechanism;
+	o->always_auth = object_bool(key, CKA_ALWAYS_AUTHENTICATE);
+	return CKR_OK;
+}
+
+static CK_RV
+look_up(struct call *c, CK_SESSION_HANDLE h, enum session_op which,
+    struct operation **ret)
+{
+	CK_RV rv = call_session(c, h);
+
+	if (rv != CKR_OK)
+		return rv;
+	*ret = &c->session->op[which];
+	return (*ret)->message_key != NULL ? CKR_OK :
+					     CKR_OPERATION_NOT_INITIALIZED;
+}
+
+/* Of a message that is over; the process goes on. */
+static CK_RV
+end_message(struct call *c, struct operation *o, const char *function, CK_RV rv)
+{
+	op_freep(&o->op);
+	o->in_message = o->authed = false;
+	o->taken = o->given = 0;
+	return call_fail(c, function, rv);
+}
+
+static bool
+bad_span(struct span s)
+{
+	return s.data == NULL && s.len > 0;
+}
+
+/* A wrong tag has a name of its own here. */
+static CK_RV
+rv_of_message(int err)
+{
+	return err == CVM_E_ENCRYPTED_INVALID ? CKR_AEAD_DECRYPT_FAILED :
+						rv_of_key(err);
+}
+
+/* Makes op for one message. */
+static CK_RV
+begin_message(struct call *c, enum session_op which, struct operation *o,
+    struct message_param *p)
+{
+	int err = CVM_OK;
+	CK_RV rv = operation_check_login(c, o, o->message_key);
+
+	if (rv != CKR_OK)
+		return rv;
+	if (which == SESSION_MESSAGE_ENCRYPT)
+		err = message_make_iv(p, &o->counter);
+	if (err != CVM_OK)
+		return rv_of_key(err);
+	o->tag_len = p->tag_len;
+	return operation_begin(c, which, &p->mech, o->message_key);
+}
+
+static CK_RV
+seal_message(struct call *c, struct operation *o, const struct permit *permit,
+    struct span in, const struct message_param *p, CK_BYTE *out)
+{
+	_cleanup_(freep) CK_BYTE *sealed = malloc(in.len + p->tag_len + 1);
+	CK_ULONG len = in.len + p->tag_len;
+	int err;
+
+	if (sealed == NULL)
+		return CKR_HOST_MEMORY;
+	err = op_once(o->op, permit, in, sealed, &len, &c->why);
+	if (err == CVM_OK && len != in.len + p->tag_len)
+		err = CVM_E_INTERNAL;
+	if (err != CVM_OK)
+		return rv_of_message(err);
+	if (in.len > 0)
+		memcpy(out, sealed, in.len);
+	memcpy(p->tag, &sealed[in.len], p->tag_len);
+	return CKR_OK;
+}
+
+static CK_RV
+encrypt(struct call *c, struct operation *o, const char *function,
+    const struct message *m, struct message_param *p)
+{
+	const struct permit *allowed = NULL;
+	struct permit permit;
+	CK_RV rv = begin_message(c, SESSION_MESSAGE_ENCRYPT, o, p);
+
+	if (rv == CKR_OK)
+		rv = operation_allow(c, o, function, &m->in, &permit, &allowed);
+	if (rv == CKR_OK)
+		rv = seal_message(c, o, allowed, m->in, p, m->out);
+	return rv;
+}
+
+/* The input that is hashed and decrypted is text and tag, as it would be
+ * without messages. */
+static CK_RV
+decrypt(struct call *c, struct operation *o, const char *function,
+    const struct message *m, struct message_param *p)
+{
+	_cleanup_(blob_clear) struct blob sealed = { 0 };
+	const struct permit *allowed = NULL;
+	CK_ULONG len = m->room;
+	struct permit permit;
+	struct span all;
+	CK_RV rv;
+
+	if (blob_set(&sealed, m->in) != CVM_OK ||
+	    blob_append(&sealed, span(p->tag, p->tag_len)) != CVM_OK)
+		return CKR_HOST_MEMORY;
+	all = blob_span(&sealed);
+	rv = begin_message(c, SESSION_MESSAGE_DECRYPT, o, p);
+	if (rv == CKR_OK)
+		rv = operation_allow(c, o, function, &all, &permit, &allowed);
+	if (rv == CKR_OK)
+		rv = rv_of_message(
+		    op_once(o->op, allowed, all, m->out, &len, &c->why));
+	return rv;
+}
+
+static CK_RV
+crypt_message(CK_SESSION_HANDLE h, enum session_op which, const char *function,
+    struct message *m)
 {
 	_cleanup_(call_leave) struct call c = { 0 };
-	CK_RV rv = call_enter(&c);
+	struct message_param p;
+	struct operation *o;
+	CK_RV rv = look_up(&c, h, which, &o);
 
-	return rv != CKR_OK ? rv : CKR_FUNCTION_NOT_SUPPORTED;
+	if (rv != CKR_OK)
+		return rv;
+	if (o->in_message)
+		return CKR_OPERATION_ACTIVE;
+	if (m->out_len == NULL || bad_span(m->in) || bad_span(m->aad))
+		return CKR_ARGUMENTS_BAD;
+	if (message_param_read(o->message_mech, m->param, m->param_len, m->aad,
+		&p) != CVM_OK)
+		return CKR_MECHANISM_PARAM_INVALID;
+	m->room = *m->out_len;
+	*m->out_len = m->in.len;
+	if (m->out == NULL)
+		return CKR_OK;
+	if (m->room < m->in.len)
+		return CKR_BUFFER_TOO_SMALL;
+	rv = which == SESSION_MESSAGE_ENCRYPT ?
+	    encrypt(&c, o, function, m, &p) :
+	    decrypt(&c, o, function, m, &p);
+	return end_message(&c, o, function, rv);
+}
+
+static CK_RV
+begin_parts(CK_SESSION_HANDLE h, enum session_op which, const char *function,
+    void *param, CK_ULONG param_len, struct span aad)
+{
+	_cleanup_(call_leave) struct call c = { 0 };
+	struct message_param p;
+	struct operation *o;
+	CK_RV rv = look_up(&c, h, which, &o);
+
+	if (rv != CKR_OK)
+		return rv;
+	if (o->in_message)
+		return CKR_OPERATION_ACTIVE;
+	if (bad_span(aad))
+		return CKR_ARGUMENTS_BAD;
+	if (message_param_read(o->message_mech, param, param_len, aad, &p) !=
+	    CVM_OK)
+		return CKR_MECHANISM_PARAM_INVALID;
+	rv = begin_message(&c, which, o, &p);
+	o->in_message = rv == CKR_OK;
+	return call_fail(&c, function, rv);
+}
+
+/* How much this part gives, before it is taken. */
+static CK_RV
+part_size(struct call *c, struct operation *o, struct span in, bool last,
+    CK_ULONG *ret)
+{
+	CK_ULONG n = 0;
+	int err;
+
+	if (last) {
+		*ret = o->taken + in.len - o->given;
+		return CKR_OK;
+	}
+	err = op_update(o->op, NULL, in, /* out= */ NULL, &n, &c->why);
+	*ret = n;
+	return rv_of_message(err);
+}
+
+static CK_RV
+give_part(struct call *c, struct operation *o, const char *function,
+    struct span in, CK_BYTE *out, CK_ULONG *len)
+{
+	CK_RV rv = operation_feed(c, o, function, in, out, len);
+
+	if (rv != CKR_OK)
+		return rv;
+	o->taken += in.len;
+	o->given += *len;
+	return CKR_OK;
+}
+
+/* What was held comes with the tag behind it. */
+static CK_RV
+seal_rest(struct call *c, struct operation *o, const struct permit *allowed,
+    const struct message_param *p, CK_BYTE *out)
+{
+	_cleanup_(freep) CK_BYTE *sealed = NULL;
+	size_t rest = (size_t)(o->taken - o->given);
+	CK_ULONG len = rest + p->tag_len;
+	int err;
+
+	sealed = malloc(len + 1);
+	if (sealed == NULL)
+		return CKR_HOST_MEMORY;
+	err = op_final(o->op, allowed, sealed, &len, &c->why);
+	if (err == CVM_OK && len != rest + p->tag_len)
+		err = CVM_E_INTERNAL;
+	if (err != CVM_OK)
+		return rv_of_message(err);
+	if (rest > 0)
+		memcpy(out, sealed, rest);
+	memcpy(p->tag, &sealed[rest], p->tag_len);
+	return CKR_OK;
+}
+
+static CK_RV
+last_part(struct call *c, enum session_op which, struct operation *o,
+    const char *function, const struct message *m, struct message_param *p)
+{
+	bool encrypts = which == SESSION_MESSAGE_ENCRYPT;
+	const struct permit *allowed = NULL;
+	CK_ULONG n = m->room, none = 0;
+	struct permit permit;
+	CK_RV rv = give_part(c, o, function, m->in, m->out, &n);
+
+	if (rv == CKR_OK && !encrypts)
+		rv = give_part(c, o, function, span(p->tag, p->tag_len), m->out,
+		    &none);
+	if (rv == CKR_OK)
+		rv = operation_allow(c, o, function, /* input= */ NULL, &permit,
+		    &allowed);
+	if (rv != CKR_OK)
+		return rv;
+	if (encrypts)
+		return seal_rest(c, o, allowed, p, &m->out[n]);
+	n = m->room;
+	return rv_of_message(op_final(o->op, allowed, m->out, &n, &c->why));
+}
+
+static CK_RV
+next_part(struct call *c, enum session_op which, struct operation *o,
+    const char *function, struct message *m, CK_FLAGS flags, bool *ret_goes_on)
+{
+	bool last = flags == CKF_END_OF_MESSAGE;
+	struct message_param p;
+	CK_ULONG want = 0, n;
+	CK_RV rv;
+
+	*ret_goes_on = false;
+	if (m->out_len == NULL || bad_span(m->in) ||
+	    (flags & ~CKF_END_OF_MESSAGE) != 0)
+		return CKR_ARGUMENTS_BAD;
+	if (message_param_read(o->message_mech, m->param, m->param_len,
+		span("", 0), &p) != CVM_OK ||
+	    p.tag_len != o->tag_len)
+		return CKR_MECHANISM_PARAM_INVALID;
+	rv = part_size(c, o, m->in, last, &want);
+	if (rv != CKR_OK)
+		return rv;
+	m->room = n = *m->out_len;
+	*m->out_len = want;
+	*ret_goes_on = m->out == NULL || m->room < want || !last;
+	if (m->out == NULL)
+		return CKR_OK;
+	if (m->room < want)
+		return CKR_BUFFER_TOO_SMALL;
+	if (last)
+		return last_part(c, which, o, function, m, &p);
+	rv = give_part(c, o, function, m->in, m->out, &n);
+	*m->out_len = n;
+	return rv;
+}
+
+static CK_RV
+crypt_next(CK_SESSION_HANDLE h, enum session_op which, const char *function,
+    struct message *m, CK_FLAGS flags)
+{
+	_cleanup_(call_leave) struct call c = { 0 };
+	struct operation *o;
+	bool goes_on = false;
+	CK_RV rv = look_up(&c, h, which, &o);
+
+	if (rv != CKR_OK)
+		return rv;
+	if (!o->in_message)
+		return CKR_OPERATION_NOT_INITIALIZED;
+	rv = next_part(&c, which, o, function, m, flags, &goes_on);
+	if (goes_on && (rv == CKR_OK || rv == CKR_BUFFER_TOO_SMALL))
+		return rv;
+	return end_message(&c, o, function, rv);
+}
+
+static CK_RV
+crypt_final(CK_SESSION_HANDLE h, enum session_op which)
+{
+	_cleanup_(call_leave) struct call c = { 0 };
+	struct operation *o;
+	CK_RV rv = look_up(&c, h, which, &o);
+
+	if (rv == CKR_OK && o->in_message)
+		rv = CKR_OPERATION_ACTIVE;
+	if (rv == CKR_OK)
+		operation_end(o);
+	return rv;
 }
 
 CK_RV
 C_MessageEncryptInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
     CK_OBJECT_HANDLE hKey)
 {
-	(void)hSession;
-	(void)pMechanism;
-	(void)hKey;
-	return not_supported();
+	return operation_init_with(hSession, SESSION_MESSAGE_ENCRYPT,
+	    pMechanism, hKey, begin_process);
 }
 
 CK_RV
@@ -33,16 +375,17 @@ C_EncryptMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
     CK_ULONG ulPlaintextLen, CK_BYTE_PTR pCiphertext,
     CK_ULONG_PTR pulCiphertextLen)
 {
-	(void)hSession;
-	(void)pParameter;
-	(void)ulParameterLen;
-	(void)pAssociatedData;
-	(void)ulAssociatedDataLen;
-	(void)pPlaintext;
-	(void)ulPlaintextLen;
-	(void)pCiphertext;
-	(void)pulCiphertextLen;
-	return not_supported();
+	struct message m = {
+		.param = pParameter,
+		.param_len = ulParameterLen,
+		.aad = span(pAssociatedData, ulAssociatedDataLen),
+		.in = span(pPlaintext, ulPlaintextLen),
+		.out = pCiphertext,
+		.out_len = pulCiphertextLen,
+	};
+
+	return crypt_message(hSession, SESSION_MESSAGE_ENCRYPT,
+	    "C_EncryptMessage", &m);
 }
 
 CK_RV
@@ -50,12 +393,9 @@ C_EncryptMessageBegin(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
     CK_ULONG ulParameterLen, CK_BYTE_PTR pAssociatedData,
     CK_ULONG ulAssociatedDataLen)
 {
-	(void)hSession;
-	(void)pParameter;
-	(void)ulParameterLen;
-	(void)pAssociatedData;
-	(void)ulAssociatedDataLen;
-	return not_supported();
+	return begin_parts(hSession, SESSION_MESSAGE_ENCRYPT,
+	    "C_EncryptMessageBegin", pParameter, ulParameterLen,
+	    span(pAssociatedData, ulAssociatedDataLen));
 }
 
 CK_RV
@@ -64,32 +404,30 @@ C_EncryptMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
     CK_ULONG ulPlaintextPartLen, CK_BYTE_PTR pCiphertextPart,
     CK_ULONG_PTR pulCiphertextPartLen, CK_FLAGS flags)
 {
-	(void)hSession;
-	(void)pParameter;
-	(void)ulParameterLen;
-	(void)pPlaintextPart;
-	(void)ulPlaintextPartLen;
-	(void)pCiphertextPart;
-	(void)pulCiphertextPartLen;
-	(void)flags;
-	return not_supported();
+	struct message m = {
+		.param = pParameter,
+		.param_len = ulParameterLen,
+		.in = span(pPlaintextPart, ulPlaintextPartLen),
+		.out = pCiphertextPart,
+		.out_len = pulCiphertextPartLen,
+	};
+
+	return crypt_next(hSession, SESSION_MESSAGE_ENCRYPT,
+	    "C_EncryptMessageNext", &m, flags);
 }
 
 CK_RV
 C_MessageEncryptFinal(CK_SESSION_HANDLE hSession)
 {
-	(void)hSession;
-	return not_supported();
+	return crypt_final(hSession, SESSION_MESSAGE_ENCRYPT);
 }
 
 CK_RV
 C_MessageDecryptInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
     CK_OBJECT_HANDLE hKey)
 {
-	(void)hSession;
-	(void)pMechanism;
-	(void)hKey;
-	return not_supported();
+	return operation_init_with(hSession, SESSION_MESSAGE_DECRYPT,
+	    pMechanism, hKey, begin_process);
 }
 
 CK_RV
@@ -99,16 +437,17 @@ C_DecryptMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
     CK_ULONG ulCiphertextLen, CK_BYTE_PTR pPlaintext,
     CK_ULONG_PTR pulPlaintextLen)
 {
-	(void)hSession;
-	(void)pParameter;
-	(void)ulParameterLen;
-	(void)pAssociatedData;
-	(void)ulAssociatedDataLen;
-	(void)pCiphertext;
-	(void)ulCiphertextLen;
-	(void)pPlaintext;
-	(void)pulPlaintextLen;
-	return not_supported();
+	struct message m = {
+		.param = pParameter,
+		.param_len = ulParameterLen,
+		.aad = span(pAssociatedData, ulAssociatedDataLen),
+		.in = span(pCiphertext, ulCiphertextLen),
+		.out = pPlaintext,
+		.out_len = pulPlaintextLen,
+	};
+
+	return crypt_message(hSession, SESSION_MESSAGE_DECRYPT,
+	    "C_DecryptMessage", &m);
 }
 
 CK_RV
@@ -116,12 +455,9 @@ C_DecryptMessageBegin(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
     CK_ULONG ulParameterLen, CK_BYTE_PTR pAssociatedData,
     CK_ULONG ulAssociatedDataLen)
 {
-	(void)hSession;
-	(void)pParameter;
-	(void)ulParameterLen;
-	(void)pAssociatedData;
-	(void)ulAssociatedDataLen;
-	return not_supported();
+	return begin_parts(hSession, SESSION_MESSAGE_DECRYPT,
+	    "C_DecryptMessageBegin", pParameter, ulParameterLen,
+	    span(pAssociatedData, ulAssociatedDataLen));
 }
 
 CK_RV
@@ -130,134 +466,20 @@ C_DecryptMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
     CK_ULONG ulCiphertextPartLen, CK_BYTE_PTR pPlaintextPart,
     CK_ULONG_PTR pulPlaintextPartLen, CK_FLAGS flags)
 {
-	(void)hSession;
-	(void)pParameter;
-	(void)ulParameterLen;
-	(void)pCiphertextPart;
-	(void)ulCiphertextPartLen;
-	(void)pPlaintextPart;
-	(void)pulPlaintextPartLen;
-	(void)flags;
-	return not_supported();
+	struct message m = {
+		.param = pParameter,
+		.param_len = ulParameterLen,
+		.in = span(pCiphertextPart, ulCiphertextPartLen),
+		.out = pPlaintextPart,
+		.out_len = pulPlaintextPartLen,
+	};
+
+	return crypt_next(hSession, SESSION_MESSAGE_DECRYPT,
+	    "C_DecryptMessageNext", &m, flags);
 }
 
 CK_RV
 C_MessageDecryptFinal(CK_SESSION_HANDLE hSession)
 {
-	(void)hSession;
-	return not_supported();
-}
-
-CK_RV
-C_MessageSignInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
-    CK_OBJECT_HANDLE hKey)
-{
-	(void)hSession;
-	(void)pMechanism;
-	(void)hKey;
-	return not_supported();
-}
-
-CK_RV
-C_SignMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
-    CK_ULONG ulParameterLen, CK_BYTE_PTR pData, CK_ULONG ulDataLen,
-    CK_BYTE_PTR pSignature, CK_ULONG_PTR pulSignatureLen)
-{
-	(void)hSession;
-	(void)pParameter;
-	(void)ulParameterLen;
-	(void)pData;
-	(void)ulDataLen;
-	(void)pSignature;
-	(void)pulSignatureLen;
-	return not_supported();
-}
-
-CK_RV
-C_SignMessageBegin(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
-    CK_ULONG ulParameterLen)
-{
-	(void)hSession;
-	(void)pParameter;
-	(void)ulParameterLen;
-	return not_supported();
-}
-
-CK_RV
-C_SignMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
-    CK_ULONG ulParameterLen, CK_BYTE_PTR pData, CK_ULONG ulDataLen,
-    CK_BYTE_PTR pSignature, CK_ULONG_PTR pulSignatureLen)
-{
-	(void)hSession;
-	(void)pParameter;
-	(void)ulParameterLen;
-	(void)pData;
-	(void)ulDataLen;
-	(void)pSignature;
-	(void)pulSignatureLen;
-	return not_supported();
-}
-
-CK_RV
-C_MessageSignFinal(CK_SESSION_HANDLE hSession)
-{
-	(void)hSession;
-	return not_supported();
-}
-
-CK_RV
-C_MessageVerifyInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
-    CK_OBJECT_HANDLE hKey)
-{
-	(void)hSession;
-	(void)pMechanism;
-	(void)hKey;
-	return not_supported();
-}
-
-CK_RV
-C_VerifyMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
-    CK_ULONG ulParameterLen, CK_BYTE_PTR pData, CK_ULONG ulDataLen,
-    CK_BYTE_PTR pSignature, CK_ULONG ulSignatureLen)
-{
-	(void)hSession;
-	(void)pParameter;
-	(void)ulParameterLen;
-	(void)pData;
-	(void)ulDataLen;
-	(void)pSignature;
-	(void)ulSignatureLen;
-	return not_supported();
-}
-
-CK_RV
-C_VerifyMessageBegin(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
-    CK_ULONG ulParameterLen)
-{
-	(void)hSession;
-	(void)pParameter;
-	(void)ulParameterLen;
-	return not_supported();
-}
-
-CK_RV
-C_VerifyMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
-    CK_ULONG ulParameterLen, CK_BYTE_PTR pData, CK_ULONG ulDataLen,
-    CK_BYTE_PTR pSignature, CK_ULONG ulSignatureLen)
-{
-	(void)hSession;
-	(void)pParameter;
-	(void)ulParameterLen;
-	(void)pData;
-	(void)ulDataLen;
-	(void)pSignature;
-	(void)ulSignatureLen;
-	return not_supported();
-}
-
-CK_RV
-C_MessageVerifyFinal(CK_SESSION_HANDLE hSession)
-{
-	(void)hSession;
-	return not_supported();
+	return crypt_final(hSession, SESSION_MESSAGE_DECRYPT);
 }

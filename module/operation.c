@@ -13,6 +13,10 @@ static const enum op_kind kinds[SESSION_OPS] = {
 	[SESSION_ENCRYPT] = OP_ENCRYPT,
 	[SESSION_DECRYPT] = OP_DECRYPT,
 	[SESSION_DIGEST] = OP_DIGEST,
+	[SESSION_MESSAGE_SIGN] = OP_SIGN,
+	[SESSION_MESSAGE_VERIFY] = OP_VERIFY,
+	[SESSION_MESSAGE_ENCRYPT] = OP_ENCRYPT,
+	[SESSION_MESSAGE_DECRYPT] = OP_DECRYPT,
 };
 
 static bool
@@ -21,9 +25,15 @@ bad_bytes(const void *p, CK_ULONG len)
 	return p == NULL && len > 0;
 }
 
+enum op_kind
+operation_kind(enum session_op which)
+{
+	return kinds[which];
+}
+
 /* With the key of the operation, or without one for a digest. */
-static CK_RV
-begin(struct call *c, enum session_op which, const CK_MECHANISM *mech,
+CK_RV
+operation_begin(struct call *c, enum session_op which, const CK_MECHANISM *mech,
     struct object *key)
 {
 	struct operation *o = &c->session->op[which];
@@ -36,7 +46,7 @@ begin(struct call *c, enum session_op which, const CK_MECHANISM *mech,
 	if (err == CVM_OK && bound)
 		err = op_hash_input(o->op);
 	if (err != CVM_OK) {
-		operation_end(o);
+		op_freep(&o->op);
 		return rv_of_key(err);
 	}
 	o->bound = bound;
@@ -48,15 +58,15 @@ begin(struct call *c, enum session_op which, const CK_MECHANISM *mech,
 static CK_RV
 cancel(struct operation *o)
 {
-	if (o->op == NULL)
+	if (!operation_active(o))
 		return CKR_ARGUMENTS_BAD;
 	operation_end(o);
 	return CKR_OK;
 }
 
 static CK_RV
-init(struct call *c, enum session_op which, CK_MECHANISM *mech,
-    CK_OBJECT_HANDLE key)
+init_with(struct call *c, enum session_op which, CK_MECHANISM *mech,
+    CK_OBJECT_HANDLE key, operation_beginner *begin)
 {
 	_cleanup_(object_unrefp) struct object *o = NULL;
 	CK_RV rv = CKR_OK;
@@ -65,7 +75,7 @@ init(struct call *c, enum session_op which, CK_MECHANISM *mech,
 		return cancel(&c->session->op[which]);
 	if (bad_bytes(mech->pParameter, mech->ulParameterLen))
 		return CKR_MECHANISM_PARAM_INVALID;
-	if (c->session->op[which].op != NULL)
+	if (operation_active(&c->session->op[which]))
 		return CKR_OPERATION_ACTIVE;
 	if (kinds[which] != OP_DIGEST)
 		rv = call_key(c, key, &o);
@@ -75,13 +85,20 @@ init(struct call *c, enum session_op which, CK_MECHANISM *mech,
 }
 
 CK_RV
-operation_init(CK_SESSION_HANDLE h, enum session_op which, CK_MECHANISM *mech,
-    CK_OBJECT_HANDLE key)
+operation_init_with(CK_SESSION_HANDLE h, enum session_op which,
+    CK_MECHANISM *mech, CK_OBJECT_HANDLE key, operation_beginner *begin)
 {
 	_cleanup_(call_leave) struct call c = { 0 };
 	CK_RV rv = call_session(&c, h);
 
-	return rv == CKR_OK ? init(&c, which, mech, key) : rv;
+	return rv == CKR_OK ? init_with(&c, which, mech, key, begin) : rv;
+}
+
+CK_RV
+operation_init(CK_SESSION_HANDLE h, enum session_op which, CK_MECHANISM *mech,
+    CK_OBJECT_HANDLE key)
+{
+	return operation_init_with(h, which, mech, key, operation_begin);
 }
 
 CK_RV
@@ -102,7 +119,7 @@ operation_signature_init(CK_SESSION_HANDLE h, CK_MECHANISM *mech,
 		return CKR_SIGNATURE_LEN_RANGE;
 	if (mech != NULL && blob_set(&copy, span(sig, sig_len)) != CVM_OK)
 		return CKR_HOST_MEMORY;
-	rv = init(&c, SESSION_VERIFY, mech, key);
+	rv = init_with(&c, SESSION_VERIFY, mech, key, operation_begin);
 	if (rv != CKR_OK || mech == NULL)
 		return rv;
 	o = &c.session->op[SESSION_VERIFY];
@@ -112,26 +129,34 @@ operation_signature_init(CK_SESSION_HANDLE h, CK_MECHANISM *mech,
 	return CKR_OK;
 }
 
+CK_RV
+operation_check_login(const struct call *c, const struct operation *o,
+    const struct object *key)
+{
+	if (c->slot->cfg->login == LOGIN_PIN && object_is_private(key) &&
+	    !token_user_logged_in(c->token))
+		return CKR_USER_NOT_LOGGED_IN;
+	return o->always_auth && !o->authed ? CKR_USER_NOT_LOGGED_IN : CKR_OK;
+}
+
 /*
  * Whether the key may be used now: the login, its own login if it wants one,
  * and the gate. *ret_p is NULL where no permit is needed.
  */
-static CK_RV
-allow(struct call *c, struct operation *o, const char *function,
+CK_RV
+operation_allow(struct call *c, struct operation *o, const char *function,
     const struct span *input, struct permit *permit,
     const struct permit **ret_p)
 {
+	CK_RV rv;
 	int err;
 
 	*ret_p = NULL;
 	if (!op_needs_permit(o->op))
 		return CKR_OK;
-	if (c->slot->cfg->login == LOGIN_PIN &&
-	    object_is_private(op_object(o->op)) &&
-	    !token_user_logged_in(c->token))
-		return CKR_USER_NOT_LOGGED_IN;
-	if (o->always_auth && !o->authed)
-		return CKR_USER_NOT_LOGGED_IN;
+	rv = operation_check_login(c, o, op_object(o->op));
+	if (rv != CKR_OK)
+		return rv;
 	err = gate_operation(c->slot->gate, &c->session->gate, function, o->op,
 	    input, permit, &c->why);
 	if (err == CVM_OK)
@@ -140,14 +165,14 @@ allow(struct call *c, struct operation *o, const char *function,
 }
 
 /* A part of a bound operation is kept, and admitted with the whole. */
-static CK_RV
-allow_part(struct call *c, struct operation *o, const char *function,
+CK_RV
+operation_allow_part(struct call *c, struct operation *o, const char *function,
     struct permit *permit, const struct permit **ret_p)
 {
 	*ret_p = NULL;
 	return o->bound ?
 	    CKR_OK :
-	    allow(c, o, function, /* input= */ NULL, permit, ret_p);
+	    operation_allow(c, o, function, /* input= */ NULL, permit, ret_p);
 }
 
 static CK_RV
@@ -199,14 +224,14 @@ operation_once(CK_SESSION_HANDLE h, enum session_op which, const char *function,
 	else if (o->multipart)
 		rv = CKR_OPERATION_NOT_INITIALIZED;
 	else if (out != NULL)
-		rv = allow(&c, o, function, &input, &permit, &p);
+		rv = operation_allow(&c, o, function, &input, &permit, &p);
 	if (rv == CKR_OK)
 		rv = rv_of_key(op_once(o->op, p, input, out, out_len, &c.why));
 	return finish(&c, o, function, rv, out == NULL);
 }
 
-static CK_RV
-update(struct call *c, struct operation *o, const char *function,
+CK_RV
+operation_feed(struct call *c, struct operation *o, const char *function,
     struct span in, CK_BYTE *out, CK_ULONG *out_len)
 {
 	bool asks = out_len != NULL && out == NULL;
@@ -215,7 +240,7 @@ update(struct call *c, struct operation *o, const char *function,
 	CK_RV rv = CKR_OK;
 
 	if (!asks)
-		rv = allow_part(c, o, function, &permit, &p);
+		rv = operation_allow_part(c, o, function, &permit, &p);
 	if (rv == CKR_OK && p != NULL && op_get_kind(o->op) == OP_VERIFY)
 		op_admit(o->op, p);
 	if (rv == CKR_OK)
@@ -225,7 +250,7 @@ update(struct call *c, struct operation *o, const char *function,
 	return rv;
 }
 
-/* As update(), and ends the operation on an error. */
+/* As operation_feed(), and ends the operation on an error. */
 static CK_RV
 part(struct call *c, struct operation *o, const char *function, struct span in,
     CK_BYTE *out, CK_ULONG *out_len)
@@ -233,7 +258,7 @@ part(struct call *c, struct operation *o, const char *function, struct span in,
 	CK_RV rv = CKR_ARGUMENTS_BAD;
 
 	if (!bad_bytes(in.data, in.len))
-		rv = update(c, o, function, in, out, out_len);
+		rv = operation_feed(c, o, function, in, out, out_len);
 	return finish(c, o, function, rv, /* goes_on= */ true);
 }
 
@@ -266,20 +291,21 @@ operation_final(CK_SESSION_HANDLE h, enum session_op which,
 	if (out_len == NULL)
 		rv = CKR_ARGUMENTS_BAD;
 	else if (out != NULL)
-		rv = allow(&c, o, function, /* input= */ NULL, &permit, &p);
+		rv = operation_allow(&c, o, function, /* input= */ NULL,
+		    &permit, &p);
 	if (rv == CKR_OK)
 		rv = rv_of_key(op_final(o->op, p, out, out_len, &c.why));
 	return finish(&c, o, function, rv, out == NULL);
 }
 
 /* Verification takes its permit beforehand, for it has no output to hold. */
-static CK_RV
-allow_verify(struct call *c, struct operation *o, const char *function,
-    const struct span *input)
+CK_RV
+operation_allow_verify(struct call *c, struct operation *o,
+    const char *function, const struct span *input)
 {
 	const struct permit *p = NULL;
 	struct permit permit;
-	CK_RV rv = allow(c, o, function, input, &permit, &p);
+	CK_RV rv = operation_allow(c, o, function, input, &permit, &p);
 
 	if (rv == CKR_OK && p != NULL)
 		op_admit(o->op, p);
@@ -304,7 +330,7 @@ verify_once(struct call *c, struct operation *o, const char *function,
 	else if (o->multipart)
 		rv = CKR_OPERATION_NOT_INITIALIZED;
 	else
-		rv = allow_verify(c, o, function, &in);
+		rv = operation_allow_verify(c, o, function, &in);
 	if (rv == CKR_OK)
 		rv = rv_of_key(op_verify_once(o->op, in, sig));
 	return finish(c, o, function, rv, /* goes_on= */ false);
@@ -319,7 +345,7 @@ verify_final(struct call *c, struct operation *o, const char *function,
 	if (sig.data == NULL)
 		rv = CKR_ARGUMENTS_BAD;
 	else
-		rv = allow_verify(c, o, function, /* input= */ NULL);
+		rv = operation_allow_verify(c, o, function, /* input= */ NULL);
 	if (rv == CKR_OK)
 		rv = rv_of_key(op_verify_final(o->op, sig));
 	return finish(c, o, function, rv, /* goes_on= */ false);
@@ -402,11 +428,11 @@ dual(struct call *c, struct operation *first, struct operation *second,
     enum dual_order order, const char *function, struct span in, CK_BYTE *out,
     CK_ULONG *out_len)
 {
-	CK_RV rv = update(c, first, function, in, out, out_len);
+	CK_RV rv = operation_feed(c, first, function, in, out, out_len);
 
 	if (rv != CKR_OK || out == NULL)
 		return rv;
-	return update(c, second, function,
+	return operation_feed(c, second, function,
 	    order == INPUT_TO_BOTH ? in : span(out, *out_len), /* out= */ NULL,
 	    /* out_len= */ NULL);
 }
@@ -438,7 +464,7 @@ CK_RV
 operation_digest_part(struct call *c, struct span part)
 {
 	struct operation *o = &c->session->op[SESSION_DIGEST];
-	CK_RV rv = update(c, o, "C_DigestKey", part, NULL, NULL);
+	CK_RV rv = operation_feed(c, o, "C_DigestKey", part, NULL, NULL);
 
 	return finish(c, o, "C_DigestKey", rv, /* goes_on= */ true);
 }

@@ -45,6 +45,36 @@ CK_RV operation_dual(CK_SESSION_HANDLE h, enum session_op first,
     enum session_op second, enum dual_order order, const char *function,
     const CK_BYTE *in, CK_ULONG in_len, CK_BYTE *out, CK_ULONG *out_len);
 
+/*
+ * The steps of the above, for module/message.c, in the order of their use.
+ * All are for the operation of c's session.
+ */
+enum op_kind operation_kind(enum session_op which);
+/* Makes op with the key (NULL for a digest); on an error there is none. */
+typedef CK_RV operation_beginner(struct call *c, enum session_op which,
+    const CK_MECHANISM *mech, struct object *key);
+operation_beginner operation_begin;
+/* As operation_init() with another last step. */
+CK_RV operation_init_with(CK_SESSION_HANDLE h, enum session_op which,
+    CK_MECHANISM *mech, CK_OBJECT_HANDLE key, operation_beginner *begin);
+/* The login, and the key's own if it wants one for each use. */
+CK_RV operation_check_login(const struct call *c, const struct operation *o,
+    const struct object *key);
+/* Asks for the login and the gate; input NULL: op has seen it in parts.
+ * *ret_p is NULL where no permit is needed. */
+CK_RV operation_allow(struct call *c, struct operation *o, const char *function,
+    const struct span *input, struct permit *permit,
+    const struct permit **ret_p);
+/* The same for a part: that of a bound operation is kept, and admitted with
+ * the whole. */
+CK_RV operation_allow_part(struct call *c, struct operation *o,
+    const char *function, struct permit *permit, const struct permit **ret_p);
+CK_RV operation_allow_verify(struct call *c, struct operation *o,
+    const char *function, const struct span *input);
+/* One part, with what allows it. */
+CK_RV operation_feed(struct call *c, struct operation *o, const char *function,
+    struct span in, CK_BYTE *out, CK_ULONG *out_len);
+
 /* Feeds a part to the digest in progress; for C_DigestKey. */
 CK_RV operation_digest_part(struct call *c, struct span part);
 

@@ -33,11 +33,18 @@ session_table_new(struct session_table **ret)
 	return CVM_OK;
 }
 
+bool
+operation_active(const struct operation *o)
+{
+	return o->op != NULL || o->message_key != NULL;
+}
+
 void
 operation_end(struct operation *o)
 {
 	op_freep(&o->op);
 	blob_clear(&o->signature);
+	object_unrefp(&o->message_key);
 	*o = (struct operation){ 0 };
 }
 

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "module/gate.h"
+#include "module/message_params.h"
 
 /*
  * Sessions. Handles are never reused in a process. A session's memory is kept
@@ -23,6 +24,10 @@ enum session_op { /* operations that may be in progress side by side */
 	SESSION_ENCRYPT,
 	SESSION_DECRYPT,
 	SESSION_DIGEST,
+	SESSION_MESSAGE_SIGN,
+	SESSION_MESSAGE_VERIFY,
+	SESSION_MESSAGE_ENCRYPT,
+	SESSION_MESSAGE_DECRYPT,
 	SESSION_OPS,
 };
 
@@ -35,6 +40,17 @@ struct operation {
 	/* The signature came first: C_VerifySignatureInit. */
 	bool signature_first;
 	struct blob signature;
+	/*
+	 * Message-based processes, which last for many messages. Where each
+	 * message has a parameter of its own, op is that of the message under
+	 * way, and this is what it is made with.
+	 */
+	bool in_message; /* begun, in parts */
+	struct object *message_key;
+	CK_MECHANISM_TYPE message_mech;
+	struct message_counter counter;
+	uint64_t taken, given; /* bytes of the message in parts */
+	size_t tag_len;
 };
 
 struct session {
@@ -69,6 +85,7 @@ void session_close(struct session_table *t, struct session *s);
 /* Closes all sessions of the slot, or of all slots when it is NULL. */
 void session_close_all(struct session_table *t, const struct slot *slot);
 
+bool operation_active(const struct operation *o);
 void operation_end(struct operation *o);
 void session_find_end(struct session *s);
 

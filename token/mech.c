@@ -296,6 +296,26 @@ mech_flags(const struct config_token *cfg, const struct mech *m)
 	return m->flags;
 }
 
+/* PKCS#11 v3.0: signatures of all kinds, and what has a tag of its own, do
+ * messages one after another. */
+static CK_FLAGS
+message_flags(const struct mech *m, CK_FLAGS flags)
+{
+	bool aead = m->type == CKM_AES_GCM || m->type == CKM_AES_CCM ||
+	    m->type == CKM_CHACHA20_POLY1305;
+	CK_FLAGS more = 0;
+
+	if ((flags & CKF_SIGN) != 0)
+		more |= CKF_MESSAGE_SIGN;
+	if ((flags & CKF_VERIFY) != 0)
+		more |= CKF_MESSAGE_VERIFY;
+	if (aead && (flags & CKF_ENCRYPT) != 0)
+		more |= CKF_MESSAGE_ENCRYPT;
+	if (aead && (flags & CKF_DECRYPT) != 0)
+		more |= CKF_MESSAGE_DECRYPT;
+	return more != 0 ? more | CKF_MULTI_MESSAGE : 0;
+}
+
 void
 mech_info(const struct config_token *cfg, const struct mech *m,
     CK_MECHANISM_INFO *ret)
@@ -303,6 +323,7 @@ mech_info(const struct config_token *cfg, const struct mech *m,
 	ret->ulMinKeySize = m->min_key;
 	ret->ulMaxKeySize = m->max_key;
 	ret->flags = mech_flags(cfg, m);
+	ret->flags |= message_flags(m, ret->flags);
 	if (m->key_type == CKK_RSA && ret->ulMinKeySize < cfg->min_rsa_bits)
 		ret->ulMinKeySize = cfg->min_rsa_bits;
 }

@@ -16,6 +16,24 @@ static const struct {
 	[OP_DIGEST] = { CKF_DIGEST, false },
 };
 
+/* Everything that a message leaves behind. */
+static void
+drop_contexts(struct op *op)
+{
+	if (op->key != NULL)
+		prepared_give(op->object->key, &op->key);
+	EVP_PKEY_free(op->pkey);
+	op->pkey = NULL;
+	EVP_CIPHER_CTX_free(op->cipher);
+	op->cipher = NULL;
+	EVP_MAC_CTX_free(op->mac);
+	op->mac = NULL;
+	EVP_MD_CTX_free(op->md);
+	op->md = NULL;
+	secret_freep(&op->held);
+	op->held_len = 0;
+}
+
 void
 op_freep(struct op **op)
 {
@@ -24,14 +42,8 @@ op_freep(struct op **op)
 	if (old == NULL)
 		return;
 	*op = NULL;
-	if (old->key != NULL)
-		prepared_give(old->object->key, &old->key);
-	EVP_PKEY_free(old->pkey);
-	EVP_CIPHER_CTX_free(old->cipher);
-	EVP_MAC_CTX_free(old->mac);
-	EVP_MD_CTX_free(old->md);
+	drop_contexts(old);
 	EVP_MD_CTX_free(old->input_md);
-	secret_freep(&old->held);
 	mech_params_clear(&old->params);
 	object_unrefp(&old->object);
 	free(old);
@@ -102,6 +114,30 @@ op_start(struct token *t, const struct config_token *cfg, enum op_kind kind,
 		return err;
 	*ret = TAKE_PTR(op);
 	return CVM_OK;
+}
+
+int
+op_check(const struct config_token *cfg, enum op_kind kind,
+    CK_MECHANISM_TYPE type, const struct object *o, struct why *reterr_why)
+{
+	const struct mech *m = mech_find(cfg, type);
+
+	if (m == NULL || o == NULL)
+		return why_setf(reterr_why, CVM_E_MECH_INVALID, "mechanism",
+		    "type", "one of the token for this use", "0x%lx", type);
+	return mech_check_key(cfg, m, uses[kind].use, o, reterr_why);
+}
+
+int
+op_reset(struct op *op)
+{
+	quiet_openssl();
+
+	drop_contexts(op);
+	op->begun = op->parts = false;
+	op->streamed = 0;
+	op->permit = (struct permit){ 0 };
+	return op->input_md == NULL ? CVM_OK : op_hash_input(op);
 }
 
 int

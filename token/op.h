@@ -47,6 +47,12 @@ struct op;
 int op_new(struct token *t, const struct config_token *cfg, enum op_kind kind,
     const CK_MECHANISM *mech, struct object *o, const struct permit *p,
     struct op **ret, struct why *reterr_why) _must_check_;
+/* The same checks of mechanism and key alone, before there is a parameter. */
+int op_check(const struct config_token *cfg, enum op_kind kind,
+    CK_MECHANISM_TYPE type, const struct object *o,
+    struct why *reterr_why) _must_check_;
+/* As op_new() left it, for another message with the same parameter. */
+int op_reset(struct op *op) _must_check_;
 void op_freep(struct op **op);
 enum op_kind op_get_kind(const struct op *op);
 struct object *op_object(const struct op *op); /* borrowed */
