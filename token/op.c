@@ -30,6 +30,7 @@ drop_contexts(struct op *op)
 	op->mac = NULL;
 	EVP_MD_CTX_free(op->md);
 	op->md = NULL;
+	digest_state_freep(&op->state);
 	secret_freep(&op->held);
 	op->held_len = 0;
 }

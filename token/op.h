@@ -84,6 +84,18 @@ int op_verify_final(struct op *op, struct span sig) _must_check_;
  * take none: verification with a secret key. */
 void op_admit(struct op *op, const struct permit *p);
 
+/*
+ * A digest in progress as bytes, and back, on the token of that serial.
+ * CVM_E_UNSUPPORTED: this operation cannot be saved. CVM_E_PARSE: bytes that
+ * op_save() did not write, or for another token.
+ */
+int op_save(const struct op *op, const char *serial,
+    struct blob *ret) _must_check_;
+int op_restore(struct token *t, const struct config_token *cfg,
+    const char *serial, struct span saved, struct op **ret) _must_check_;
+/* Input came in parts: it is ended by op_final() only. */
+bool op_in_parts(const struct op *op);
+
 /* C_WrapKey, C_UnwrapKey, C_DeriveKey. */
 int token_wrap(struct token *t, const struct caller *c,
     const CK_MECHANISM *mech, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key,

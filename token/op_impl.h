@@ -3,6 +3,7 @@
 #ifndef TOKEN_OP_IMPL_H
 #define TOKEN_OP_IMPL_H
 
+#include "token/digest_state.h"
 #include "token/keys.h"
 #include "token/mech.h"
 
@@ -29,8 +30,9 @@ struct op {
 	EVP_PKEY *pkey; /* where nothing can be prepared */
 	EVP_CIPHER_CTX *cipher;
 	EVP_MAC_CTX *mac;
-	EVP_MD_CTX *md;	   /* of streamed input */
-	uint64_t streamed; /* bytes given to the cipher */
+	EVP_MD_CTX *md;		    /* of streamed input */
+	struct digest_state *state; /* in its place, where it can be saved */
+	uint64_t streamed;	    /* bytes given to the cipher */
 	struct secret *held;
 	size_t held_len;
 	struct span sig; /* verification */

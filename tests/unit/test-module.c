@@ -326,6 +326,9 @@ reserved_names_the_configuration(void **state)
 	assert_ok(C_GetSlotList(CK_FALSE, NULL, &n));
 	assert_int_equal(n, 1);
 	assert_ok(C_Finalize(NULL));
+	args.pReserved = (void *)1;
+	assert_rv(CKR_ARGUMENTS_BAD, C_Initialize(&args));
+	args.pReserved = reserved;
 	(void)strcpy(reserved, "config=relative.json");
 	assert_rv(CKR_ARGUMENTS_BAD, C_Initialize(&args));
 	assert_int_equal(setenv("CVM_PKCS11_CONF", config_path, 1), 0);
@@ -435,6 +438,113 @@ sessions_are_not_handed_over_by_finalize(void **state)
 }
 
 /* Digests and random numbers need no admission. */
+/*
+ * Section 5.6: state of digests, which no admission is needed for.
+ */
+static CK_ULONG
+save_state(CK_SESSION_HANDLE s, CK_BYTE state[512])
+{
+	CK_ULONG n = 0, room;
+
+	assert_ok(C_GetOperationState(s, NULL, &n));
+	assert_in_range(n, 1, 511);
+	room = n - 1;
+	assert_rv(CKR_BUFFER_TOO_SMALL, C_GetOperationState(s, state, &room));
+	assert_int_equal(room, n);
+	assert_ok(C_GetOperationState(s, state, &room));
+	return n;
+}
+
+/* At every length around the block sizes: 64 and 128 bytes. */
+static void
+digests_go_on_elsewhere(void **state)
+{
+	static const CK_MECHANISM_TYPE mechs[] = { CKM_SHA_1, CKM_SHA224,
+		CKM_SHA256, CKM_SHA384, CKM_SHA512 };
+	CK_BYTE data[200] = { 1, 2, 3 }, saved[512], want[64], got[64];
+	CK_SESSION_HANDLE s, other;
+	CK_ULONG n, a, b;
+
+	(void)state;
+	assert_ok(C_Initialize(NULL));
+	s = open_session(RO);
+	other = open_session(RW);
+	for (size_t i = 0; i < NELEMS(mechs); i++)
+		for (CK_ULONG at = 0; at < sizeof(data); at++) {
+			assert_ok(C_DigestInit(s, MECH(mechs[i])));
+			if (at > 0)
+				assert_ok(C_DigestUpdate(s, data, at));
+			n = save_state(s, saved);
+			assert_ok(C_DigestUpdate(s, data, 1));
+			assert_ok(C_SetOperationState(other, saved, n, 0, 0));
+			assert_ok(C_SetOperationState(s, saved, n, 0, 0));
+			a = sizeof(want);
+			b = sizeof(got);
+			assert_ok(C_DigestUpdate(s, &data[at], 200 - at));
+			assert_ok(C_DigestFinal(s, got, &b));
+			assert_ok(C_DigestInit(s, MECH(mechs[i])));
+			assert_ok(C_Digest(s, data, sizeof(data), want, &a));
+			assert_int_equal(a, b);
+			assert_memory_equal(want, got, a);
+			b = sizeof(got);
+			if (at > 0)
+				assert_rv(CKR_OPERATION_NOT_INITIALIZED,
+				    C_Digest(other, data, 1, got, &b));
+			else
+				assert_ok(C_Digest(other, data, 200, got, &b));
+			if (at == 0)
+				assert_memory_equal(want, got, a);
+		}
+}
+
+static void
+states_that_are_none(void **state)
+{
+	CK_BYTE saved[512], changed[512], data[70] = { 1 };
+	CK_SESSION_HANDLE s;
+	CK_ULONG n, m = 0;
+
+	(void)state;
+	assert_ok(C_Initialize(NULL));
+	s = open_session(RO);
+	assert_rv(CKR_OPERATION_NOT_INITIALIZED,
+	    C_GetOperationState(s, NULL, &m));
+	assert_ok(C_FindObjectsInit(s, NULL, 0));
+	assert_rv(CKR_OPERATION_NOT_INITIALIZED,
+	    C_GetOperationState(s, NULL, &m));
+	assert_ok(C_DigestInit(s, MECH(CKM_SHA3_256)));
+	assert_rv(CKR_STATE_UNSAVEABLE, C_GetOperationState(s, NULL, &m));
+	assert_ok(C_SessionCancel(s, CKF_DIGEST));
+	assert_ok(C_DigestInit(s, MECH(CKM_SHA256)));
+	assert_ok(C_DigestUpdate(s, data, sizeof(data)));
+	assert_rv(CKR_ARGUMENTS_BAD, C_GetOperationState(s, saved, NULL));
+	n = save_state(s, saved);
+	assert_rv(CKR_KEY_NOT_NEEDED, C_SetOperationState(s, saved, n, 1, 0));
+	assert_rv(CKR_KEY_NOT_NEEDED, C_SetOperationState(s, saved, n, 0, 1));
+	assert_rv(CKR_ARGUMENTS_BAD, C_SetOperationState(s, NULL, n, 0, 0));
+	for (m = 0; m < n; m++)
+		assert_rv(CKR_SAVED_STATE_INVALID,
+		    C_SetOperationState(s, saved, m, 0, 0));
+	memcpy(changed, saved, n);
+	assert_rv(CKR_SAVED_STATE_INVALID,
+	    C_SetOperationState(s, changed, n + 1, 0, 0));
+	/* Tag, mechanism, flag, count of bytes: the hash may be anything. */
+	for (m = 0; m < n - 6; m++) {
+		CK_RV rv;
+
+		memcpy(changed, saved, n);
+		changed[m] ^= 0x20;
+		rv = C_SetOperationState(s, changed, n, 0, 0);
+		assert_true(rv == CKR_OK || rv == CKR_SAVED_STATE_INVALID);
+		if (m < 39)
+			assert_int_equal(rv, CKR_SAVED_STATE_INVALID);
+	}
+	/* A search goes with the rest. */
+	assert_ok(C_FindObjectsInit(s, NULL, 0));
+	assert_ok(C_SetOperationState(s, saved, n, 0, 0));
+	assert_rv(CKR_OPERATION_NOT_INITIALIZED, C_FindObjectsFinal(s));
+}
+
 static void
 unadmitted_sessions_digest(void **state)
 {
@@ -736,6 +846,8 @@ main(void)
 		TEST(mechanisms_are_told),
 		TEST(session_states),
 		TEST(sessions_are_not_handed_over_by_finalize),
+		TEST(digests_go_on_elsewhere),
+		TEST(states_that_are_none),
 		TEST(unadmitted_sessions_digest),
 		TEST(digest_errors_end_the_operation),
 		TEST(templates_are_bounded),
