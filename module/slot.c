@@ -9,7 +9,6 @@
 
 #define MANUFACTURER "cvm-pkcs11"
 #define MODEL "attested"
-#define LOW_TRIES 3
 
 void
 pad_text(unsigned char *field, size_t len, const char *text)
@@ -90,20 +89,23 @@ slot_info(struct slot *s, CK_SLOT_INFO *ret)
 	ret->firmwareVersion = ret->hardwareVersion;
 }
 
+/* PKCS#11 v3.0 section 3.2: the count is low after the first wrong PIN since
+ * the last right one. */
 static CK_FLAGS
 tries_flags(uint32_t left, CK_FLAGS low, CK_FLAGS final, CK_FLAGS locked)
 {
-	return left == 0      ? locked :
-	    left == 1	      ? final | low :
-	    left <= LOW_TRIES ? low :
-				0;
+	if (left == 0)
+		return locked | low;
+	return (left == 1 ? final : 0) | (left < PIN_TRIES ? low : 0);
 }
 
 static CK_FLAGS
 token_flags(struct slot *s, const struct token_info *info)
 {
 	struct why why = { 0 };
-	CK_FLAGS flags = CKF_RNG | CKF_DUAL_CRYPTO_OPERATIONS;
+	/* No state that can be saved needs a key: see C_GetOperationState. */
+	CK_FLAGS flags = CKF_RNG | CKF_DUAL_CRYPTO_OPERATIONS |
+	    CKF_RESTORE_KEY_NOT_NEEDED;
 
 	gate_trouble(s->gate, &why);
 	if (why.err != CVM_OK || info->error_state)

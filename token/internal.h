@@ -54,6 +54,9 @@ struct object_table;
 int object_table_new(struct object_table **ret) _must_check_;
 void object_table_freep(struct object_table **ot);
 void object_table_wipe(struct object_table *ot);
+/* A logout (PKCS#11 section 5.6): private session objects are destroyed, and
+ * those of the token will be seen again under other handles. */
+void object_table_logout(struct object_table *ot);
 void object_table_after_fork(struct object_table *ot);
 struct object_table *token_objects(struct token *t);
 const struct config_token *token_config(const struct token *t);

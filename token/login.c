@@ -190,6 +190,7 @@ token_logout(struct token *t)
 	token_forget(t, /* so= */ true);
 	token_forget(t, /* so= */ false);
 	object_table_wipe(t->objects);
+	object_table_logout(t->objects);
 }
 
 struct pin_seals {

@@ -233,6 +233,23 @@ object_table_wipe(struct object_table *ot)
 	(void)pthread_rwlock_unlock(&ot->lock);
 }
 
+static bool
+is_private(const void *arg, const struct object *o)
+{
+	(void)arg;
+	return o->private;
+}
+
+void
+object_table_logout(struct object_table *ot)
+{
+	(void)pthread_rwlock_wrlock(&ot->lock);
+	ot->changes++;
+	ot->loaded = false;
+	table_sweep(ot, is_private, /* arg= */ NULL);
+	(void)pthread_rwlock_unlock(&ot->lock);
+}
+
 void
 object_table_after_fork(struct object_table *ot)
 {

@@ -88,6 +88,8 @@ int token_verify_user(struct token *t, struct span pin,
     struct why *reterr_why) _must_check_;
 bool token_user_logged_in(struct token *t); /* private key open, or auth kept */
 bool token_so_logged_in(struct token *t);
+/* Private session objects are destroyed; handles of private objects of the
+ * token are no longer valid, whoever logs in again. */
 void token_logout(struct token *t);
 /* C_InitPIN (needs the SO), C_SetPIN of whoever is logged in (or user). */
 int token_init_pin(struct token *t, const struct permit *p, struct span pin,

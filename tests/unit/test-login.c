@@ -166,12 +166,46 @@ logout_hides_private_objects(void **state)
 	assert_int_equal(find(s, CKO_PRIVATE_KEY, "ec"), 0);
 	assert_int_not_equal(find(s, CKO_PUBLIC_KEY, "ec"), 0);
 	login(other);
+	/* Section 5.6.8: handles from before are of no use any more. */
+	assert_rv(CKR_KEY_HANDLE_INVALID, sign(s, key));
+	assert_int_not_equal(find(s, CKO_PRIVATE_KEY, "ec"), key);
+	assert_ok(sign(s, find(s, CKO_PRIVATE_KEY, "ec")));
 	assert_ok(C_CloseSession(s));
 	assert_ok(C_CloseSession(other));
 	/* The last session took the login with it. */
 	s = open_session(RO);
 	assert_int_equal(find(s, CKO_PRIVATE_KEY, "ec"), 0);
 	assert_ok(log_in(s, CKU_USER, USER_PIN));
+}
+
+/* Section 5.6.8. */
+static void
+logout_destroys_private_session_objects(void **state)
+{
+	static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+	CK_OBJECT_CLASS class = CKO_DATA;
+	CK_UTF8CHAR label[] = "scratch";
+	CK_ATTRIBUTE t[] = { { CKA_CLASS, &class, sizeof(class) },
+		{ CKA_LABEL, label, sizeof(label) - 1 },
+		{ CKA_PRIVATE, &yes, sizeof(yes) } };
+	CK_OBJECT_HANDLE private, public;
+	CK_SESSION_HANDLE s;
+	CK_ULONG size;
+
+	(void)state;
+	NEEDS_MACHINE();
+	begin(&(struct scene_options){ 0 });
+	s = open_session(RW);
+	login(s);
+	assert_ok(C_CreateObject(s, t, NELEMS(t), &private));
+	t[2].pValue = &no;
+	assert_ok(C_CreateObject(s, t, NELEMS(t), &public));
+	assert_ok(C_Logout(s));
+	login(s);
+	assert_rv(CKR_OBJECT_HANDLE_INVALID,
+	    C_GetObjectSize(s, private, &size));
+	assert_ok(C_GetObjectSize(s, public, &size));
+	assert_int_equal(find(s, CKO_DATA, "scratch"), public);
 }
 
 static void
@@ -187,7 +221,7 @@ wrong_pins_lock(void **state)
 	for (int i = 0; i < 10; i++) {
 		CK_FLAGS f = token_flags();
 
-		assert_int_equal((f & CKF_USER_PIN_COUNT_LOW) != 0, i >= 7);
+		assert_int_equal((f & CKF_USER_PIN_COUNT_LOW) != 0, i >= 1);
 		assert_int_equal((f & CKF_USER_PIN_FINAL_TRY) != 0, i == 9);
 		assert_int_equal(f & CKF_USER_PIN_LOCKED, 0);
 		assert_rv(CKR_PIN_INCORRECT, log_in(s, CKU_USER, "wrong"));
@@ -391,6 +425,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(login_rules),
 		TEST(logout_hides_private_objects),
+		TEST(logout_destroys_private_session_objects),
 		TEST(wrong_pins_lock),
 		TEST(pins_are_changed),
 		TEST(pin_file_serves_the_unattended),
