@@ -23,6 +23,17 @@ check_locking(const CK_C_INITIALIZE_ARGS *args)
 	return CKR_OK;
 }
 
+/*
+ * pReserved is NULL, or text as p11-kit passes it. Programs that try whether
+ * anything else is refused, as the standard has it, take a small number for a
+ * pointer; the first page is never mapped.
+ */
+static bool
+looks_like_text(const void *reserved)
+{
+	return reserved == NULL || (uintptr_t)reserved >= 4096;
+}
+
 CK_RV
 C_Initialize(CK_VOID_PTR pInitArgs)
 {
@@ -32,6 +43,8 @@ C_Initialize(CK_VOID_PTR pInitArgs)
 	if (args == NULL)
 		return state_initialize(/* reserved= */ NULL);
 	rv = check_locking(args);
+	if (rv == CKR_OK && !looks_like_text(args->pReserved))
+		rv = CKR_ARGUMENTS_BAD;
 	return rv != CKR_OK ? rv : state_initialize(args->pReserved);
 }
 

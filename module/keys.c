@@ -36,11 +36,17 @@ bad_mechanism(const CK_MECHANISM *m)
 	return m == NULL || (m->pParameter == NULL && m->ulParameterLen > 0);
 }
 
-/* Which handle was meant is for the caller to know. */
+/* Which handle was meant is for the caller to know; the same of types. */
 static CK_RV
 rename_handle(CK_RV rv, CK_RV invalid)
 {
 	return rv == CKR_KEY_HANDLE_INVALID ? invalid : rv;
+}
+
+static CK_RV
+rename_type(CK_RV rv, CK_RV inconsistent)
+{
+	return rv == CKR_KEY_TYPE_INCONSISTENT ? inconsistent : rv;
 }
 
 CK_RV
@@ -130,6 +136,7 @@ C_WrapKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 	if (rv == CKR_OK)
 		rv = rv_of_key(token_wrap(c.token, &c.caller, pMechanism,
 		    hWrappingKey, hKey, pWrappedKey, pulWrappedKeyLen, &c.why));
+	rv = rename_type(rv, CKR_WRAPPING_KEY_TYPE_INCONSISTENT);
 	return call_fail(&c, "C_WrapKey", rv);
 }
 
@@ -147,6 +154,7 @@ unwrap(struct call *c, const char *function, const CK_MECHANISM *mech,
 	if (rv == CKR_OK)
 		rv = rv_of_key(token_unwrap(c->token, &c->caller, mech,
 		    unwrapping, wrapped, templ, n, ret, &c->why));
+	rv = rename_type(rv, CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT);
 	return call_fail(c, function, rv);
 }
 
@@ -257,6 +265,7 @@ C_WrapKeyAuthenticated(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 	if (rv == CKR_OK)
 		rv = wrap_apart(&c, &p, hWrappingKey, hKey, pWrappedKey,
 		    pulWrappedKeyLen);
+	rv = rename_type(rv, CKR_WRAPPING_KEY_TYPE_INCONSISTENT);
 	return call_fail(&c, function, rv);
 }
 

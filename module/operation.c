@@ -421,20 +421,34 @@ operation_signature_final(CK_SESSION_HANDLE h)
 	    verify_final(&c, o, "C_VerifySignatureFinal", signature(o));
 }
 
-/* The one that gives output goes first: if its buffer is too small, the
- * other must not have seen the part. */
+/*
+ * If the buffer is too small, neither must have seen the part. Input may lie
+ * where the output goes: who only reads it reads it first.
+ */
 static CK_RV
 dual(struct call *c, struct operation *first, struct operation *second,
     enum dual_order order, const char *function, struct span in, CK_BYTE *out,
     CK_ULONG *out_len)
 {
-	CK_RV rv = operation_feed(c, first, function, in, out, out_len);
+	CK_ULONG want = 0, room = *out_len;
+	CK_RV rv = operation_feed(c, first, function, in, NULL, &want);
 
-	if (rv != CKR_OK || out == NULL)
+	if (rv != CKR_OK)
 		return rv;
-	return operation_feed(c, second, function,
-	    order == INPUT_TO_BOTH ? in : span(out, *out_len), /* out= */ NULL,
-	    /* out_len= */ NULL);
+	*out_len = want;
+	if (out == NULL)
+		return CKR_OK;
+	if (room < want)
+		return CKR_BUFFER_TOO_SMALL;
+	*out_len = room;
+	if (order == INPUT_TO_BOTH)
+		rv = operation_feed(c, second, function, in, NULL, NULL);
+	if (rv == CKR_OK)
+		rv = operation_feed(c, first, function, in, out, out_len);
+	if (rv == CKR_OK && order == OUTPUT_TO_SECOND)
+		rv = operation_feed(c, second, function, span(out, *out_len),
+		    NULL, NULL);
+	return rv;
 }
 
 CK_RV

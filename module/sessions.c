@@ -9,6 +9,8 @@ check_open(struct slot *slot, CK_FLAGS flags)
 {
 	if ((flags & CKF_SERIAL_SESSION) == 0)
 		return CKR_SESSION_PARALLEL_NOT_SUPPORTED;
+	if ((flags & CKF_ASYNC_SESSION) != 0)
+		return CKR_SESSION_ASYNC_NOT_SUPPORTED;
 	if ((flags & CKF_RW_SESSION) == 0 && slot_so(slot))
 		return CKR_SESSION_READ_WRITE_SO_EXISTS;
 	return gate_forbidden(slot->gate) ? CKR_TOKEN_NOT_PRESENT : CKR_OK;

@@ -353,12 +353,12 @@ messages_are_the_one_shot_form(void **state)
 	}
 }
 
-/* Sections 5.9.2 to 5.9.5: what may follow what. */
+/* Section 5.9.1. */
 static void
-messages_out_of_order(void **state)
+processes_that_do_not_begin(void **state)
 {
-	CK_GCM_MESSAGE_PARAMS p = gcm(CKG_NO_GENERATE, 0), q = p;
 	CK_MECHANISM wrong = { CKM_AES_GCM, iv, sizeof(iv) };
+	CK_GCM_MESSAGE_PARAMS p = gcm(CKG_NO_GENERATE, 0);
 	CK_BYTE out[sizeof(data)];
 	CK_ULONG n = sizeof(out);
 	CK_SESSION_HANDLE s;
@@ -391,17 +391,37 @@ messages_out_of_order(void **state)
 	assert_ok(C_DigestInit(s, MECH(CKM_SHA256)));
 	assert_rv(CKR_OPERATION_NOT_INITIALIZED,
 	    C_Encrypt(s, data, 1, out, &n));
-	/* A size that is asked for makes no message. */
-	n = 0;
+}
+
+static CK_RV
+encrypt_9(CK_SESSION_HANDLE s, CK_GCM_MESSAGE_PARAMS p, CK_ULONG *n)
+{
+	CK_BYTE out[sizeof(data)];
+
+	return C_EncryptMessage(s, &p, sizeof(p), NULL, 0, data, 9, out, n);
+}
+
+/* Section 5.9.2: what is refused is no message, and harms no other. */
+static void
+messages_that_are_refused(void **state)
+{
+	CK_GCM_MESSAGE_PARAMS p = gcm(CKG_NO_GENERATE, 0), q = p;
+	CK_BYTE out[sizeof(data)];
+	CK_ULONG n = 0;
+	CK_SESSION_HANDLE s;
+
+	(void)state;
+	NEEDS_MACHINE();
+	s = begin(&plain);
+	assert_ok(C_MessageEncryptInit(s, MECH(CKM_AES_GCM),
+	    find(s, CKO_SECRET_KEY, "aes")));
 	assert_ok(
 	    C_EncryptMessage(s, &p, sizeof(p), NULL, 0, data, 9, NULL, &n));
 	assert_int_equal(n, 9);
 	n = 8;
-	assert_rv(CKR_BUFFER_TOO_SMALL,
-	    C_EncryptMessage(s, &p, sizeof(p), NULL, 0, data, 9, out, &n));
+	assert_rv(CKR_BUFFER_TOO_SMALL, encrypt_9(s, p, &n));
 	assert_int_equal(n, 9);
-	assert_rv(CKR_ARGUMENTS_BAD,
-	    C_EncryptMessage(s, &p, sizeof(p), NULL, 0, data, 9, out, NULL));
+	assert_rv(CKR_ARGUMENTS_BAD, encrypt_9(s, p, NULL));
 	assert_rv(CKR_ARGUMENTS_BAD,
 	    C_EncryptMessage(s, &p, sizeof(p), NULL, 0, NULL, 9, out, &n));
 	assert_rv(CKR_ARGUMENTS_BAD,
@@ -411,24 +431,38 @@ messages_out_of_order(void **state)
 	assert_rv(CKR_MECHANISM_PARAM_INVALID,
 	    C_EncryptMessage(s, &p, sizeof(p) - 1, NULL, 0, data, 9, out, &n));
 	q.pTag = NULL;
-	assert_rv(CKR_MECHANISM_PARAM_INVALID,
-	    C_EncryptMessage(s, &q, sizeof(q), NULL, 0, data, 9, out, &n));
+	assert_rv(CKR_MECHANISM_PARAM_INVALID, encrypt_9(s, q, &n));
 	q = p;
 	q.ulTagBits = 136;
-	assert_rv(CKR_MECHANISM_PARAM_INVALID,
-	    C_EncryptMessage(s, &q, sizeof(q), NULL, 0, data, 9, out, &n));
+	assert_rv(CKR_MECHANISM_PARAM_INVALID, encrypt_9(s, q, &n));
 	q = p;
 	q.ulIvLen = 0;
-	assert_rv(CKR_MECHANISM_PARAM_INVALID,
-	    C_EncryptMessage(s, &q, sizeof(q), NULL, 0, data, 9, out, &n));
+	assert_rv(CKR_MECHANISM_PARAM_INVALID, encrypt_9(s, q, &n));
 	q.ulIvLen = ~0UL;
-	assert_rv(CKR_MECHANISM_PARAM_INVALID,
-	    C_EncryptMessage(s, &q, sizeof(q), NULL, 0, data, 9, out, &n));
+	assert_rv(CKR_MECHANISM_PARAM_INVALID, encrypt_9(s, q, &n));
+	n = 9;
+	assert_ok(encrypt_9(s, p, &n));
+}
+
+/* Sections 5.9.3 to 5.9.5: what may follow what. */
+static void
+messages_out_of_order(void **state)
+{
+	CK_GCM_MESSAGE_PARAMS p = gcm(CKG_NO_GENERATE, 0), q = p;
+	CK_BYTE out[sizeof(data)];
+	CK_ULONG n = sizeof(out);
+	CK_SESSION_HANDLE s;
+	CK_OBJECT_HANDLE key;
+
+	(void)state;
+	NEEDS_MACHINE();
+	s = begin(&plain);
+	key = find(s, CKO_SECRET_KEY, "aes");
+	assert_ok(C_MessageEncryptInit(s, MECH(CKM_AES_GCM), key));
 	assert_ok(C_EncryptMessageBegin(s, &p, sizeof(p), NULL, 0));
 	assert_rv(CKR_OPERATION_ACTIVE,
 	    C_EncryptMessageBegin(s, &p, sizeof(p), NULL, 0));
-	assert_rv(CKR_OPERATION_ACTIVE,
-	    C_EncryptMessage(s, &p, sizeof(p), NULL, 0, data, 9, out, &n));
+	assert_rv(CKR_OPERATION_ACTIVE, encrypt_9(s, p, &n));
 	assert_rv(CKR_OPERATION_ACTIVE, C_MessageEncryptFinal(s));
 	/* An error ends the message and leaves the process. */
 	assert_rv(CKR_ARGUMENTS_BAD,
@@ -441,8 +475,7 @@ messages_out_of_order(void **state)
 	assert_rv(CKR_MECHANISM_PARAM_INVALID,
 	    C_EncryptMessageNext(s, &q, sizeof(q), data, 9, out, &n, 0));
 	n = sizeof(out);
-	assert_ok(
-	    C_EncryptMessage(s, &p, sizeof(p), NULL, 0, data, 9, out, &n));
+	assert_ok(encrypt_9(s, p, &n));
 	assert_ok(C_SessionCancel(s, CKF_MESSAGE_ENCRYPT));
 	assert_rv(CKR_OPERATION_NOT_INITIALIZED, C_MessageEncryptFinal(s));
 	assert_ok(C_MessageEncryptInit(s, MECH(CKM_AES_GCM), key));
@@ -453,8 +486,7 @@ messages_out_of_order(void **state)
 	assert_ok(C_MessageEncryptInit(s, MECH(CKM_AES_GCM), key));
 	assert_ok(C_Logout(s));
 	n = sizeof(out);
-	assert_rv(CKR_USER_NOT_LOGGED_IN,
-	    C_EncryptMessage(s, &p, sizeof(p), NULL, 0, data, 9, out, &n));
+	assert_rv(CKR_USER_NOT_LOGGED_IN, encrypt_9(s, p, &n));
 }
 
 static CK_RV
@@ -736,6 +768,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(processes_that_do_not_begin),
+		TEST(messages_that_are_refused),
 		TEST(messages_out_of_order),
 		TEST(initialization_vectors_are_made),
 		TEST(signed_messages_out_of_order),
