@@ -2,11 +2,13 @@
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -238,6 +240,77 @@ wrong_pins_lock(void **state)
 	    0);
 }
 
+/* In a child: a program of its own, as far as the store knows. */
+static void
+try_in_child(const char *pin, CK_RV want)
+{
+	CK_SESSION_HANDLE s = open_session(RO);
+
+	_exit(log_in(s, CKU_USER, pin) == want ? 0 : 1);
+}
+
+/* What is counted is counted for all, whoever tries at the same time. */
+static void
+wrong_pins_of_many_processes_add_up(void **state)
+{
+	enum { CHILDREN = 4 };
+	CK_SESSION_HANDLE s;
+	pid_t pid[CHILDREN];
+	int status;
+
+	(void)state;
+	NEEDS_MACHINE();
+	begin(&(struct scene_options){ 0 });
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < CHILDREN; i++) {
+			pid[i] = fork();
+			assert_int_not_equal(pid[i], -1);
+			if (pid[i] == 0)
+				try_in_child("wrong", CKR_PIN_INCORRECT);
+		}
+		for (int i = 0; i < CHILDREN; i++) {
+			assert_int_equal(waitpid(pid[i], &status, 0), pid[i]);
+			assert_int_equal(status, 0);
+		}
+	}
+	/* Eight of ten. */
+	s = open_session(RW);
+	assert_int_equal(token_flags() & CKF_USER_PIN_FINAL_TRY, 0);
+	assert_rv(CKR_PIN_INCORRECT, log_in(s, CKU_USER, "wrong"));
+	assert_true((token_flags() & CKF_USER_PIN_FINAL_TRY) != 0);
+	assert_ok(log_in(s, CKU_USER, USER_PIN));
+	assert_int_equal(token_flags() &
+		(CKF_USER_PIN_FINAL_TRY | CKF_USER_PIN_COUNT_LOW),
+	    0);
+}
+
+/* Killing the program before it knows the answer saves no try. */
+static void
+tries_that_are_killed_count(void **state)
+{
+	CK_SESSION_HANDLE s;
+	pid_t pid;
+	int status;
+
+	(void)state;
+	NEEDS_MACHINE();
+	begin(&(struct scene_options){ 0 });
+	pid = fork();
+	assert_int_not_equal(pid, -1);
+	if (pid == 0)
+		try_in_child("wrong", CKR_PIN_INCORRECT);
+	/* The count is written first, and the PIN is slow to try. */
+	while ((token_flags() & CKF_USER_PIN_COUNT_LOW) == 0 &&
+	    waitpid(pid, &status, WNOHANG) == 0)
+		usleep(500);
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, &status, 0);
+	assert_true((token_flags() & CKF_USER_PIN_COUNT_LOW) != 0);
+	s = open_session(RO);
+	assert_ok(log_in(s, CKU_USER, USER_PIN));
+	assert_int_equal(token_flags() & CKF_USER_PIN_COUNT_LOW, 0);
+}
+
 static void
 pins_are_changed(void **state)
 {
@@ -427,6 +500,8 @@ main(void)
 		TEST(logout_hides_private_objects),
 		TEST(logout_destroys_private_session_objects),
 		TEST(wrong_pins_lock),
+		TEST(wrong_pins_of_many_processes_add_up),
+		TEST(tries_that_are_killed_count),
 		TEST(pins_are_changed),
 		TEST(pin_file_serves_the_unattended),
 		TEST(initialising_again_needs_the_so),
