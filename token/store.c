@@ -352,6 +352,22 @@ check_place(const struct store *s, struct why *reterr_why)
 	    "the store that was opened", "another one in its place");
 }
 
+/* A writer that comes again at once leaves the others an eighth of the time
+ * that it took: locks have no queue in which they could stand. */
+static void
+make_room(const struct store *s)
+{
+	uint64_t room = (s->done_ns - s->begun_ns) / 8;
+	uint64_t since = monotonic_ns() - s->done_ns;
+	struct timespec pause = { 0 };
+
+	if (s->done_ns == 0 || since >= room)
+		return;
+	room -= since;
+	pause.tv_nsec = (long)(room < NS / 10 ? room : NS / 10);
+	(void)nanosleep(&pause, NULL);
+}
+
 int
 store_begin(struct store *s, struct why *reterr_why)
 {
@@ -360,10 +376,12 @@ store_begin(struct store *s, struct why *reterr_why)
 	/* SQLite would begin to read, and refuse the first write only. */
 	if (s->db != NULL && sqlite3_db_readonly(s->db, "main") == 1)
 		return sql_refuse(s, SQLITE_READONLY, "begin", reterr_why);
+	make_room(s);
 	err = sql_run(s, Q_BEGIN, "begin", reterr_why);
 	if (err != CVM_OK)
 		return err;
 	s->writes = true;
+	s->begun_ns = monotonic_ns();
 	err = check_place(s, reterr_why);
 	if (err != CVM_OK)
 		store_rollback(s);
@@ -386,8 +404,10 @@ store_commit(struct store *s, struct why *reterr_why)
 		store_rollback(s);
 		return err;
 	}
-	if (s->writes)
+	if (s->writes) {
 		s->committed++;
+		s->done_ns = monotonic_ns();
+	}
 	s->writes = false;
 	return CVM_OK;
 }

@@ -4,12 +4,22 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/forkid.h"
 #include "token/store_sql.h"
 
 #define APPLICATION_ID_TEXT "1129729329" /* 0x43564d31, "CVM1" */
-#define BUSY_TIMEOUT_MS 5000
+/*
+ * SQLite's own wait polls ten times a second, so that a process which writes
+ * without a pause leaves no moment in which the others look. Here waiters
+ * look often and at random moments, and who has just written makes room
+ * (store.c). As long as others make progress the wait may last longer.
+ */
+#define STUCK_NS (5 * NS)
+#define CROWDED_NS (30 * NS)
+#define POLL_MIN_NS (NS / 5000)
+#define POLL_MAX_NS (NS / 250)
 /* No value of a store comes near; a bigger one is refused unread. */
 #define VALUE_MAX (2 * 1024 * 1024)
 
@@ -85,6 +95,16 @@ static const char settings[] = "PRAGMA trusted_schema = OFF;"
 			       "PRAGMA synchronous = EXTRA;"
 			       "PRAGMA secure_delete = ON;"
 			       "PRAGMA recursive_triggers = OFF;";
+
+uint64_t
+monotonic_ns(void)
+{
+	struct timespec ts;
+
+	if (clock_gettime(CLOCK_MONOTONIC, &ts) != 0)
+		return 0;
+	return (uint64_t)ts.tv_sec * NS + (uint64_t)ts.tv_nsec;
+}
 
 static const struct {
 	int rc; /* primary code */
@@ -301,6 +321,45 @@ check_format(struct store *s, struct why *reterr_why)
 	return check_schema(s, reterr_why);
 }
 
+/* What a commit by another process changes. */
+static bool
+others_progress(struct sql_wait *w)
+{
+	struct stat st;
+	bool moved;
+
+	if (lstat(sqlite3_db_filename(w->db, "main"), &st) != 0)
+		return false;
+	moved = st.st_mtim.tv_sec != w->seen.tv_sec ||
+	    st.st_mtim.tv_nsec != w->seen.tv_nsec;
+	w->seen = st.st_mtim;
+	return moved;
+}
+
+/* SQLite's busy handler: 1 to try again, after a pause. */
+static int
+wait_turn(void *arg, int n)
+{
+	struct sql_wait *w = arg;
+	uint64_t now = monotonic_ns();
+	struct timespec pause = { 0 };
+	uint64_t most = POLL_MIN_NS << (n < 5 ? n : 5);
+
+	if (n == 0)
+		w->began = w->moved = now;
+	if (others_progress(w))
+		w->moved = now;
+	if (now - w->moved > STUCK_NS || now - w->began > CROWDED_NS)
+		return 0;
+	if (most > POLL_MAX_NS)
+		most = POLL_MAX_NS;
+	/* No secret: so that waiters do not look in step. */
+	w->dice = w->dice * 6364136223846793005u + (now | 1);
+	pause.tv_nsec = (long)(most / 2 + (w->dice >> 33) % most);
+	(void)nanosleep(&pause, NULL);
+	return 1;
+}
+
 static int
 connect_file(struct store *s, const char *file, int flags,
     struct why *reterr_why)
@@ -313,12 +372,13 @@ connect_file(struct store *s, const char *file, int flags,
 	    /* vfs= */ NULL);
 	if (rc != SQLITE_OK)
 		return sql_refuse(s, rc, "open", reterr_why);
+	s->wait = (struct sql_wait){ .db = s->db, .dice = monotonic_ns() };
 	(void)sqlite3_extended_result_codes(s->db, 1);
 	(void)sqlite3_limit(s->db, SQLITE_LIMIT_LENGTH, VALUE_MAX);
 	(void)sqlite3_limit(s->db, SQLITE_LIMIT_ATTACHED, 0);
 	rc = sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	if (rc == SQLITE_OK)
-		rc = sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MS);
+		rc = sqlite3_busy_handler(s->db, wait_turn, &s->wait);
 	if (rc != SQLITE_OK)
 		return sql_refuse(s, rc, "open", reterr_why);
 	return exec(s, settings, reterr_why);

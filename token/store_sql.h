@@ -32,6 +32,15 @@ enum query {
 	N_QUERIES,
 };
 
+#define NS UINT64_C(1000000000)
+
+/* A wait for other processes. */
+struct sql_wait {
+	sqlite3 *db;
+	uint64_t began, moved, dice;
+	struct timespec seen;
+};
+
 struct store {
 	char *path;	 /* as configured */
 	char *temporary; /* created, not published; else NULL */
@@ -42,7 +51,11 @@ struct store {
 	dev_t dev;
 	ino_t ino;
 	bool writes; /* in a transaction that writes */
+	struct sql_wait wait;
+	uint64_t begun_ns, done_ns; /* of the last transaction that wrote */
 };
+
+uint64_t monotonic_ns(void);
 
 /* Fills why with the file, what was tried and SQLite's reason. */
 int sql_refuse(const struct store *s, int rc, const char *what,

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -514,6 +515,57 @@ busy_for_too_long(void **state)
 	store_rollback(b);
 }
 
+/* A process that writes all the time, each time for two milliseconds. */
+static void
+hog(const char *path)
+{
+	struct store *s = NULL;
+	int err = store_open(path, &s, NULL);
+
+	(void)alarm(60);
+	while (err == CVM_OK) {
+		err = store_begin(s, NULL);
+		(void)usleep(2000);
+		if (err == CVM_OK)
+			err = store_meta_set(s, "k", text("h"), NULL);
+		if (err == CVM_OK)
+			err = store_commit(s, NULL);
+	}
+	_exit(1);
+}
+
+static void
+starved_by_a_busy_writer(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(store_freep) struct store *s = NULL;
+	struct store *made = make(p->path);
+	pid_t pid[3];
+
+	store_freep(&made);
+	for (size_t i = 0; i < NELEMS(pid); i++) {
+		pid[i] = fork();
+		if (pid[i] == 0)
+			hog(p->path);
+	}
+	ok(store_open(p->path, &s, NULL));
+	for (int i = 0; i < 30; i++) {
+		_cleanup_(blob_clear) struct blob v = { 0 };
+
+		ok(store_meta_get(s, "k", &v, NULL));
+		ok(store_begin(s, NULL));
+		ok(store_meta_set(s, "k", text("p"), NULL));
+		ok(store_commit(s, NULL));
+	}
+	for (size_t i = 0; i < NELEMS(pid); i++) {
+		int status;
+
+		assert_int_equal(waitpid(pid[i], &status, WNOHANG), 0);
+		assert_int_equal(kill(pid[i], SIGKILL), 0);
+		assert_int_equal(waitpid(pid[i], &status, 0), pid[i]);
+	}
+}
+
 /* On a file system of our own; skipped where it cannot be mounted. */
 static bool
 mount_small(const struct place *p, const char *size)
@@ -719,6 +771,7 @@ main(void)
 		TEST(version_misses_a_change),
 		TEST(rolled_back),
 		TEST(busy_for_too_long),
+		TEST(starved_by_a_busy_writer),
 		TEST(disk_full),
 		TEST(read_only_file_system),
 		TEST(fork_drops_the_parents_lock),
