@@ -78,6 +78,8 @@ by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+#define SEARCH_TRIES 8
+
 /* The narrowest index that the template names. */
 static enum object_index
 choose_index(const struct search *s, struct span *ret_value)
@@ -104,7 +106,14 @@ token_find(struct token *t, const struct caller *c, const CK_ATTRIBUTE *templ,
 		return err;
 	s.admitted = caller_admitted(t, c);
 	index = choose_index(&s, &value);
-	err = object_table_each(token_objects(t), index, value, found, &s);
+	err = object_search(t, index, value, found, &s);
+	/* The store changed under the search. */
+	for (int i = 0; i < SEARCH_TRIES && err == CVM_E_BUSY; i++) {
+		s.n = 0;
+		err = object_table_refresh(t, reterr_why);
+		if (err == CVM_OK)
+			err = object_search(t, index, value, found, &s);
+	}
 	if (err != CVM_OK) {
 		free(s.v);
 		return err;

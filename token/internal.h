@@ -40,6 +40,14 @@ int records_each(struct token *t, const struct span *hint_id,
     const struct span *hint_label,
     int (*fn)(void *arg, const struct store_object *o), void *arg,
     struct why *reterr_why) _must_check_;
+/* Checks the manifest over every row, in one transaction, and calls fn for each
+ * on the way: id, hints, and of the attributes' box nonce and tag (28 bytes)
+ * are what store_object_tags() gives. What fn noted counts only if this
+ * succeeds. Under the store lock: fn calls nothing of the token. *ret is the
+ * version (records_version) that was seen. */
+int records_index(struct token *t,
+    int (*fn)(void *arg, const struct store_object *o), void *arg,
+    uint64_t *ret, struct why *reterr_why) _must_check_;
 int record_read(struct token *t, const uint8_t id[static STORE_ID_LEN],
     struct store_object *ret, struct why *reterr_why) _must_check_;
 /* The store's data version: the object table reloads what changed. Grows with
@@ -47,6 +55,9 @@ int record_read(struct token *t, const uint8_t id[static STORE_ID_LEN],
  * it changed and the token key is open, the manifest is checked first:
  * CVM_E_CORRUPT when rows were changed behind the token's back. */
 int records_version(struct token *t, uint64_t *ret,
+    struct why *reterr_why) _must_check_;
+/* The same without a check: whether anything is new. */
+int records_peek(struct token *t, uint64_t *ret,
     struct why *reterr_why) _must_check_;
 
 /* The object half's state inside a token. */

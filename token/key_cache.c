@@ -74,6 +74,17 @@ key_cache_unrefp(struct key_cache **k)
 	free(old);
 }
 
+bool
+key_cache_empty(struct key_cache *k)
+{
+	bool empty;
+
+	(void)pthread_mutex_lock(&k->lock);
+	empty = k->pkey == NULL && k->material == NULL;
+	(void)pthread_mutex_unlock(&k->lock);
+	return empty && atomic_load(&k->refs) == 1;
+}
+
 void
 key_cache_after_fork(struct key_cache *k)
 {
@@ -117,7 +128,7 @@ prepared_take(struct key_cache *k, uint64_t tag)
 		struct prepared *p = atomic_load(&k->idle[i]);
 
 		/* What the slot holds may be freed by another thread before
-		 * its tag is read here, so it is taken out first. */
+     * its tag is read here, so it is taken out first. */
 		if (p == NULL ||
 		    !atomic_compare_exchange_strong(&k->idle[i], &p, NULL))
 			continue;

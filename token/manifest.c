@@ -23,22 +23,17 @@
 
 struct manifest_mac {
 	EVP_MAC *mac;
-	EVP_MAC_CTX *keyed;
+	EVP_MAC_CTX *ctx;
+	struct secret *key;
 };
-
-static void
-mac_ctx_freep(EVP_MAC_CTX **ctx)
-{
-	EVP_MAC_CTX_free(*ctx);
-	*ctx = NULL;
-}
 
 void
 manifest_mac_freep(struct manifest_mac **m)
 {
 	if (*m == NULL)
 		return;
-	EVP_MAC_CTX_free((*m)->keyed);
+	EVP_MAC_CTX_free((*m)->ctx);
+	secret_freep(&(*m)->key);
 	EVP_MAC_free((*m)->mac);
 	free(*m);
 	*m = NULL;
@@ -64,7 +59,6 @@ manifest_mac_new(const uint8_t token_id[static TOKEN_ID_LEN],
 {
 	quiet_openssl();
 	_cleanup_(manifest_mac_freep) struct manifest_mac *m = NULL;
-	_cleanup_(secret_freep) struct secret *key = NULL;
 	char digest[] = "SHA2-256";
 	const OSSL_PARAM params[] = {
 		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest,
@@ -73,20 +67,19 @@ manifest_mac_new(const uint8_t token_id[static TOKEN_ID_LEN],
 	};
 	int err;
 
-	err = derive(token_id, token_key, "cvm-pkcs11/manifest-mac/1", &key);
-	if (err != CVM_OK)
-		return err;
 	m = calloc(1, sizeof(*m));
 	if (m == NULL)
 		return CVM_E_NOMEM;
+	err = derive(token_id, token_key, "cvm-pkcs11/manifest-mac/1", &m->key);
+	if (err != CVM_OK)
+		return err;
 	m->mac = EVP_MAC_fetch(crypto_libctx(), "HMAC", /* props= */ NULL);
 	if (m->mac == NULL)
 		return CVM_E_CRYPTO;
-	m->keyed = EVP_MAC_CTX_new(m->mac);
-	if (m->keyed == NULL)
+	m->ctx = EVP_MAC_CTX_new(m->mac);
+	if (m->ctx == NULL)
 		return CVM_E_NOMEM;
-	if (EVP_MAC_init(m->keyed, secret_span(key).data, secret_len(key),
-		params) != 1)
+	if (EVP_MAC_CTX_set_params(m->ctx, params) != 1)
 		return CVM_E_CRYPTO;
 	*ret = TAKE_PTR(m);
 	return CVM_OK;
@@ -97,18 +90,18 @@ row_mac(struct manifest_mac *m, const char *tag, const struct span *fields,
     size_t n, uint8_t out[static SHA256_LEN])
 {
 	quiet_openssl();
-	_cleanup_(mac_ctx_freep) EVP_MAC_CTX *ctx = EVP_MAC_CTX_dup(m->keyed);
 	_cleanup_(blob_clear) struct blob row = { 0 };
 	size_t len = 0;
 	int err;
 
-	if (ctx == NULL)
-		return CVM_E_NOMEM;
 	err = tuple(tag, fields, n, &row);
 	if (err != CVM_OK)
 		return err;
-	if (EVP_MAC_update(ctx, row.data, row.len) != 1 ||
-	    EVP_MAC_final(ctx, out, &len, SHA256_LEN) != 1 || len != SHA256_LEN)
+	if (EVP_MAC_init(m->ctx, secret_span(m->key).data, secret_len(m->key),
+		/* params= */ NULL) != 1 ||
+	    EVP_MAC_update(m->ctx, row.data, row.len) != 1 ||
+	    EVP_MAC_final(m->ctx, out, &len, SHA256_LEN) != 1 ||
+	    len != SHA256_LEN)
 		return CVM_E_CRYPTO;
 	return CVM_OK;
 }
@@ -262,14 +255,18 @@ manifest_write(struct store *s, const uint8_t id[static TOKEN_ID_LEN],
 struct summing {
 	struct manifest m;
 	struct manifest_mac *mac;
+	int (*fn)(void *arg, const struct store_object *o);
+	void *arg;
 };
 
 static int
 sum_object(void *arg, const struct store_object *o)
 {
 	struct summing *sum = arg;
+	int err;
 
-	return manifest_object(&sum->m, sum->mac, o, /* add= */ true);
+	err = manifest_object(&sum->m, sum->mac, o, /* add= */ true);
+	return err == CVM_OK && sum->fn != NULL ? sum->fn(sum->arg, o) : err;
 }
 
 static int
@@ -289,11 +286,12 @@ sum_store(struct store *s, struct summing *sum, struct why *reterr_why)
 
 int
 manifest_verify(struct store *s, const uint8_t id[static TOKEN_ID_LEN],
-    const struct secret *token_key, struct manifest *ret,
-    struct why *reterr_why)
+    const struct secret *token_key,
+    int (*fn)(void *arg, const struct store_object *o), void *arg,
+    struct manifest *ret, struct why *reterr_why)
 {
 	_cleanup_(manifest_mac_freep) struct manifest_mac *mac = NULL;
-	struct summing sum = { 0 };
+	struct summing sum = { .fn = fn, .arg = arg };
 	struct manifest m = { 0 };
 	int err;
 

@@ -106,8 +106,15 @@ object_husk(const struct object *o, struct object **ret)
 	husk->handle = o->handle;
 	husk->seen = o->seen;
 	memcpy(husk->id, o->id, sizeof(husk->id));
-	memcpy(husk->hash, o->hash, sizeof(husk->hash));
-	husk->hash[BY_ID] = husk->hash[BY_LABEL] = 0;
+	memcpy(husk->stamp, o->stamp, sizeof(husk->stamp));
+	husk->hint_id = o->hint_id;
+	husk->hint_label = o->hint_label;
+	husk->hash[BY_HANDLE] = o->handle;
+	husk->hash[BY_RECORD] = object_hash(span(husk->id, sizeof(husk->id)));
+	husk->hash[BY_ID] = o->hint_id;
+	husk->hash[BY_LABEL] = o->hint_label;
+	if (o->key != NULL)
+		husk->key = key_cache_ref(o->key);
 	*ret = husk;
 	return CVM_OK;
 }

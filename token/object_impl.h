@@ -56,10 +56,14 @@ struct object {
 	uint8_t id[STORE_ID_LEN];
 	/* The end of the record's box, its tag: which version this is. */
 	uint8_t stamp[OBJECT_STAMP_LEN];
+	/* The start of the record's hints; 0: none, or not known. */
+	uint64_t hint_id, hint_label;
 	CK_SESSION_HANDLE session; /* owner; 0: a token object */
 	bool token, private;
-	/* Wiped: only the handle and the record's id are left. */
+	/* Not opened, or wiped: what the index of the store tells, and the
+   * handle, are all that is here. */
 	bool husk;
+	bool broken; /* a husk whose record does not open; was logged */
 	CK_OBJECT_CLASS class;
 	CK_KEY_TYPE key_type; /* CK_UNAVAILABLE_INFORMATION: no key */
 	CK_FLAGS usage;	      /* CKF_SIGN... for CKA_SIGN... */
@@ -77,7 +81,8 @@ struct object {
  * class has keys) or is referenced. */
 int object_new(const uint8_t id[static STORE_ID_LEN], struct attrs *attrs,
     struct key_cache *key, struct object **ret) _must_check_;
-/* What is left of o after a wipe. */
+/* What is left of o after a wipe, or before it is opened (of a row: id, stamp
+ * and hints). It keeps the key cache, if there is one. */
 int object_husk(const struct object *o, struct object **ret) _must_check_;
 struct object *object_ref(struct object *o);
 /* The hash of a value in the table's indexes. */
@@ -91,6 +96,8 @@ struct key_cache *key_cache_ref(struct key_cache *k);
 void key_cache_unrefp(struct key_cache **k);
 /* Forgets everything; a session object's material is gone for good. */
 void key_cache_wipe(struct key_cache *k);
+/* Nothing is cached, and nobody but one object refers to it. */
+bool key_cache_empty(struct key_cache *k);
 void key_cache_after_fork(struct key_cache *k);
 /* Takes pkey's reference over where nothing is cached yet and no wipe came
  * in since generation. */
@@ -106,6 +113,24 @@ void prepared_freep(struct prepared **p);
  * of a caller: material is decrypted for copying into a record. */
 int object_material(struct token *t, struct object *o, const struct permit *p,
     struct secret **ret, struct why *reterr_why) _must_check_;
+
+/* object_open.c: records are decrypted when somebody asks for them. */
+/* A small token is held whole, so that what is public in it stays visible
+ * after a denial; of a big one, what nobody uses is closed again. */
+#define OPEN_ALL_MAX 256
+#define OPEN_MAX 1024
+/* Opens the husk and puts it into the table where the table has room or must
+ * have it. CVM_E_BUSY: the record is another than the index says, refresh;
+ * CVM_E_SEALED; CVM_E_NOT_FOUND: it does not open (logged). */
+int object_open(struct token *t, const struct object *husk, bool must,
+    struct object **ret) _must_check_;
+/* Opens all husks when there are few. */
+int object_open_few(struct token *t) _must_check_;
+/* Calls fn for all objects, or those whose CKA_ID or CKA_LABEL (index) has
+ * this value, opened or not; under the table's read lock, or with an object
+ * that was opened for the call. Stops when fn fails. */
+int object_search(struct token *t, enum object_index index, struct span value,
+    int (*fn)(void *arg, struct object *o), void *arg) _must_check_;
 
 /* object_table.c */
 /* Loads what changed in the store, if it is open; cheap when nothing did. */
@@ -124,11 +149,6 @@ void object_table_drop(struct object_table *ot, struct object *o);
 bool object_visible(const struct object *o, const struct caller *c,
     bool admitted);
 bool caller_admitted(const struct token *t, const struct caller *c);
-/* Calls fn under the table's read lock: for all objects, or only for those
- * whose CKA_ID or CKA_LABEL (index) has this value. Stops when fn fails. */
-int object_table_each(struct object_table *ot, enum object_index index,
-    struct span value, int (*fn)(void *arg, struct object *o),
-    void *arg) _must_check_;
 
 /* create.c */
 struct newborn {

@@ -4,29 +4,28 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/log.h"
+#include "base/reader.h"
 #include "token/object_table.h"
 
 /*
  * Bringing the table up to date with the store, which other processes change
- * too. Records that have not changed are recognised by the tag of their box
- * and not opened again.
+ * too. What comes in is an index: id, hints and the tag of the box, of each
+ * row, in the same reading that checks the manifest. Nothing is decrypted.
  */
 #define LOAD_TRIES 4
 /* How long a lookup by handle trusts what was loaded. */
 #define TRUST_NS 1000000000u
 
-struct loaded {
+struct row {
 	uint8_t id[STORE_ID_LEN];
 	uint8_t stamp[OBJECT_STAMP_LEN];
-	struct store_object record; /* empty when the table has it */
-	struct object *object;
+	uint64_t hint_id, hint_label;
 };
 
 struct load {
 	struct token *t;
 	struct object_table *ot;
-	struct loaded *v;
+	struct row *v;
 	size_t n, room;
 	uint64_t version, changes;
 };
@@ -34,12 +33,7 @@ struct load {
 static void
 load_clear(struct load *l)
 {
-	for (size_t i = 0; i < l->n; i++) {
-		store_object_clear(&l->v[i].record);
-		object_unrefp(&l->v[i].object);
-	}
-	free(l->v);
-	l->v = NULL;
+	freep(&l->v);
 	l->n = l->room = 0;
 }
 
@@ -60,30 +54,10 @@ object_table_stale(struct object_table *ot)
 }
 
 static int
-copy_record(const struct store_object *from, struct store_object *ret)
-{
-	int err;
-
-	memcpy(ret->id, from->id, sizeof(ret->id));
-	err = blob_set(&ret->hint_id, blob_span(&from->hint_id));
-	if (err == CVM_OK)
-		err = blob_set(&ret->hint_label, blob_span(&from->hint_label));
-	if (err == CVM_OK)
-		err = blob_set(&ret->header, blob_span(&from->header));
-	if (err == CVM_OK)
-		err = blob_set(&ret->attrs_box, blob_span(&from->attrs_box));
-	/* The attributes vouch for the private box, so it comes along. */
-	if (err == CVM_OK)
-		err = blob_set(&ret->private_box,
-		    blob_span(&from->private_box));
-	return err;
-}
-
-static int
 grow(struct load *l)
 {
 	size_t room = l->room == 0 ? 64 : l->room * 2;
-	struct loaded *v;
+	struct row *v;
 
 	if (l->n < l->room)
 		return CVM_OK;
@@ -95,66 +69,33 @@ grow(struct load *l)
 	return CVM_OK;
 }
 
-static bool
-in_table(struct load *l, const struct loaded *e)
+/* The start of a hint; 0 for none. */
+static uint64_t
+hint_start(const struct blob *hint)
 {
-	const struct object *o;
-	bool same;
+	struct reader r = reader_init(blob_span(hint));
 
-	(void)pthread_rwlock_rdlock(&l->ot->lock);
-	o = table_find_record(l->ot, e->id);
-	same = o != NULL && !o->husk &&
-	    memcmp(o->stamp, e->stamp, sizeof(e->stamp)) == 0;
-	(void)pthread_rwlock_unlock(&l->ot->lock);
-	return same;
+	return hint->len < sizeof(uint64_t) ? 0 : read_be64(&r);
 }
 
-/* Under the store's lock: notes the record, and copies it if it is new. */
 static int
-note_record(void *arg, const struct store_object *o)
+note_row(void *arg, const struct store_object *o)
 {
 	struct load *l = arg;
-	struct loaded *e;
+	struct row *r;
 	int err = grow(l);
 
 	if (err != CVM_OK)
 		return err;
-	e = &l->v[l->n++];
-	*e = (struct loaded){ 0 };
-	memcpy(e->id, o->id, sizeof(e->id));
-	if (o->attrs_box.len >= sizeof(e->stamp))
-		memcpy(e->stamp,
-		    o->attrs_box.data + o->attrs_box.len - sizeof(e->stamp),
-		    sizeof(e->stamp));
-	return in_table(l, e) ? CVM_OK : copy_record(o, &e->record);
-}
-
-/*
- * A record that does not authenticate is left out and said; the others stay
- * usable, so that one damaged record is no outage.
- */
-static int
-open_record(struct load *l, struct loaded *e)
-{
-	_cleanup_(attrs_clear) struct attrs attrs = { 0 };
-	char text[WHY_SENTENCE_MAX];
-	struct why why = { 0 };
-	int err;
-
-	if (e->record.header.len == 0 && e->record.attrs_box.len == 0)
-		return CVM_OK;
-	err = record_open_attrs(l->t, &e->record, &attrs, &why);
-	if (err == CVM_E_CORRUPT || err == CVM_E_PARSE) {
-		log_line(LOG_LEVEL_ERROR, "object left out: %s",
-		    why_sentence(&why, text, sizeof(text)));
-		return CVM_OK;
-	}
-	if (err != CVM_OK)
-		return err;
-	err = object_new(e->id, &attrs, /* key= */ NULL, &e->object);
-	if (err == CVM_OK)
-		memcpy(e->object->stamp, e->stamp, sizeof(e->stamp));
-	return err;
+	r = &l->v[l->n++];
+	*r = (struct row){ .hint_id = hint_start(&o->hint_id),
+		.hint_label = hint_start(&o->hint_label) };
+	memcpy(r->id, o->id, sizeof(r->id));
+	if (o->attrs_box.len >= sizeof(r->stamp))
+		memcpy(r->stamp,
+		    o->attrs_box.data + o->attrs_box.len - sizeof(r->stamp),
+		    sizeof(r->stamp));
+	return CVM_OK;
 }
 
 static bool
@@ -163,48 +104,62 @@ not_seen(const void *arg, const struct object *o)
 	return o->token && o->seen != *(const uint64_t *)arg;
 }
 
-/* The material of a record never changes: its cache serves the new version. */
-static void
-keep_key(struct object_table *ot, struct object *o)
+/* What the table has of a row, or a husk for it; NULL: out of memory. The
+ * material of a record never changes: its cache serves the new version. */
+static struct object *
+merge_row(struct object_table *ot, const struct row *r)
 {
-	struct object *old = table_find_record(ot, o->id);
+	struct object *o = table_find_record(ot, r->id), *husk = NULL;
+	struct object new = { .hint_id = r->hint_id,
+		.hint_label = r->hint_label };
 
-	if (old == NULL || old->key == NULL || o->key == NULL)
-		return;
-	key_cache_unrefp(&o->key);
-	o->key = key_cache_ref(old->key);
+	if (o != NULL && memcmp(o->stamp, r->stamp, sizeof(r->stamp)) == 0 &&
+	    o->hint_id == r->hint_id && o->hint_label == r->hint_label)
+		return o;
+	memcpy(new.id, r->id, sizeof(new.id));
+	memcpy(new.stamp, r->stamp, sizeof(new.stamp));
+	if (o != NULL)
+		new.key = o->key;
+	if (object_husk(&new, &husk) != CVM_OK)
+		return NULL;
+	table_put(ot, husk);
+	o = husk;
+	object_unrefp(&husk); /* the table has its own */
+	return o;
 }
 
 /* False: this process changed objects meanwhile, load again. */
-static bool
-merge(struct load *l)
+static int
+merge(struct load *l, bool *ret_done)
 {
 	struct object_table *ot = l->ot;
 	uint64_t serial;
+	int err = CVM_OK;
 
 	(void)pthread_rwlock_wrlock(&ot->lock);
 	if (ot->changes != l->changes) {
 		(void)pthread_rwlock_unlock(&ot->lock);
-		return false;
+		return CVM_OK;
 	}
 	serial = ++ot->loads;
-	for (size_t i = 0; i < l->n; i++) {
-		struct object *o = l->v[i].object;
+	for (size_t i = 0; i < l->n && err == CVM_OK; i++) {
+		struct object *o = merge_row(ot, &l->v[i]);
 
-		if (o != NULL) {
-			keep_key(ot, o);
-			table_put(ot, o);
-		} else {
-			o = table_find_record(ot, l->v[i].id);
-		}
 		if (o != NULL)
 			o->seen = serial;
+		else
+			err = CVM_E_NOMEM;
 	}
-	table_sweep(ot, not_seen, &serial);
-	ot->version = l->version;
-	ot->loaded = true;
+	if (err == CVM_OK) {
+		table_sweep(ot, not_seen, &serial);
+		ot->version = l->version;
+		ot->n_rows = l->n;
+		ot->n_unknown = 0;
+		ot->loaded = true;
+		*ret_done = true;
+	}
 	(void)pthread_rwlock_unlock(&ot->lock);
-	return true;
+	return err;
 }
 
 static int
@@ -215,17 +170,8 @@ load_once(struct load *l, bool *ret_done, struct why *why)
 	(void)pthread_rwlock_rdlock(&l->ot->lock);
 	l->changes = l->ot->changes;
 	(void)pthread_rwlock_unlock(&l->ot->lock);
-	/* The version first: what changes meanwhile is loaded next time. */
-	err = records_version(l->t, &l->version, why);
-	if (err == CVM_OK)
-		err = records_each(l->t, /* hint_id= */ NULL,
-		    /* hint_label= */ NULL, note_record, l, why);
-	for (size_t i = 0; i < l->n && err == CVM_OK; i++)
-		err = open_record(l, &l->v[i]);
-	if (err != CVM_OK)
-		return err;
-	*ret_done = merge(l);
-	return CVM_OK;
+	err = records_index(l->t, note_row, l, &l->version, why);
+	return err == CVM_OK ? merge(l, ret_done) : err;
 }
 
 static bool
@@ -264,13 +210,15 @@ object_table_refresh(struct token *t, struct why *reterr_why)
 
 	if (!token_unsealed(t))
 		return CVM_OK;
-	err = records_version(t, &version, reterr_why);
+	err = records_peek(t, &version, reterr_why);
 	if (err != CVM_OK)
 		return err;
 	if (!is_current(ot, version)) {
 		(void)pthread_mutex_lock(&ot->loading);
 		err = load(t, ot, version, reterr_why);
 		(void)pthread_mutex_unlock(&ot->loading);
+		if (err == CVM_OK)
+			err = object_open_few(t);
 	}
 	if (err == CVM_OK)
 		atomic_store(&ot->checked_ns, coarse_ns());

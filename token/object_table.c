@@ -50,6 +50,8 @@ indexed(const struct object *o, enum object_index i)
 
 	if (i == BY_HANDLE || i == BY_RECORD)
 		return true;
+	if (o->husk)
+		return o->hash[i] != 0;
 	a = attrs_find(&o->attrs, i == BY_ID ? CKA_ID : CKA_LABEL);
 	return a != NULL && a->value.len > 0;
 }
@@ -69,6 +71,8 @@ chain_insert(struct object_table *ot, struct object *o)
 	}
 	if (!o->token)
 		(void)atomic_fetch_add(&ot->n_session, 1);
+	else if (!o->husk)
+		ot->n_open++;
 }
 
 static void
@@ -84,6 +88,21 @@ chain_remove(struct object_table *ot, struct object *o)
 	}
 	if (!o->token)
 		(void)atomic_fetch_sub(&ot->n_session, 1);
+	else if (!o->husk && ot->n_open > 0) /* a fork may lose one */
+		ot->n_open--;
+}
+
+void
+table_remove(struct object_table *ot, struct object *o)
+{
+	chain_remove(ot, o);
+	object_unrefp(&o);
+}
+
+struct object *
+table_chain(struct object_table *ot, enum object_index i, uint64_t hash)
+{
+	return *bucket_of(ot, i, hash);
 }
 
 static struct object *
@@ -123,12 +142,23 @@ table_put(struct object_table *ot, struct object *o)
 	}
 }
 
+/* The next use loads the index again. */
+static void
+table_unload(struct object_table *ot)
+{
+	ot->loaded = false;
+	atomic_store(&ot->checked_ns, 0);
+}
+
 CK_OBJECT_HANDLE
 object_table_put(struct object_table *ot, struct object *o)
 {
 	(void)pthread_rwlock_wrlock(&ot->lock);
 	ot->changes++;
 	table_put(ot, o);
+	/* What is made here has no stamp before the next load. */
+	if (o->token && ++ot->n_unknown > OPEN_MAX)
+		table_unload(ot);
 	(void)pthread_rwlock_unlock(&ot->lock);
 	return o->handle;
 }
@@ -199,20 +229,28 @@ is_session_secret(const void *arg, const struct object *o)
 	return !o->token && (o->private || object_is_key(o));
 }
 
+void
+table_close(struct object_table *ot, struct object *o)
+{
+	struct object *husk = NULL;
+
+	if (object_husk(o, &husk) != CVM_OK)
+		return;
+	chain_insert(ot, husk);
+	table_remove(ot, o);
+}
+
 /* A private object shrinks to its handle; without memory, to nothing. */
 static void
 wipe_object(struct object_table *ot, struct object *o)
 {
-	struct object *husk = NULL;
-
 	if (o->key != NULL)
 		key_cache_wipe(o->key);
 	if (!o->private || o->husk)
 		return;
-	if (object_husk(o, &husk) == CVM_OK)
-		chain_insert(ot, husk);
-	chain_remove(ot, o);
-	object_unrefp(&o);
+	table_close(ot, o);
+	if (table_find_record(ot, o->id) == o)
+		table_remove(ot, o);
 }
 
 void
@@ -220,7 +258,7 @@ object_table_wipe(struct object_table *ot)
 {
 	(void)pthread_rwlock_wrlock(&ot->lock);
 	ot->changes++;
-	ot->loaded = false;
+	table_unload(ot);
 	table_sweep(ot, is_session_secret, /* arg= */ NULL);
 	for (size_t i = 0; i < TABLE_BUCKETS; i++) {
 		struct object *o = ot->bucket[BY_HANDLE][i], *next;
@@ -260,7 +298,7 @@ object_table_after_fork(struct object_table *ot)
 			if (o->key != NULL)
 				key_cache_after_fork(o->key);
 	/* A load that another thread had begun is not finished here. */
-	ot->loaded = false;
+	table_unload(ot);
 }
 
 static bool
@@ -280,38 +318,6 @@ token_session_closed(struct token *t, CK_SESSION_HANDLE session)
 	ot->changes++;
 	table_sweep(ot, is_of_session, &session);
 	(void)pthread_rwlock_unlock(&ot->lock);
-}
-
-static int
-each_in(struct object *o, enum object_index index, uint64_t hash, bool all,
-    int (*fn)(void *arg, struct object *o), void *arg)
-{
-	for (; o != NULL; o = o->next[index]) {
-		int err = all || o->hash[index] == hash ? fn(arg, o) : CVM_OK;
-
-		if (err != CVM_OK)
-			return err;
-	}
-	return CVM_OK;
-}
-
-int
-object_table_each(struct object_table *ot, enum object_index index,
-    struct span value, int (*fn)(void *arg, struct object *o), void *arg)
-{
-	uint64_t hash = object_hash(value);
-	int err = CVM_OK;
-
-	(void)pthread_rwlock_rdlock(&ot->lock);
-	if (index == BY_HANDLE)
-		for (size_t i = 0; i < TABLE_BUCKETS && err == CVM_OK; i++)
-			err = each_in(ot->bucket[BY_HANDLE][i], index, 0,
-			    /* all= */ true, fn, arg);
-	else
-		err = each_in(*bucket_of(ot, index, hash), index, hash,
-		    /* all= */ false, fn, arg);
-	(void)pthread_rwlock_unlock(&ot->lock);
-	return err;
 }
 
 bool
@@ -343,26 +349,46 @@ get_handle(struct object_table *ot, CK_OBJECT_HANDLE handle, bool *ret_husk)
 	return o;
 }
 
+/* A reference to what the handle names now; opened, if it was a husk. */
+static int
+open_handle(struct token *t, CK_OBJECT_HANDLE handle, struct object **ret)
+{
+	_cleanup_(object_unrefp) struct object *o = NULL;
+	bool husk;
+
+	o = get_handle(token_objects(t), handle, &husk);
+	if (o == NULL)
+		return CVM_E_NOT_FOUND;
+	if (husk)
+		return object_open(t, o, /* must= */ true, ret);
+	*ret = TAKE_PTR(o);
+	return CVM_OK;
+}
+
+/* Against others who change the very object all the time. */
+#define OPEN_TRIES 8
+
 int
 token_object(struct token *t, const struct caller *c, CK_OBJECT_HANDLE handle,
     struct object **ret)
 {
 	_cleanup_(object_unrefp) struct object *o = NULL;
 	struct object_table *ot = token_objects(t);
-	bool husk;
-	int err;
+	int err = object_table_stale(ot) ? CVM_E_BUSY :
+					   open_handle(t, handle, &o);
 
-	o = get_handle(ot, handle, &husk);
-	if (o == NULL)
-		return CVM_E_NOT_FOUND;
-	if (husk || object_table_stale(ot)) {
+	for (int i = 0; i < OPEN_TRIES && err == CVM_E_BUSY; i++) {
 		err = object_table_refresh(t, /* reterr_why= */ NULL);
 		if (err != CVM_OK)
 			return err;
-		object_unrefp(&o);
-		o = get_handle(ot, handle, &husk);
+		err = open_handle(t, handle, &o);
 	}
-	if (o == NULL || !object_visible(o, c, caller_admitted(t, c)))
+	/* Sealed: wiped, and to be opened when the token is. */
+	if (err == CVM_E_SEALED)
+		return CVM_E_NOT_FOUND;
+	if (err != CVM_OK)
+		return err;
+	if (!object_visible(o, c, caller_admitted(t, c)))
 		return CVM_E_NOT_FOUND;
 	*ret = TAKE_PTR(o);
 	return CVM_OK;

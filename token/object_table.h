@@ -21,11 +21,23 @@ struct object_table {
 	bool loaded;
 	uint64_t version; /* of the store when loaded */
 	_Atomic uint64_t checked_ns;
-	_Atomic size_t n_session; /* session objects */
+	_Atomic size_t n_session;  /* session objects */
+	size_t n_rows;		   /* of the store when loaded */
+	size_t n_open;		   /* token objects that are no husks */
+	size_t n_unknown;	   /* of them, made here since then */
+	_Atomic uint64_t n_opened; /* records that were decrypted, ever */
+	size_t hand;		   /* the bucket to look for idle ones in */
 };
 
 /* With the lock held for writing. */
 void table_put(struct object_table *ot, struct object *o);
+void table_remove(struct object_table *ot, struct object *o);
+/* With the lock held: the chain of a hash. */
+struct object *table_chain(struct object_table *ot, enum object_index i,
+    uint64_t hash);
+/* With the lock held for writing: an object becomes a husk again, without
+ * memory for one it is left as it is. */
+void table_close(struct object_table *ot, struct object *o);
 /* Takes out what fn wants out. */
 void table_sweep(struct object_table *ot,
     bool (*fn)(const void *arg, const struct object *o), const void *arg);

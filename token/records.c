@@ -210,11 +210,41 @@ record_read(struct token *t, const uint8_t id[static STORE_ID_LEN],
 	return err;
 }
 
+/* A manifest check, with fn called for each row. */
+struct walk {
+	int (*fn)(void *arg, const struct store_object *o);
+	void *arg;
+	bool peek; /* only the version */
+};
+
 static int
-version_locked(struct token *t, const uint8_t *token_id, const struct key *key,
-    uint64_t *ret, struct why *reterr_why)
+verify_locked(struct token *t, struct store *s, const uint8_t *token_id,
+    const struct key *key, const struct walk *w, uint64_t *ret,
+    struct why *reterr_why)
 {
 	struct manifest m = { 0 };
+	uint64_t version = 0;
+	int err;
+
+	err = store_begin_read(s, reterr_why);
+	if (err != CVM_OK)
+		return err;
+	err = store_version(s, &version, reterr_why);
+	if (err == CVM_OK)
+		err = manifest_verify(s, token_id, key->bytes, w->fn, w->arg,
+		    &m, reterr_why);
+	store_rollback(s);
+	if (err == CVM_OK)
+		err = token_generation(t, &m, version, reterr_why);
+	if (err == CVM_OK)
+		*ret = version;
+	return err;
+}
+
+static int
+version_locked(struct token *t, const uint8_t *token_id, const struct key *key,
+    const struct walk *w, uint64_t *ret, struct why *reterr_why)
+{
 	struct store *s = NULL;
 	uint64_t version = 0;
 	int err;
@@ -224,36 +254,55 @@ version_locked(struct token *t, const uint8_t *token_id, const struct key *key,
 		err = store_version(s, &version, reterr_why);
 	if (err != CVM_OK)
 		return err;
-	if (key == NULL || (t->verified && t->version == version)) {
+	if (key == NULL || w->peek ||
+	    (t->verified && t->version == version && w->fn == NULL)) {
 		*ret = version;
 		return CVM_OK;
 	}
-	err = store_begin_read(s, reterr_why);
+	return verify_locked(t, s, token_id, key, w, ret, reterr_why);
+}
+
+static int
+version_walk(struct token *t, const struct walk *w, uint64_t *ret,
+    struct why *reterr_why)
+{
+	_cleanup_(key_unrefp) struct key *key = token_key(t, KEY_TOKEN);
+	struct token_meta meta = { 0 };
+	int err;
+
+	if (key == NULL && w->fn != NULL)
+		return CVM_E_SEALED;
+	err = token_get_meta(t, &meta, reterr_why);
 	if (err != CVM_OK)
 		return err;
-	err = store_version(s, &version, reterr_why);
-	if (err == CVM_OK)
-		err = manifest_verify(s, token_id, key->bytes, &m, reterr_why);
-	store_rollback(s);
-	if (err == CVM_OK)
-		err = token_generation(t, &m, version, reterr_why);
-	if (err == CVM_OK)
-		*ret = version;
+	store_lock();
+	err = version_locked(t, meta.id, key, w, ret, reterr_why);
+	store_unlock();
 	return err;
 }
 
 int
 records_version(struct token *t, uint64_t *ret, struct why *reterr_why)
 {
-	_cleanup_(key_unrefp) struct key *key = token_key(t, KEY_TOKEN);
-	struct token_meta meta = { 0 };
-	int err;
+	const struct walk none = { .fn = NULL };
 
-	err = token_get_meta(t, &meta, reterr_why);
-	if (err != CVM_OK)
-		return err;
-	store_lock();
-	err = version_locked(t, meta.id, key, ret, reterr_why);
-	store_unlock();
-	return err;
+	return version_walk(t, &none, ret, reterr_why);
+}
+
+int
+records_index(struct token *t,
+    int (*fn)(void *arg, const struct store_object *o), void *arg,
+    uint64_t *ret, struct why *reterr_why)
+{
+	const struct walk w = { .fn = fn, .arg = arg };
+
+	return version_walk(t, &w, ret, reterr_why);
+}
+
+int
+records_peek(struct token *t, uint64_t *ret, struct why *reterr_why)
+{
+	const struct walk w = { .peek = true };
+
+	return version_walk(t, &w, ret, reterr_why);
 }

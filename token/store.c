@@ -358,7 +358,7 @@ static void
 make_room(const struct store *s)
 {
 	uint64_t room = (s->done_ns - s->begun_ns) / 8;
-	uint64_t since = monotonic_ns() - s->done_ns;
+	uint64_t since = store_now_ns() - s->done_ns;
 	struct timespec pause = { 0 };
 
 	if (s->done_ns == 0 || since >= room)
@@ -381,7 +381,7 @@ store_begin(struct store *s, struct why *reterr_why)
 	if (err != CVM_OK)
 		return err;
 	s->writes = true;
-	s->begun_ns = monotonic_ns();
+	s->begun_ns = store_now_ns();
 	err = check_place(s, reterr_why);
 	if (err != CVM_OK)
 		store_rollback(s);
@@ -406,7 +406,7 @@ store_commit(struct store *s, struct why *reterr_why)
 	}
 	if (s->writes) {
 		s->committed++;
-		s->done_ns = monotonic_ns();
+		s->done_ns = store_now_ns();
 	}
 	s->writes = false;
 	return CVM_OK;

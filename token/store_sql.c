@@ -59,7 +59,8 @@ static const char *const queries[N_QUERIES] = {
 	    "SELECT id, hint_id, hint_label, x'', "
 	    "CAST(substr(attrs_box, 1, 12) || substr(attrs_box, -16) AS BLOB), "
 	    "coalesce(CAST(substr(private_box, 1, 12) || "
-	    "substr(private_box, -16) AS BLOB), x'') FROM objects",
+	    "substr(private_box, -16) AS BLOB), x'') FROM objects "
+	    "ORDER BY seq",
 };
 
 /* The whole schema: what a store has beyond it, or lacks, refuses it. */
@@ -97,7 +98,7 @@ static const char settings[] = "PRAGMA trusted_schema = OFF;"
 			       "PRAGMA recursive_triggers = OFF;";
 
 uint64_t
-monotonic_ns(void)
+store_now_ns(void)
 {
 	struct timespec ts;
 
@@ -341,7 +342,7 @@ static int
 wait_turn(void *arg, int n)
 {
 	struct sql_wait *w = arg;
-	uint64_t now = monotonic_ns();
+	uint64_t now = store_now_ns();
 	struct timespec pause = { 0 };
 	uint64_t most = POLL_MIN_NS << (n < 5 ? n : 5);
 
@@ -372,7 +373,7 @@ connect_file(struct store *s, const char *file, int flags,
 	    /* vfs= */ NULL);
 	if (rc != SQLITE_OK)
 		return sql_refuse(s, rc, "open", reterr_why);
-	s->wait = (struct sql_wait){ .db = s->db, .dice = monotonic_ns() };
+	s->wait = (struct sql_wait){ .db = s->db, .dice = store_now_ns() };
 	(void)sqlite3_extended_result_codes(s->db, 1);
 	(void)sqlite3_limit(s->db, SQLITE_LIMIT_LENGTH, VALUE_MAX);
 	(void)sqlite3_limit(s->db, SQLITE_LIMIT_ATTACHED, 0);

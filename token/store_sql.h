@@ -55,7 +55,7 @@ struct store {
 	uint64_t begun_ns, done_ns; /* of the last transaction that wrote */
 };
 
-uint64_t monotonic_ns(void);
+uint64_t store_now_ns(void);
 
 /* Fills why with the file, what was tried and SQLite's reason. */
 int sql_refuse(const struct store *s, int rc, const char *what,

@@ -168,10 +168,13 @@ int manifest_object(struct manifest *m, struct manifest_mac *mac,
     const struct store_object *o, bool add) _must_check_;
 int manifest_seal(struct manifest *m, struct manifest_mac *mac,
     const struct store_seal *s, bool add) _must_check_;
-/* Sums up the whole store and compares; in a transaction. */
+/* Sums up the whole store and compares; in a transaction. fn, when not NULL,
+ * is called for each object row as it is read: what it notes is to be
+ * forgotten when this fails. */
 int manifest_verify(struct store *s, const uint8_t id[static TOKEN_ID_LEN],
-    const struct secret *token_key, struct manifest *ret,
-    struct why *reterr_why) _must_check_;
+    const struct secret *token_key,
+    int (*fn)(void *arg, const struct store_object *o), void *arg,
+    struct manifest *ret, struct why *reterr_why) _must_check_;
 
 /* pin.c */
 /* A new PIN: PIN_LEN_MIN to PIN_LEN_MAX bytes of UTF-8 without controls. */

@@ -23,7 +23,8 @@ verify_locked(struct token *t, const struct token_meta *meta,
 	if (err == CVM_OK)
 		err = meta_verify(s, meta, token_key, NULL, reterr_why);
 	if (err == CVM_OK)
-		err = manifest_verify(s, meta->id, token_key, &m, reterr_why);
+		err = manifest_verify(s, meta->id, token_key, /* fn= */ NULL,
+		    /* arg= */ NULL, &m, reterr_why);
 	store_rollback(s);
 	if (err == CVM_OK)
 		err = token_generation(t, &m, version, reterr_why);
