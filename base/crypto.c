@@ -12,6 +12,7 @@
 #include <openssl/rand.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/crypto.h"
 
@@ -309,7 +310,9 @@ box_open(const struct secret *key, struct span aad, struct span box,
 /*
  * Straight from the private context's generator: RAND_bytes() would hand over
  * to whatever RAND method or engine the host has installed. The generator
- * reseeds by itself in a forked child.
+ * reseeds by itself in a forked child, but not in a copy of the whole machine:
+ * a snapshot that is resumed twice has its state twice. The kernel knows
+ * (VM generation id), so that each call stirs in bytes of the kernel's.
  */
 int
 random_bytes(uint8_t *out, size_t len)
@@ -317,12 +320,16 @@ random_bytes(uint8_t *out, size_t len)
 	QUIET_OPENSSL;
 	OSSL_LIB_CTX *ctx = crypto_libctx();
 	EVP_RAND_CTX *rand = ctx != NULL ? RAND_get0_private(ctx) : NULL;
+	uint8_t kernel[32];
 
 	if (len == 0)
 		return CVM_OK;
+	/* So few bytes come whole or not at all (getrandom(2)). */
 	if (rand == NULL ||
+	    getrandom(kernel, sizeof(kernel), 0) != (ssize_t)sizeof(kernel) ||
 	    EVP_RAND_generate(rand, out, len, /* strength= */
-		256, /* prediction_resistance= */ 0, /* addin= */ NULL, 0) != 1)
+		256, /* prediction_resistance= */ 0, kernel,
+		sizeof(kernel)) != 1)
 		return CVM_E_CRYPTO;
 	return CVM_OK;
 }
