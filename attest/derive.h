@@ -4,6 +4,7 @@
 #define ATTEST_DERIVE_H
 
 #include "attest/evidence.h"
+#include "base/cvm-pkcs11.h"
 
 /*
  * The byte-exact derivations of attest/PROTOCOL.md: leaves, REPORT_DATA and
@@ -40,8 +41,8 @@ struct operation_leaf {
 int leaf_operation(const struct operation_leaf *op,
     struct blob *ret) _must_check_;
 /* TUPLE("cvm-pkcs11/challenge/1", nonce, key fingerprint or empty). */
-#define CHALLENGE_NONCE_MIN 8
-#define CHALLENGE_NONCE_MAX 64
+#define CHALLENGE_NONCE_MIN CVM_CHALLENGE_NONCE_MIN
+#define CHALLENGE_NONCE_MAX CVM_CHALLENGE_NONCE_MAX
 int leaf_challenge(struct span nonce, struct span key_fingerprint,
     struct blob *ret) _must_check_;
 

@@ -508,11 +508,7 @@ typedef CK_FUNCTION_LIST_3_0_PTR *CK_FUNCTION_LIST_3_0_PTR_PTR;
 #include "base/pkcs11_mech.h"
 #include "base/pkcs11_v32.h"
 
-/*
- * Ours (vendor space 0x43564dxx, "CVM"). CKA_CVM_BIND_OPERATION, CK_BBOOL, on
- * private and secret keys: every use is an admission of its own, even where
- * the policy binds by session.
- */
-#define CKA_CVM_BIND_OPERATION (CKA_VENDOR_DEFINED | 0x43564d01UL)
+/* Ours: vendor space 0x43564dxx, "CVM". */
+#include "base/cvm-pkcs11.h"
 
 #endif

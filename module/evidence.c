@@ -5,9 +5,9 @@
 
 #include "module/evidence.h"
 
-#define LABEL "attestation"
+#define LABEL CVM_ATTESTATION_LABEL
 #define APPLICATION "cvm-pkcs11"
-#define CHALLENGE "cvm-pkcs11 challenge"
+#define CHALLENGE CVM_CHALLENGE_APPLICATION
 
 struct evidence_object {
 	CK_OBJECT_HANDLE handle;

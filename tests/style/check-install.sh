@@ -33,6 +33,7 @@ if [ "$prefix" != "$(pkg-config --variable=prefix p11-kit-1)" ]; then
 fi
 
 wanted="$prefix/$(option bindir)/cvm-token
+$prefix/$(option includedir)/cvm-pkcs11.h
 $libdir/pkcs11/cvm-pkcs11.so
 $configs/cvm-pkcs11.module
 $share/examples/config.json
