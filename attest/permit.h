@@ -21,23 +21,40 @@ struct permit_issuer {
 	_Atomic uint64_t epoch;
 };
 
+/*
+ * The one use that a single-use permit is for: a call of the application.
+ * Where it ends all copies of the permit are over, whoever kept them. It
+ * outlives its permits; a session has one, since its calls do not overlap.
+ */
+struct permit_turn {
+	_Atomic uint64_t now; /* 0: no use is under way */
+};
+
 struct permit {
 	const struct permit_issuer *issuer; /* NULL: never issued */
 	uint64_t epoch;
 	uint64_t fork_count;
-	uint64_t deadline_ns; /* CLOCK_BOOTTIME */
-	bool single_use;      /* bound to one operation... */
-	bool used;	      /* ...which has happened */
+	uint64_t deadline_ns;		/* CLOCK_BOOTTIME */
+	const struct permit_turn *turn; /* NULL: for many uses */
+	uint64_t use;			/* the turn's, when it was issued */
 };
 
 /* A permit of the given epoch (the issuer's when the round began, so that a
  * denial in between ends it), valid for max_age_s from since_ns (when the
  * round's evidence was asked for). */
 void permit_issue(const struct permit_issuer *issuer, uint64_t epoch,
-    uint64_t since_ns, uint32_t max_age_s, bool single_use, struct permit *ret);
+    uint64_t since_ns, uint32_t max_age_s, struct permit *ret);
+/* Makes p a permit for one use, which begins now and ends with
+ * permit_turn_end() or with the turn's next beginning. */
+void permit_once(struct permit *p, struct permit_turn *turn);
+/* The same, and without deadline: for the making of a key, which may take
+ * longer than an admission lasts. A denial ends it all the same. */
+void permit_hold(struct permit *p, struct permit_turn *turn);
+void permit_turn_end(struct permit_turn *turn);
 /* Ends every permit of this issuer. */
 void permit_revoke_all(struct permit_issuer *issuer);
-/* 0, or CVM_E_PERMIT: NULL, another issuer's, over, used, or forked away. */
+/* 0, or CVM_E_PERMIT: NULL, another issuer's, over, used, or forked away. It
+ * reads one clock and a few words, and takes no lock. */
 int permit_check(const struct permit *p,
     const struct permit_issuer *issuer) _must_check_;
 

@@ -75,8 +75,10 @@ call_session(struct call *c, CK_SESSION_HANDLE handle)
 void
 call_leave(struct call *c)
 {
-	if (c->session != NULL)
+	if (c->session != NULL) {
+		gate_end(&c->session->gate);
 		session_unlock(c->session);
+	}
 	c->session = NULL;
 	state_leave(c->lib);
 	c->lib = NULL;

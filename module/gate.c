@@ -87,6 +87,8 @@ verdict_changed(void *arg, enum round_state state, const struct why *why)
 
 	if (state == ROUND_ADMIT) {
 		say_admitted(g);
+	} else if (state == ROUND_RESTARTED) {
+		say(g, LOG_LEVEL_WARNING, "earlier admissions are over", why);
 	} else if (state == ROUND_DENY) {
 		if (t != NULL)
 			token_wipe(t);
@@ -290,8 +292,9 @@ join(struct gate *g, struct gate_session *s, struct span leaf, bool single_use,
 	if (err != CVM_OK)
 		return err;
 	permit_issue(issuer_of(g), s->admission.round->epoch,
-	    s->admission.round->asked_ns, g->policy->session_max_age_s,
-	    single_use, ret);
+	    s->admission.round->asked_ns, g->policy->session_max_age_s, ret);
+	if (single_use)
+		permit_once(ret, &s->turn);
 	return CVM_OK;
 }
 
@@ -560,6 +563,31 @@ gate_key_use(struct gate *g, struct gate_session *s, const char *function,
 	if (err != CVM_OK)
 		return why_set(reterr_why, err, function, "input", "", "");
 	return operation_admit(g, s, &leaf, key, ret, reterr_why);
+}
+
+int
+gate_generation(struct gate *g, struct gate_session *s, const char *function,
+    const CK_MECHANISM *mech, struct permit *ret, struct why *reterr_why)
+{
+	uint8_t stir[16];
+	int err;
+
+	err = gate_key_use(g, s, function, mech, /* key= */ NULL, span("", 0),
+	    ret, reterr_why);
+	if (err != CVM_OK)
+		return err;
+	/* random_bytes() brings the kernel's into the generator. */
+	if ((err = random_bytes(stir, sizeof(stir))) != CVM_OK)
+		return why_set(reterr_why, err, function, "random numbers", "",
+		    "");
+	permit_hold(ret, &s->turn);
+	return CVM_OK;
+}
+
+void
+gate_end(struct gate_session *s)
+{
+	permit_turn_end(&s->turn);
 }
 
 int

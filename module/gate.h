@@ -50,6 +50,7 @@ struct gate_session {
 	uint64_t fork_count; /* that id belongs to */
 	uint64_t counter;
 	struct permit permit;	    /* of the last admission */
+	struct permit_turn turn;    /* the call that is under way */
 	struct admission admission; /* its evidence, for the bundle object */
 };
 
@@ -58,8 +59,9 @@ struct gate_session {
  * token if it is not, and returns 0. CVM_E_DENIED, CVM_E_UNREACHABLE,
  * CVM_E_SEALED, CVM_E_CONFIG leave the session unadmitted; why says it, and
  * the log has been told if it is news. Never waits longer than
- * evidence.timeout_ms twice over, unless the kernel keeps a request for a TEE
- * report that the host does not answer: such a read cannot be cut short.
+ * the time-outs of evidence and TPM twice over (rounds_join()), unless this
+ * very thread leads and the kernel keeps a request for a TEE report that the
+ * host does not answer: such a read cannot be cut short.
  */
 int gate_open_session(struct gate *g, struct gate_session *s,
     struct why *reterr_why) _must_check_;
@@ -97,6 +99,16 @@ int gate_operation(struct gate *g, struct gate_session *s, const char *function,
 int gate_key_use(struct gate *g, struct gate_session *s, const char *function,
     const CK_MECHANISM *mech, const struct object *key, struct span input,
     struct permit *ret, struct why *reterr_why) _must_check_;
+/*
+ * A permit to make keys, good until gate_end() however long that takes. A
+ * denial meanwhile ends it. No key is made of the same random numbers as in a
+ * copy of this machine's memory.
+ */
+int gate_generation(struct gate *g, struct gate_session *s,
+    const char *function, const CK_MECHANISM *mech, struct permit *ret,
+    struct why *reterr_why) _must_check_;
+/* The call is over, and with it every permit for a single use. */
+void gate_end(struct gate_session *s);
 /*
  * The evidence bundle of an admission, with the endorsements that are on disk
  * now. CVM_E_NOT_FOUND: the admission has no evidence. The caller frees.

@@ -30,6 +30,17 @@ allow(struct call *c, const char *function, const CK_MECHANISM *mech,
 	return key != NULL ? rv_of_key(err) : rv_of(err);
 }
 
+static CK_RV
+allow_generation(struct call *c, const char *function, const CK_MECHANISM *mech)
+{
+	struct permit p = { 0 };
+	int err = gate_generation(c->slot->gate, &c->session->gate, function,
+	    mech, &p, &c->why);
+
+	call_use_permit(c, err == CVM_OK ? &p : NULL);
+	return rv_of(err);
+}
+
 static bool
 bad_mechanism(const CK_MECHANISM *m)
 {
@@ -61,8 +72,7 @@ C_GenerateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 	if (bad_mechanism(pMechanism) || phKey == NULL ||
 	    !template_bounded(pTemplate, ulCount))
 		return CKR_ARGUMENTS_BAD;
-	rv = allow(&c, "C_GenerateKey", pMechanism, /* key= */ NULL,
-	    span("", 0));
+	rv = allow_generation(&c, "C_GenerateKey", pMechanism);
 	if (rv == CKR_OK)
 		rv = rv_of(token_generate_key(c.token, &c.caller, pMechanism,
 		    pTemplate, ulCount, phKey, &c.why));
@@ -85,8 +95,7 @@ C_GenerateKeyPair(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 	    !template_bounded(pPublicKeyTemplate, ulPublicKeyAttributeCount) ||
 	    !template_bounded(pPrivateKeyTemplate, ulPrivateKeyAttributeCount))
 		return CKR_ARGUMENTS_BAD;
-	rv = allow(&c, "C_GenerateKeyPair", pMechanism, /* key= */ NULL,
-	    span("", 0));
+	rv = allow_generation(&c, "C_GenerateKeyPair", pMechanism);
 	if (rv == CKR_OK)
 		rv = rv_of(token_generate_pair(c.token, &c.caller, pMechanism,
 		    pPublicKeyTemplate, ulPublicKeyAttributeCount,

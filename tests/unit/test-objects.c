@@ -712,10 +712,13 @@ static const struct permit *
 bad_permit(struct stage *s, enum bad_permit which, struct permit *p)
 {
 	static struct permit_issuer other;
+	static struct permit_turn turn;
 
-	permit_issue(&s->f.issuer, s->f.issuer.epoch, boottime_ns(), 300,
-	    which == BAD_USED, p);
-	p->used = which == BAD_USED;
+	permit_issue(&s->f.issuer, s->f.issuer.epoch, boottime_ns(), 300, p);
+	if (which == BAD_USED) {
+		permit_once(p, &turn);
+		permit_turn_end(&turn);
+	}
 	if (which == BAD_ISSUER)
 		p->issuer = &other;
 	if (which == BAD_EPOCH)

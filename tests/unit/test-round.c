@@ -345,7 +345,7 @@ denial_leaves_permits_or_lasts(void **state)
 	assert_int_equal(rounds_state(r), ROUND_NONE);
 	assert_int_equal(join(r, false, &a, &why), CVM_OK);
 	permit_issue(rounds_issuer(r), a.round->epoch, a.round->asked_ns, 60,
-	    false, &before);
+	    &before);
 	admission_clear(&a);
 	expect(r, false, CVM_OK);
 	assert_int_equal(permit_check(&before, rounds_issuer(r)), CVM_OK);
@@ -358,7 +358,7 @@ denial_leaves_permits_or_lasts(void **state)
 	assert_non_null(strstr(why.where, "SNP-"));
 	assert_int_equal(permit_check(&before, rounds_issuer(r)), CVM_E_PERMIT);
 	permit_issue(rounds_issuer(r), a.round->epoch, a.round->asked_ns, 60,
-	    false, &p);
+	    &p);
 	assert_int_equal(permit_check(&p, rounds_issuer(r)), CVM_E_PERMIT);
 	admission_clear(&a);
 	expect(r, false, CVM_E_DENIED);
@@ -387,7 +387,7 @@ lost_evidence_taken_for_a_denial(void **state)
 	r = begin(&(struct round_options){ 0 });
 	assert_int_equal(join(r, false, &a, &why), CVM_OK);
 	permit_issue(rounds_issuer(r), a.round->epoch, a.round->asked_ns, 60,
-	    false, &p);
+	    &p);
 	admission_clear(&a);
 	machine_ctl(&scene.m, "set tsm.eio -1");
 	expect(r, false, CVM_E_UNREACHABLE);

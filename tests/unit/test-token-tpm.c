@@ -64,7 +64,7 @@ scene_new(struct scene *s, const struct swtpm *sw)
 	strcpy(s->policy.tpm.pcr_sets[0].label, "current");
 	s->policy.tpm.pcr_sets[0].mask = PCRS;
 	memcpy(s->policy.tpm.pcr_sets[0].value, now.value, sizeof(now.value));
-	permit_issue(&s->issuer, 0, boottime_ns(), 300, false, &s->permit);
+	permit_issue(&s->issuer, 0, boottime_ns(), 300, &s->permit);
 	assert_int_equal(token_new(&s->cfg, &s->issuer, &s->token), CVM_OK);
 }
 

@@ -198,7 +198,7 @@ no_permit_no_key(void **state)
 	refused(CVM_E_PERMIT,
 	    token_set_pin(f.token, NULL, false, text(USER_PIN), text("other"),
 		&f.policy, &f.vtpm, why));
-	permit_issue(&other, 0, boottime_ns(), 300, false, &f.permit);
+	permit_issue(&other, 0, boottime_ns(), 300, &f.permit);
 	refused(CVM_E_PERMIT, unseal(&f, why));
 	assert_int_equal(info(&f).user_tries_left, PIN_TRIES);
 	new_permit(&f);

@@ -49,7 +49,7 @@ static inline void
 new_permit(struct fixture *f)
 {
 	permit_issue(&f->issuer, f->issuer.epoch, boottime_ns(), 300,
-	    /* single_use= */ false, &f->permit);
+	    &f->permit);
 }
 
 static inline void
