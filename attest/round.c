@@ -2,6 +2,7 @@
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -30,7 +31,8 @@ struct rounds {
 	pthread_mutex_t lock; /* guards what follows up to the blank line */
 	pthread_cond_t cond;
 	struct batch *forming; /* takes leaves; NULL: none */
-	bool leading;	       /* a leader is at work */
+	bool leading;	       /* a leader is at work... */
+	uint64_t overdue_ns;   /* ... CLOCK_MONOTONIC: and hangs since then */
 	enum round_state state;
 	int last_err;
 	struct why last_why;	  /* of last_err */
@@ -255,6 +257,37 @@ expect_nonces(const struct round_result *rr, const struct policy *policy,
 	    a->qualifying);
 }
 
+/*
+ * A TPM that was restarted or reset since the last round means that the
+ * machine was suspended, or resumed from a snapshot, or worse, while permits
+ * were out. This round's evidence is newer than that, and admits; what was
+ * admitted before has to ask again. A denial at the same time ends this
+ * round's permits with the others.
+ */
+static void
+note_restart(struct rounds *r, struct round_result *rr,
+    const struct tpm_clock *now)
+{
+	const struct tpm_clock *last = &r->last_clock;
+	uint64_t epoch = rr->epoch;
+	struct why why = { 0 };
+	char before[64];
+
+	if (!r->has_clock ||
+	    (now->reset_count == last->reset_count &&
+		now->restart_count == last->restart_count))
+		return;
+	if (atomic_compare_exchange_strong(&r->issuer.epoch, &epoch, epoch + 1))
+		rr->epoch = epoch + 1;
+	(void)snprintf(before, sizeof(before), "reset %u restart %u",
+	    last->reset_count, last->restart_count);
+	(void)why_setf(&why, CVM_E_DENIED, "TPM", "clockInfo", before,
+	    "reset %u restart %u: the TPM was restarted", now->reset_count,
+	    now->restart_count);
+	if (r->on_change != NULL)
+		r->on_change(r->on_change_arg, ROUND_RESTARTED, &why);
+}
+
 static int
 judge(struct rounds *r, struct round_result *rr, struct why *why)
 {
@@ -278,8 +311,14 @@ judge(struct rounds *r, struct round_result *rr, struct why *why)
 	if ((err = expect_nonces(rr, r->policy, &a)) != CVM_OK)
 		return why_set(why, err, "nonces of the round", "", "", "");
 	appraise(&a, &rr->verdict, &facts);
-	if (!rr->verdict.admit)
+	if (!rr->verdict.admit) {
+		/* Told once: where a clone or a rollback went back to is where
+		 * the next admission starts from, with a new TEE report. */
+		if (rr->verdict.results[CHECK_TPM_16].status == CHECK_FAIL)
+			r->has_clock = false;
 		return verdict_why(&rr->verdict, why);
+	}
+	note_restart(r, rr, &facts.clock);
 	r->last_clock = facts.clock;
 	r->has_clock = r->policy->has_tpm;
 	return CVM_OK;
@@ -378,6 +417,14 @@ state_of(int err)
 				  ROUND_UNREACHABLE;
 }
 
+/* As long as a collection takes that ends by itself: one report, and twice the
+ * TPM, for its key and for a quote. */
+static uint32_t
+patience_ms(const struct rounds *r)
+{
+	return r->cfg->evidence.timeout_ms + 2 * r->cfg->tpm.timeout_ms;
+}
+
 /* A failure that is younger than retry_ms answers for the next ones. */
 static bool
 still_failed(const struct rounds *r)
@@ -405,6 +452,7 @@ lead(struct rounds *r, struct batch *b)
 		return;
 	}
 	r->leading = true;
+	r->overdue_ns = monotonic_ns() + (uint64_t)patience_ms(r) * NS_PER_MS;
 	(void)pthread_mutex_unlock(&r->lock);
 
 	b->result = run_round(r, b);
@@ -475,12 +523,79 @@ batch_add(struct rounds *r, struct span leaf, bool fresh, size_t *ret_index)
 	return CVM_OK;
 }
 
+/* Waits for the leader that there is; false when it hangs. */
+static bool
+wait_for_leader(struct rounds *r)
+{
+	const struct timespec until = {
+		.tv_sec = (time_t)(r->overdue_ns / NS_PER_S),
+		.tv_nsec = (long)(r->overdue_ns % NS_PER_S),
+	};
+
+	(void)pthread_cond_timedwait(&r->cond, &r->lock, &until);
+	return !r->leading || monotonic_ns() < r->overdue_ns;
+}
+
+/* By a caller that gives up; the log is told once. */
+static int
+refuse_overdue(struct rounds *r, struct why *why)
+{
+	bool news = r->state != ROUND_UNREACHABLE;
+	struct why here = { 0 };
+	char allowed[32];
+
+	(void)snprintf(allowed, sizeof(allowed), "its end in %u ms",
+	    patience_ms(r));
+	(void)why_set(&here, CVM_E_UNREACHABLE, "round", "collection", allowed,
+	    "none: the kernel keeps a read of evidence");
+	why_hint(&here, "does the host answer requests for reports?");
+	r->state = ROUND_UNREACHABLE;
+	if (news && r->on_change != NULL) {
+		(void)pthread_mutex_unlock(&r->lock);
+		r->on_change(r->on_change_arg, ROUND_UNREACHABLE, &here);
+		(void)pthread_mutex_lock(&r->lock);
+	}
+	if (why != NULL)
+		*why = here;
+	return CVM_E_UNREACHABLE;
+}
+
+/* Its leaf stays where it is, unless nobody is left to lead the batch. */
+static void
+batch_leave(struct rounds *r, struct batch *b)
+{
+	if (b->refs == 1 && r->forming == b)
+		r->forming = NULL;
+	batch_unref(b);
+}
+
+/* A place in the forming batch. A full tree is left to its leader; the next
+ * one forms after it. */
+static int
+take_place(struct rounds *r, struct span leaf, bool fresh, size_t *ret_index,
+    struct why *why)
+{
+	int err;
+
+	if (r->leading && monotonic_ns() >= r->overdue_ns)
+		return refuse_overdue(r, why);
+	while (r->forming != NULL && batch_full(r, r->forming)) {
+		if (!r->leading)
+			(void)pthread_cond_wait(&r->cond, &r->lock);
+		else if (!wait_for_leader(r))
+			return refuse_overdue(r, why);
+	}
+	err = batch_add(r, leaf, fresh, ret_index);
+	return err == CVM_OK ? CVM_OK :
+			       why_set(why, err, "round", "leaf", "", "");
+}
+
 static int
 join_locked(struct rounds *r, struct span leaf, bool fresh,
     struct admission *ret, struct why *why)
 {
 	struct batch *b;
-	size_t index;
+	size_t index = 0;
 	int err;
 
 	if (!fresh && still_failed(r)) {
@@ -488,17 +603,16 @@ join_locked(struct rounds *r, struct span leaf, bool fresh,
 			*why = r->last_why;
 		return r->last_err;
 	}
-	/* A full tree is left to its leader; the next one forms after it. */
-	while (r->forming != NULL && batch_full(r, r->forming))
-		(void)pthread_cond_wait(&r->cond, &r->lock);
-	if ((err = batch_add(r, leaf, fresh, &index)) != CVM_OK)
-		return why_set(why, err, "round", "leaf", "", "");
+	if ((err = take_place(r, leaf, fresh, &index, why)) != CVM_OK)
+		return err;
 	b = r->forming;
 	while (!b->done) {
-		if (!r->leading && r->forming == b)
+		if (!r->leading && r->forming == b) {
 			lead(r, b);
-		else
-			(void)pthread_cond_wait(&r->cond, &r->lock);
+		} else if (!wait_for_leader(r) && !b->done) {
+			batch_leave(r, b);
+			return refuse_overdue(r, why);
+		}
 	}
 	err = b->result;
 	if (why != NULL && err != CVM_OK)

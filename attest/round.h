@@ -62,6 +62,10 @@ struct admission {
  * evidence within evidence.timeout_ms. A failed attempt is not repeated for
  * evidence.retry_ms: callers get the same error and why, and no round, unless
  * fresh is set. fresh also asks for a TEE report of this very round.
+ *
+ * A leader whose collection outlasts evidence.timeout_ms and twice
+ * tpm.timeout_ms hangs in a read that nothing can cut short. Who waits for it
+ * gives up then (CVM_E_UNREACHABLE), as does whoever comes until it is back.
  */
 int rounds_join(struct rounds *r, struct span leaf, bool fresh,
     struct admission *ret, struct why *reterr_why) _must_check_;
@@ -90,9 +94,18 @@ struct round_witness {
 };
 void rounds_set_witness(struct rounds *r, const struct round_witness *w);
 
-/* Called by the leader's thread at each change of the verdict (admit, deny,
- * unreachable), outside of locks; for the log and for wiping keys. */
-enum round_state { ROUND_NONE, ROUND_ADMIT, ROUND_DENY, ROUND_UNREACHABLE };
+/* Called at each change of the verdict (admit, deny, unreachable), outside of
+ * locks, by the leader's thread or, when the leader does not come back, by
+ * that of a caller who gave up; for the log and for wiping keys. */
+enum round_state {
+	ROUND_NONE,
+	ROUND_ADMIT,
+	ROUND_DENY,
+	ROUND_UNREACHABLE,
+	/* No state, only told: the TPM was restarted under an admitted
+	 * machine, so that all earlier permits are over. */
+	ROUND_RESTARTED,
+};
 void rounds_on_change(struct rounds *r,
     void (*fn)(void *arg, enum round_state state, const struct why *why),
     void *arg);

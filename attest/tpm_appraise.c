@@ -171,7 +171,8 @@ clock_appraise(struct tpm_case *c)
 
 	ok = verdict_check(c->v, CHECK_TPM_15, now->safe, "safe",
 	    "not safe: the TPM lost power without TPM2_Shutdown, and its clock "
-	    "may repeat itself");
+	    "may repeat itself; mostly for some seconds, until it is past "
+	    "what it may have shown before");
 	if (last == NULL) {
 		(void)verdict_pass_value(c->v, CHECK_TPM_16,
 		    "first quote: reset %" PRIu32, now->reset_count);

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <tss2/tss2_tctildr.h>
 
 #include "attest/vtpm_priv.h"
@@ -21,15 +20,6 @@ struct tpm_link {
 	bool stream;
 	TSS2_TCTI_CONTEXT *tcti;
 };
-
-uint64_t
-monotonic_ns(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 static int
 ms_left(uint64_t deadline_ns)

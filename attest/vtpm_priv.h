@@ -8,6 +8,7 @@
 #include <tss2/tss2_tpm2_types.h>
 
 #include "attest/vtpm.h"
+#include "base/clock.h"
 #include "base/reader.h"
 
 /*
@@ -55,8 +56,6 @@ struct vtpm {
 	struct blob ak_public, ak_name, ak_cert;
 	struct pcr_values pcrs; /* last read; mask 0: none */
 };
-
-uint64_t monotonic_ns(void);
 
 /* A salted session (TPM 2.0 Library, Part 1, section 19). Holds key material:
  * wiped by tpm_session_endp(), which also flushes it. */

@@ -11,5 +11,7 @@
 /* CLOCK_BOOTTIME in nanoseconds: it counts suspended time, and the host does
  * not set it. UINT64_MAX if the kernel has none, so that everything is over. */
 uint64_t boottime_ns(void);
+/* CLOCK_MONOTONIC in nanoseconds, for waiting. */
+uint64_t monotonic_ns(void);
 
 #endif
