@@ -1,0 +1,1001 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "attest/permit.h"
+#include "tests/unit/scene.h"
+
+/*
+ * Every entry point of the newest function list is here, and either uses no
+ * private or secret key, or is called with permits that are always refused:
+ * the program is linked with --wrap=permit_check, which all of token/ asks
+ * before it touches key material. An entry point without a row, or one that
+ * gives something out, fails the test; so does a row that would have failed
+ * with a permit, too.
+ */
+static atomic_bool refuse;
+
+int __real_permit_check(const struct permit *p, const struct permit_issuer *i);
+int __wrap_permit_check(const struct permit *p, const struct permit_issuer *i);
+
+int
+__wrap_permit_check(const struct permit *p, const struct permit_issuer *i)
+{
+	return atomic_load(&refuse) ? CVM_E_PERMIT : __real_permit_check(p, i);
+}
+
+#define OUT_MAX 1024
+#define FILL 0xaa
+
+enum { EC, RSA, AES, MAC, PLAIN };
+
+static struct scene scene;
+static struct stage {
+	CK_SESSION_HANDLE s;
+	CK_OBJECT_HANDLE key[5];
+	CK_BYTE cipher[64], mac[32], wrapped[64]; /* made with permits */
+	CK_ULONG cipher_len, mac_len, wrapped_len;
+	CK_BYTE tag[16];
+	CK_BYTE out[OUT_MAX];
+	CK_ULONG len;
+	CK_OBJECT_HANDLE made; /* 0: nothing */
+} x;
+
+static CK_BYTE input[32] = "thirty-two bytes of input, once";
+static CK_BYTE iv[16], nonce[12];
+static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+static CK_OBJECT_CLASS secret_class = CKO_SECRET_KEY;
+static CK_KEY_TYPE aes_type = CKK_AES;
+static CK_ULONG aes_len = 32;
+
+#define HASHED MECH(CKM_SHA256_RSA_PKCS)
+#define CBC (&(CK_MECHANISM){ CKM_AES_CBC_PAD, iv, sizeof(iv) })
+#define TEMPLATE                                                               \
+	((CK_ATTRIBUTE[]){ { CKA_CLASS, &secret_class, sizeof(secret_class) }, \
+	    { CKA_KEY_TYPE, &aes_type, sizeof(aes_type) } })
+#define SIZED_TEMPLATE                                                         \
+	((CK_ATTRIBUTE[]){ { CKA_CLASS, &secret_class, sizeof(secret_class) }, \
+	    { CKA_KEY_TYPE, &aes_type, sizeof(aes_type) },                     \
+	    { CKA_VALUE_LEN, &aes_len, sizeof(aes_len) } })
+
+/* Steps: beginnings, with permits, and uses, which are refused without. */
+
+static CK_RV
+encrypt_init(void)
+{
+	return C_EncryptInit(x.s, CBC, x.key[AES]);
+}
+
+static CK_RV
+encrypt(void)
+{
+	return C_Encrypt(x.s, input, 32, x.out, &x.len);
+}
+
+static CK_RV
+encrypt_update(void)
+{
+	return C_EncryptUpdate(x.s, input, 32, x.out, &x.len);
+}
+
+static CK_RV
+encrypt_begun(void)
+{
+	CK_BYTE part[64];
+	CK_ULONG n = sizeof(part);
+	CK_RV rv = encrypt_init();
+
+	return rv != CKR_OK ? rv : C_EncryptUpdate(x.s, input, 32, part, &n);
+}
+
+static CK_RV
+encrypt_final(void)
+{
+	return C_EncryptFinal(x.s, x.out, &x.len);
+}
+
+static CK_RV
+decrypt_init(void)
+{
+	return C_DecryptInit(x.s, CBC, x.key[AES]);
+}
+
+static CK_RV
+decrypt_init_rsa(void)
+{
+	return C_DecryptInit(x.s, MECH(CKM_RSA_PKCS), x.key[RSA]);
+}
+
+static CK_RV
+decrypt(void)
+{
+	return C_Decrypt(x.s, x.cipher, x.cipher_len, x.out, &x.len);
+}
+
+static CK_RV
+decrypt_update(void)
+{
+	return C_DecryptUpdate(x.s, x.cipher, x.cipher_len, x.out, &x.len);
+}
+
+static CK_RV
+decrypt_begun(void)
+{
+	CK_BYTE part[64];
+	CK_ULONG n = sizeof(part);
+	CK_RV rv = decrypt_init();
+
+	return rv != CKR_OK ?
+	    rv :
+	    C_DecryptUpdate(x.s, x.cipher, x.cipher_len, part, &n);
+}
+
+static CK_RV
+decrypt_final(void)
+{
+	return C_DecryptFinal(x.s, x.out, &x.len);
+}
+
+static CK_RV
+digest_init(void)
+{
+	return C_DigestInit(x.s, MECH(CKM_SHA256));
+}
+
+static CK_RV
+digest_key(void)
+{
+	CK_BYTE part[32];
+	CK_ULONG n = sizeof(part);
+	CK_RV rv = C_DigestKey(x.s, x.key[PLAIN]);
+
+	if (rv == CKR_OK)
+		(void)C_DigestFinal(x.s, part, &n);
+	return rv;
+}
+
+static CK_RV
+sign_init(void)
+{
+	return C_SignInit(x.s, MECH(CKM_ECDSA), x.key[EC]);
+}
+
+static CK_RV
+sign(void)
+{
+	return C_Sign(x.s, input, 32, x.out, &x.len);
+}
+
+static CK_RV
+sign_init_parts(void)
+{
+	return C_SignInit(x.s, HASHED, x.key[RSA]);
+}
+
+static CK_RV
+sign_update(void)
+{
+	return C_SignUpdate(x.s, input, 32);
+}
+
+static CK_RV
+sign_begun(void)
+{
+	CK_RV rv = sign_init_parts();
+
+	return rv != CKR_OK ? rv : sign_update();
+}
+
+static CK_RV
+sign_final(void)
+{
+	return C_SignFinal(x.s, x.out, &x.len);
+}
+
+static CK_RV
+mac_init(void)
+{
+	return C_SignInit(x.s, MECH(CKM_SHA256_HMAC), x.key[MAC]);
+}
+
+static CK_RV
+recover_init(void)
+{
+	return C_SignRecoverInit(x.s, MECH(CKM_RSA_PKCS), x.key[RSA]);
+}
+
+static CK_RV
+recover(void)
+{
+	return C_SignRecover(x.s, input, 32, x.out, &x.len);
+}
+
+static CK_RV
+verify_init(void)
+{
+	return C_VerifyInit(x.s, MECH(CKM_SHA256_HMAC), x.key[MAC]);
+}
+
+static CK_RV
+verify(void)
+{
+	return C_Verify(x.s, input, 32, x.mac, x.mac_len);
+}
+
+static CK_RV
+verify_update(void)
+{
+	return C_VerifyUpdate(x.s, input, 32);
+}
+
+static CK_RV
+verify_begun(void)
+{
+	CK_RV rv = verify_init();
+
+	return rv != CKR_OK ? rv : verify_update();
+}
+
+static CK_RV
+verify_final(void)
+{
+	return C_VerifyFinal(x.s, x.mac, x.mac_len);
+}
+
+static CK_RV
+signature_init(void)
+{
+	return C_VerifySignatureInit(x.s, MECH(CKM_SHA256_HMAC), x.key[MAC],
+	    x.mac, x.mac_len);
+}
+
+static CK_RV
+signature(void)
+{
+	return C_VerifySignature(x.s, input, 32);
+}
+
+static CK_RV
+signature_update(void)
+{
+	return C_VerifySignatureUpdate(x.s, input, 32);
+}
+
+static CK_RV
+signature_begun(void)
+{
+	CK_RV rv = signature_init();
+
+	return rv != CKR_OK ? rv : signature_update();
+}
+
+static CK_RV
+signature_final(void)
+{
+	return C_VerifySignatureFinal(x.s);
+}
+
+static CK_RV
+digest_encrypt_init(void)
+{
+	CK_RV rv = digest_init();
+
+	return rv != CKR_OK ? rv : encrypt_init();
+}
+
+static CK_RV
+digest_encrypt(void)
+{
+	return C_DigestEncryptUpdate(x.s, input, 32, x.out, &x.len);
+}
+
+static CK_RV
+decrypt_digest_init(void)
+{
+	CK_RV rv = digest_init();
+
+	return rv != CKR_OK ? rv : decrypt_init();
+}
+
+static CK_RV
+decrypt_digest(void)
+{
+	return C_DecryptDigestUpdate(x.s, x.cipher, x.cipher_len, x.out,
+	    &x.len);
+}
+
+static CK_RV
+sign_encrypt_init(void)
+{
+	CK_RV rv = mac_init();
+
+	return rv != CKR_OK ? rv : encrypt_init();
+}
+
+static CK_RV
+sign_encrypt(void)
+{
+	return C_SignEncryptUpdate(x.s, input, 32, x.out, &x.len);
+}
+
+static CK_RV
+decrypt_verify_init(void)
+{
+	CK_RV rv = verify_init();
+
+	return rv != CKR_OK ? rv : decrypt_init();
+}
+
+static CK_RV
+decrypt_verify(void)
+{
+	return C_DecryptVerifyUpdate(x.s, x.cipher, x.cipher_len, x.out,
+	    &x.len);
+}
+
+static CK_RV
+generate_key(void)
+{
+	return C_GenerateKey(x.s, MECH(CKM_AES_KEY_GEN), &SIZED_TEMPLATE[2], 1,
+	    &x.made);
+}
+
+static CK_RV
+generate_pair(void)
+{
+	CK_BYTE p256[] = { 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01,
+		0x07 };
+	CK_ATTRIBUTE params = { CKA_EC_PARAMS, p256, sizeof(p256) };
+	CK_OBJECT_HANDLE pub = 0;
+
+	return C_GenerateKeyPair(x.s, MECH(CKM_EC_KEY_PAIR_GEN), &params, 1,
+	    NULL, 0, &pub, &x.made);
+}
+
+static CK_RV
+wrap(void)
+{
+	return C_WrapKey(x.s, MECH(CKM_AES_KEY_WRAP), x.key[AES], x.key[MAC],
+	    x.out, &x.len);
+}
+
+static CK_RV
+unwrap(void)
+{
+	return C_UnwrapKey(x.s, MECH(CKM_AES_KEY_WRAP), x.key[AES], x.wrapped,
+	    x.wrapped_len, TEMPLATE, 2, &x.made);
+}
+
+static CK_RV
+derive(void)
+{
+	/* The base point of P-256. */
+	static CK_BYTE point[65] = { 0x04, 0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c,
+		0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5, 0x63, 0xa4, 0x40, 0xf2,
+		0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4, 0xa1,
+		0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96, 0x4f, 0xe3, 0x42, 0xe2,
+		0xfe, 0x1a, 0x7f, 0x9b, 0x8e, 0xe7, 0xeb, 0x4a, 0x7c, 0x0f,
+		0x9e, 0x16, 0x2b, 0xce, 0x33, 0x57, 0x6b, 0x31, 0x5e, 0xce,
+		0xcb, 0xb6, 0x40, 0x68, 0x37, 0xbf, 0x51, 0xf5 };
+	CK_ECDH1_DERIVE_PARAMS p = { CKD_NULL, 0, NULL, sizeof(point), point };
+	CK_MECHANISM m = { CKM_ECDH1_DERIVE, &p, sizeof(p) };
+
+	return C_DeriveKey(x.s, &m, x.key[EC], SIZED_TEMPLATE, 3, &x.made);
+}
+
+static CK_RV
+wrap_authenticated(void)
+{
+	CK_GCM_PARAMS p = { nonce, 12, 96, NULL, 0, 128 };
+	CK_MECHANISM m = { CKM_AES_GCM, &p, sizeof(p) };
+
+	return C_WrapKeyAuthenticated(x.s, &m, x.key[AES], x.key[MAC], input, 8,
+	    x.out, &x.len);
+}
+
+static CK_RV
+unwrap_authenticated(void)
+{
+	CK_GCM_PARAMS p = { nonce, 12, 96, NULL, 0, 128 };
+	CK_MECHANISM m = { CKM_AES_GCM, &p, sizeof(p) };
+	static CK_BYTE wrapped[128];
+	static CK_ULONG n;
+	CK_RV rv = CKR_OK;
+
+	/* What is unwrapped must have been wrapped, with a permit. */
+	n = atomic_load(&refuse) ? n : sizeof(wrapped);
+	if (!atomic_load(&refuse))
+		rv = C_WrapKeyAuthenticated(x.s, &m, x.key[AES], x.key[MAC],
+		    input, 8, wrapped, &n);
+	return rv != CKR_OK ? rv :
+			      C_UnwrapKeyAuthenticated(x.s, &m, x.key[AES],
+				  wrapped, n, TEMPLATE, 2, input, 8, &x.made);
+}
+
+static CK_RV
+encapsulate(void)
+{
+	return C_EncapsulateKey(x.s, MECH(CKM_RSA_PKCS_OAEP), x.key[RSA],
+	    TEMPLATE, 2, x.out, &x.len, &x.made);
+}
+
+static CK_RV
+decapsulate(void)
+{
+	return C_DecapsulateKey(x.s, MECH(CKM_RSA_PKCS_OAEP), x.key[RSA],
+	    TEMPLATE, 2, x.out, 256, &x.made);
+}
+
+static CK_RV
+create(void)
+{
+	CK_ATTRIBUTE t[] = { TEMPLATE[0], TEMPLATE[1],
+		{ CKA_VALUE, input, 32 } };
+
+	return C_CreateObject(x.s, t, 3, &x.made);
+}
+
+static CK_RV
+copy(void)
+{
+	return C_CopyObject(x.s, x.key[PLAIN], NULL, 0, &x.made);
+}
+
+static CK_RV
+read_value(void)
+{
+	CK_ATTRIBUTE t = { CKA_VALUE, x.out, sizeof(x.out) };
+	CK_RV rv = C_GetAttributeValue(x.s, x.key[PLAIN], &t, 1);
+
+	x.len = t.ulValueLen;
+	return rv;
+}
+
+static CK_RV
+read_size(void)
+{
+	CK_ULONG n;
+
+	return C_GetObjectSize(x.s, x.key[PLAIN], &n);
+}
+
+static CK_RV
+set_label(void)
+{
+	CK_ATTRIBUTE t = { CKA_LABEL, input, 5 };
+
+	return C_SetAttributeValue(x.s, x.key[PLAIN], &t, 1);
+}
+
+static CK_RV
+find_secret(void)
+{
+	CK_OBJECT_HANDLE found[8];
+	CK_ULONG n = 0;
+	CK_RV rv = C_FindObjectsInit(x.s, TEMPLATE, 1);
+
+	if (rv == CKR_OK)
+		rv = C_FindObjects(x.s, found, 8, &n);
+	(void)C_FindObjectsFinal(x.s);
+	return rv == CKR_OK && n == 0 ? CKR_KEY_HANDLE_INVALID : rv;
+}
+
+static CK_RV
+copy_made(void)
+{
+	CK_RV rv = copy();
+
+	x.len = x.made;
+	x.made = 0;
+	return rv;
+}
+
+static CK_RV
+destroy(void)
+{
+	CK_OBJECT_HANDLE h = x.len;
+
+	x.len = OUT_MAX;
+	return C_DestroyObject(x.s, h);
+}
+
+/* One message of each kind. */
+
+static CK_RV
+message_encrypt_init(void)
+{
+	return C_MessageEncryptInit(x.s, MECH(CKM_AES_GCM), x.key[AES]);
+}
+
+static CK_GCM_MESSAGE_PARAMS *
+gcm(void)
+{
+	static CK_GCM_MESSAGE_PARAMS p;
+
+	p = (CK_GCM_MESSAGE_PARAMS){ nonce, 12, 0, CKG_NO_GENERATE, x.tag,
+		128 };
+	return &p;
+}
+#define GCM gcm(), sizeof(CK_GCM_MESSAGE_PARAMS)
+
+static CK_RV
+encrypt_message(void)
+{
+	return C_EncryptMessage(x.s, GCM, NULL, 0, input, 32, x.out, &x.len);
+}
+
+static CK_RV
+encrypt_message_begin(void)
+{
+	return C_EncryptMessageBegin(x.s, GCM, NULL, 0);
+}
+
+static CK_RV
+encrypt_message_begun(void)
+{
+	CK_RV rv = message_encrypt_init();
+
+	return rv != CKR_OK ? rv : encrypt_message_begin();
+}
+
+static CK_RV
+encrypt_message_next(void)
+{
+	return C_EncryptMessageNext(x.s, GCM, input, 32, x.out, &x.len,
+	    CKF_END_OF_MESSAGE);
+}
+
+static CK_RV
+message_decrypt_init(void)
+{
+	return C_MessageDecryptInit(x.s, MECH(CKM_AES_GCM), x.key[AES]);
+}
+
+/* A message of its own, whose tag is then right. */
+static CK_RV
+decrypt_message_ready(void)
+{
+	CK_BYTE sealed[64];
+	CK_ULONG n = sizeof(sealed);
+	CK_RV rv = message_encrypt_init();
+
+	if (rv == CKR_OK)
+		rv = C_EncryptMessage(x.s, GCM, NULL, 0, input, 32, sealed, &n);
+	if (rv != CKR_OK)
+		return rv;
+	memcpy(x.wrapped, sealed, 32);
+	rv = C_MessageEncryptFinal(x.s);
+	return rv != CKR_OK ? rv : message_decrypt_init();
+}
+
+static CK_RV
+decrypt_message(void)
+{
+	return C_DecryptMessage(x.s, GCM, NULL, 0, x.wrapped, 32, x.out,
+	    &x.len);
+}
+
+static CK_RV
+decrypt_message_begin(void)
+{
+	return C_DecryptMessageBegin(x.s, GCM, NULL, 0);
+}
+
+static CK_RV
+decrypt_message_begun(void)
+{
+	CK_RV rv = decrypt_message_ready();
+
+	return rv != CKR_OK ? rv : decrypt_message_begin();
+}
+
+static CK_RV
+decrypt_message_next(void)
+{
+	return C_DecryptMessageNext(x.s, GCM, x.wrapped, 32, x.out, &x.len,
+	    CKF_END_OF_MESSAGE);
+}
+
+static CK_RV
+message_sign_init(void)
+{
+	return C_MessageSignInit(x.s, MECH(CKM_ECDSA), x.key[EC]);
+}
+
+static CK_RV
+sign_message(void)
+{
+	return C_SignMessage(x.s, NULL, 0, input, 32, x.out, &x.len);
+}
+
+static CK_RV
+sign_message_begin(void)
+{
+	return C_SignMessageBegin(x.s, NULL, 0);
+}
+
+static CK_RV
+sign_message_begun(void)
+{
+	CK_RV rv = C_MessageSignInit(x.s, HASHED, x.key[RSA]);
+
+	return rv != CKR_OK ? rv : sign_message_begin();
+}
+
+static CK_RV
+sign_message_next(void)
+{
+	return C_SignMessageNext(x.s, NULL, 0, input, 32, x.out, &x.len);
+}
+
+static CK_RV
+message_verify_init(void)
+{
+	return C_MessageVerifyInit(x.s, MECH(CKM_SHA256_HMAC), x.key[MAC]);
+}
+
+static CK_RV
+verify_message(void)
+{
+	return C_VerifyMessage(x.s, NULL, 0, input, 32, x.mac, x.mac_len);
+}
+
+static CK_RV
+verify_message_begin(void)
+{
+	return C_VerifyMessageBegin(x.s, NULL, 0);
+}
+
+static CK_RV
+verify_message_begun(void)
+{
+	CK_RV rv = message_verify_init();
+
+	return rv != CKR_OK ? rv : verify_message_begin();
+}
+
+static CK_RV
+verify_message_next(void)
+{
+	return C_VerifyMessageNext(x.s, NULL, 0, input, 32, x.mac, x.mac_len);
+}
+
+/* Nothing is out, and whatever was begun is over. */
+static void
+clean_up(void)
+{
+	(void)C_SessionCancel(x.s, 0x7fffffff);
+	(void)C_EncryptInit(x.s, NULL, 0);
+	(void)C_DecryptInit(x.s, NULL, 0);
+	(void)C_DigestInit(x.s, NULL);
+	(void)C_SignInit(x.s, NULL, 0);
+	(void)C_VerifyInit(x.s, NULL, 0);
+	if (x.made != 0)
+		(void)C_DestroyObject(x.s, x.made);
+	x.made = 0;
+	x.len = OUT_MAX;
+	memset(x.out, FILL, sizeof(x.out));
+}
+
+enum kind {
+	NO_KEY, /* or a public one */
+	USE,
+	HOLDS, /* bound, it keeps its input for an admission of the whole */
+};
+
+static const struct row {
+	size_t at;
+	const char *name;
+	enum kind kind;
+	CK_RV (*begin)(void); /* or NULL */
+	CK_RV (*use)(void);
+} rows[] = {
+#define ROW(fn, ...)                                                           \
+	{                                                                      \
+		offsetof(CK_FUNCTION_LIST_3_2, fn), #fn, __VA_ARGS__           \
+	}
+#define NONE(fn) ROW(fn, NO_KEY, NULL, NULL)
+	NONE(C_Initialize),
+	NONE(C_Finalize),
+	NONE(C_GetInfo),
+	NONE(C_GetFunctionList),
+	NONE(C_GetSlotList),
+	NONE(C_GetSlotInfo),
+	NONE(C_GetTokenInfo),
+	NONE(C_GetMechanismList),
+	NONE(C_GetMechanismInfo),
+	NONE(C_InitToken), /* seals and PINs: test-login, test-gate */
+	NONE(C_InitPIN),
+	NONE(C_SetPIN),
+	NONE(C_OpenSession),
+	NONE(C_CloseSession),
+	NONE(C_CloseAllSessions),
+	NONE(C_GetSessionInfo),
+	NONE(C_GetOperationState), /* not offered */
+	NONE(C_SetOperationState),
+	NONE(C_Login),
+	NONE(C_Logout),
+	ROW(C_CreateObject, USE, NULL, create),
+	ROW(C_CopyObject, USE, NULL, copy),
+	ROW(C_DestroyObject, USE, copy_made, destroy),
+	ROW(C_GetObjectSize, USE, NULL, read_size),
+	ROW(C_GetAttributeValue, USE, NULL, read_value),
+	ROW(C_SetAttributeValue, USE, NULL, set_label),
+	ROW(C_FindObjectsInit, USE, NULL, find_secret),
+	ROW(C_FindObjects, USE, NULL, find_secret),
+	NONE(C_FindObjectsFinal),
+	ROW(C_EncryptInit, USE, NULL, encrypt_init),
+	ROW(C_Encrypt, USE, encrypt_init, encrypt),
+	ROW(C_EncryptUpdate, HOLDS, encrypt_init, encrypt_update),
+	ROW(C_EncryptFinal, USE, encrypt_begun, encrypt_final),
+	ROW(C_DecryptInit, USE, NULL, decrypt_init),
+	ROW(C_DecryptInit, USE, NULL, decrypt_init_rsa),
+	ROW(C_Decrypt, USE, decrypt_init, decrypt),
+	ROW(C_DecryptUpdate, HOLDS, decrypt_init, decrypt_update),
+	ROW(C_DecryptFinal, USE, decrypt_begun, decrypt_final),
+	NONE(C_DigestInit),
+	NONE(C_Digest),
+	NONE(C_DigestUpdate),
+	ROW(C_DigestKey, USE, digest_init, digest_key),
+	NONE(C_DigestFinal),
+	ROW(C_SignInit, USE, NULL, sign_init),
+	ROW(C_SignInit, USE, NULL, mac_init),
+	ROW(C_Sign, USE, sign_init, sign),
+	ROW(C_Sign, USE, mac_init, sign),
+	ROW(C_SignUpdate, HOLDS, sign_init_parts, sign_update),
+	ROW(C_SignFinal, USE, sign_begun, sign_final),
+	ROW(C_SignRecoverInit, USE, NULL, recover_init),
+	ROW(C_SignRecover, USE, recover_init, recover),
+	ROW(C_VerifyInit, USE, NULL, verify_init),
+	ROW(C_Verify, USE, verify_init, verify),
+	ROW(C_VerifyUpdate, HOLDS, verify_init, verify_update),
+	ROW(C_VerifyFinal, USE, verify_begun, verify_final),
+	NONE(C_VerifyRecoverInit), /* with a public key */
+	NONE(C_VerifyRecover),
+	ROW(C_DigestEncryptUpdate, HOLDS, digest_encrypt_init, digest_encrypt),
+	ROW(C_DecryptDigestUpdate, HOLDS, decrypt_digest_init, decrypt_digest),
+	ROW(C_SignEncryptUpdate, HOLDS, sign_encrypt_init, sign_encrypt),
+	ROW(C_DecryptVerifyUpdate, HOLDS, decrypt_verify_init, decrypt_verify),
+	ROW(C_GenerateKey, USE, NULL, generate_key),
+	ROW(C_GenerateKeyPair, USE, NULL, generate_pair),
+	ROW(C_WrapKey, USE, NULL, wrap),
+	ROW(C_UnwrapKey, USE, NULL, unwrap),
+	ROW(C_DeriveKey, USE, NULL, derive),
+	NONE(C_SeedRandom),
+	NONE(C_GenerateRandom),
+	NONE(C_GetFunctionStatus),
+	NONE(C_CancelFunction),
+	NONE(C_WaitForSlotEvent),
+	NONE(C_GetInterfaceList),
+	NONE(C_GetInterface),
+	NONE(C_LoginUser),
+	NONE(C_SessionCancel),
+	ROW(C_MessageEncryptInit, USE, NULL, message_encrypt_init),
+	ROW(C_EncryptMessage, USE, message_encrypt_init, encrypt_message),
+	ROW(C_EncryptMessageBegin, HOLDS, message_encrypt_init,
+	    encrypt_message_begin),
+	ROW(C_EncryptMessageNext, USE, encrypt_message_begun,
+	    encrypt_message_next),
+	NONE(C_MessageEncryptFinal),
+	ROW(C_MessageDecryptInit, USE, NULL, message_decrypt_init),
+	ROW(C_DecryptMessage, USE, decrypt_message_ready, decrypt_message),
+	ROW(C_DecryptMessageBegin, HOLDS, message_decrypt_init,
+	    decrypt_message_begin),
+	ROW(C_DecryptMessageNext, USE, decrypt_message_begun,
+	    decrypt_message_next),
+	NONE(C_MessageDecryptFinal),
+	ROW(C_MessageSignInit, USE, NULL, message_sign_init),
+	ROW(C_SignMessage, USE, message_sign_init, sign_message),
+	ROW(C_SignMessageBegin, HOLDS, message_sign_init, sign_message_begin),
+	ROW(C_SignMessageNext, USE, sign_message_begun, sign_message_next),
+	NONE(C_MessageSignFinal),
+	ROW(C_MessageVerifyInit, USE, NULL, message_verify_init),
+	ROW(C_VerifyMessage, USE, message_verify_init, verify_message),
+	ROW(C_VerifyMessageBegin, HOLDS, message_verify_init,
+	    verify_message_begin),
+	ROW(C_VerifyMessageNext, USE, verify_message_begun,
+	    verify_message_next),
+	NONE(C_MessageVerifyFinal),
+	ROW(C_EncapsulateKey, USE, NULL, encapsulate),
+	ROW(C_DecapsulateKey, USE, NULL, decapsulate),
+	ROW(C_VerifySignatureInit, USE, NULL, signature_init),
+	ROW(C_VerifySignature, USE, signature_init, signature),
+	ROW(C_VerifySignatureUpdate, HOLDS, signature_init, signature_update),
+	ROW(C_VerifySignatureFinal, USE, signature_begun, signature_final),
+	NONE(C_GetSessionValidationFlags),
+	NONE(C_AsyncComplete), /* nothing is ever asynchronous */
+	NONE(C_AsyncGetID),
+	NONE(C_AsyncJoin),
+	ROW(C_WrapKeyAuthenticated, USE, NULL, wrap_authenticated),
+	ROW(C_UnwrapKeyAuthenticated, USE, NULL, unwrap_authenticated),
+};
+
+static void
+entry_point_without_a_row(void **state)
+{
+	size_t at = offsetof(CK_FUNCTION_LIST_3_2, C_Initialize), next = 0;
+
+	(void)state;
+	for (; at < sizeof(CK_FUNCTION_LIST_3_2);
+	     at += sizeof(CK_C_Initialize)) {
+		if (next == NELEMS(rows) || rows[next].at != at)
+			fail_msg("no row for the function at %zu, after %s", at,
+			    next > 0 ? rows[next - 1].name : "nothing");
+		while (next < NELEMS(rows) && rows[next].at == at)
+			next++;
+	}
+	assert_int_equal(next, NELEMS(rows));
+}
+
+/* The newest list that the module has is the one that is enumerated. */
+static void
+newer_function_list_offered(void **state)
+{
+	CK_INTERFACE *in = NULL;
+	CK_INTERFACE all[8];
+	CK_ULONG n = NELEMS(all);
+
+	(void)state;
+	assert_ok(C_GetInterfaceList(all, &n));
+	for (CK_ULONG i = 0; i < n; i++) {
+		const CK_VERSION *v = all[i].pFunctionList;
+
+		assert_true(v->major < 3 || (v->major == 3 && v->minor <= 2));
+	}
+	assert_ok(C_GetInterface(NULL, NULL, &in, 0));
+}
+
+/* With permits it works, or is not offered at all. */
+static bool
+offered(const struct row *r)
+{
+	CK_RV rv = CKR_OK;
+
+	clean_up();
+	if (r->begin != NULL)
+		rv = r->begin();
+	if (rv == CKR_OK)
+		rv = r->use();
+	clean_up();
+	if (rv != CKR_OK && rv != CKR_FUNCTION_NOT_SUPPORTED)
+		fail_msg("%s: 0x%lx with a permit", r->name, rv);
+	return rv == CKR_OK;
+}
+
+static void
+refused(const struct row *r, bool bound)
+{
+	CK_RV rv = CKR_OK;
+
+	if (r->begin != NULL && (rv = r->begin()) != CKR_OK)
+		fail_msg("%s: 0x%lx with a permit, again", r->name, rv);
+	if (r->use == destroy)
+		assert_int_not_equal(x.len, 0);
+	atomic_store(&refuse, true);
+	rv = r->use();
+	atomic_store(&refuse, false);
+	if (rv == CKR_OK && !(bound && r->kind == HOLDS))
+		fail_msg("%s succeeds without a permit", r->name);
+	if (rv == CKR_OK && x.len != 0 && x.len != OUT_MAX)
+		fail_msg("%s gives out %lu bytes", r->name, x.len);
+	if (x.made != 0)
+		fail_msg("%s makes an object", r->name);
+	for (size_t i = 0; i < sizeof(x.out); i++)
+		if (x.out[i] != FILL)
+			fail_msg("%s writes output", r->name);
+	clean_up();
+}
+
+/* A key whose value may be read, and what decryptions and checks need. */
+static void
+prepare(const char *bind)
+{
+	CK_ATTRIBUTE t[] = { TEMPLATE[0], TEMPLATE[1], { CKA_VALUE, input, 32 },
+		{ CKA_SENSITIVE, &no, 1 }, { CKA_EXTRACTABLE, &yes, 1 },
+		{ CKA_PRIVATE, &yes, 1 } };
+
+	scene_prepare(&scene, &(struct scene_options){ .bind = bind });
+	assert_ok(C_Initialize(NULL));
+	memset(&x, 0, sizeof(x));
+	x.s = open_session(RW);
+	login(x.s);
+	x.key[EC] = find(x.s, CKO_PRIVATE_KEY, "ec");
+	x.key[RSA] = find(x.s, CKO_PRIVATE_KEY, "rsa");
+	x.key[AES] = find(x.s, CKO_SECRET_KEY, "aes");
+	x.key[MAC] = find(x.s, CKO_SECRET_KEY, "mac");
+	assert_ok(C_CreateObject(x.s, t, NELEMS(t), &x.key[PLAIN]));
+	clean_up();
+	assert_ok(encrypt_init());
+	x.cipher_len = sizeof(x.cipher);
+	assert_ok(C_Encrypt(x.s, input, 32, x.cipher, &x.cipher_len));
+	assert_ok(mac_init());
+	x.mac_len = sizeof(x.mac);
+	assert_ok(C_Sign(x.s, input, 32, x.mac, &x.mac_len));
+	x.wrapped_len = sizeof(x.wrapped);
+	assert_ok(C_WrapKey(x.s, MECH(CKM_AES_KEY_WRAP), x.key[AES], x.key[MAC],
+	    x.wrapped, &x.wrapped_len));
+}
+
+static void
+key_reached_without_permit(const char *bind)
+{
+	unsigned uses = 0, missing = 0;
+
+	if (!scene.there)
+		skip();
+	prepare(bind);
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		if (rows[i].kind == NO_KEY)
+			continue;
+		if (!offered(&rows[i])) {
+			missing++;
+			continue;
+		}
+		refused(&rows[i], strcmp(bind, "operation") == 0);
+		uses++;
+	}
+	print_message("# %u uses refused, %u not offered\n", uses, missing);
+	assert_true(uses >= 40);
+}
+
+static void
+session_key_reached_without_permit(void **state)
+{
+	(void)state;
+	key_reached_without_permit("session");
+}
+
+static void
+bound_key_reached_without_permit(void **state)
+{
+	(void)state;
+	key_reached_without_permit("operation");
+}
+
+static int
+start(void **state)
+{
+	(void)state;
+	scene_start(&scene);
+	return 0;
+}
+
+static int
+stop(void **state)
+{
+	(void)state;
+	scene_stop(&scene);
+	return 0;
+}
+
+static int
+finalize(void **state)
+{
+	(void)state;
+	atomic_store(&refuse, false);
+	(void)C_Finalize(NULL);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(entry_point_without_a_row),
+		cmocka_unit_test(newer_function_list_offered),
+		cmocka_unit_test_teardown(session_key_reached_without_permit,
+		    finalize),
+		cmocka_unit_test_teardown(bound_key_reached_without_permit,
+		    finalize),
+	};
+
+	return cmocka_run_group_tests(tests, start, stop);
+}
