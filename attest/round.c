@@ -11,6 +11,8 @@
 #include "attest/quote.h"
 #include "attest/round.h"
 
+#define LINGER_MAX_NS (20 * NS_PER_MS)
+
 /* A round that is forming or under way; freed by the last who looks at it. */
 struct batch {
 	struct blob *leaves;
@@ -29,10 +31,14 @@ struct rounds {
 	const struct policy *policy;
 	struct permit_issuer issuer;
 	pthread_mutex_t lock; /* guards what follows up to the blank line */
-	pthread_cond_t cond;
-	struct batch *forming; /* takes leaves; NULL: none */
-	bool leading;	       /* a leader is at work... */
-	uint64_t overdue_ns;   /* ... CLOCK_MONOTONIC: and hangs since then */
+	pthread_cond_t cond;  /* the end of a round */
+	pthread_cond_t cond_leader; /* everybody is back */
+	struct batch *forming;	    /* takes leaves; NULL: none */
+	bool leading;		    /* a leader is at work... */
+	uint64_t overdue_ns; /* ... CLOCK_MONOTONIC: and hangs since then */
+	/* Who may come back for the next round, and until when (monotonic). */
+	size_t crowd;
+	uint64_t linger_ns;
 	enum round_state state;
 	int last_err;
 	struct why last_why;	  /* of last_err */
@@ -102,6 +108,8 @@ init_locks(struct rounds *r)
 		return CVM_E_NOMEM;
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	err = pthread_cond_init(&r->cond, &attr);
+	if (err == 0)
+		err = pthread_cond_init(&r->cond_leader, &attr);
 	(void)pthread_condattr_destroy(&attr);
 	return err == 0 ? CVM_OK : CVM_E_NOMEM;
 }
@@ -143,6 +151,7 @@ rounds_freep(struct rounds **rp)
 		batch_unref(r->forming);
 	}
 	(void)pthread_cond_destroy(&r->cond);
+	(void)pthread_cond_destroy(&r->cond_leader);
 	(void)pthread_mutex_destroy(&r->lock);
 	vtpm_freep(&r->vtpm);
 	endorsements_freep(&r->endorsements);
@@ -209,6 +218,7 @@ rounds_after_fork(struct rounds *r)
 		collector_forget(&r->collector);
 	}
 	r->leading = false;
+	r->crowd = 0;
 	r->state = ROUND_NONE;
 	r->last_failure_ns = 0;
 	r->has_clock = false;
@@ -434,17 +444,56 @@ still_failed(const struct rounds *r)
 	    (uint64_t)r->cfg->evidence.retry_ms * NS_PER_MS;
 }
 
+/* The last place of a tree is the witness's. */
+static bool
+batch_full(const struct rounds *r, const struct batch *b)
+{
+	return b->n == MERKLE_LEAVES_MAX - (r->witness.before != NULL);
+}
+
+/*
+ * Those whom the last round let go are mostly back soon: a leader that does
+ * not wait for them splits its callers into two halves, whose rounds take
+ * turns. It waits no longer than the last round took, which is
+ * over when nobody called for so long, and not at all for a caller that was
+ * alone.
+ */
+static void
+linger(struct rounds *r, const struct batch *b)
+{
+	const struct timespec until = {
+		.tv_sec = (time_t)(r->linger_ns / NS_PER_S),
+		.tv_nsec = (long)(r->linger_ns % NS_PER_S),
+	};
+
+	while (b->n < r->crowd && !batch_full(r, b) &&
+	    monotonic_ns() < r->linger_ns)
+		(void)pthread_cond_timedwait(&r->cond_leader, &r->lock, &until);
+}
+
+/* Called with the lock held by the end of a round. */
+static void
+note_crowd(struct rounds *r, size_t n, uint64_t began_ns)
+{
+	uint64_t now = monotonic_ns(), took = now - began_ns;
+
+	r->crowd = n + (r->forming != NULL ? r->forming->n : 0);
+	r->linger_ns = now + (took < LINGER_MAX_NS ? took : LINGER_MAX_NS);
+}
+
 /* Called with the lock held by the caller that takes the lead; returns with
  * it held. */
 static void
 lead(struct rounds *r, struct batch *b)
 {
 	enum round_state state;
+	uint64_t began_ns;
 	bool changed;
+	size_t n;
 
-	r->forming = NULL;
 	/* Who queued up while an attempt failed waits for no second one. */
 	if (!b->fresh && still_failed(r)) {
+		r->forming = NULL;
 		b->result = r->last_err;
 		b->why = r->last_why;
 		b->done = true;
@@ -453,7 +502,11 @@ lead(struct rounds *r, struct batch *b)
 	}
 	r->leading = true;
 	r->overdue_ns = monotonic_ns() + (uint64_t)patience_ms(r) * NS_PER_MS;
+	linger(r, b);
+	r->forming = NULL;
+	n = b->n;
 	(void)pthread_mutex_unlock(&r->lock);
+	began_ns = monotonic_ns();
 
 	b->result = run_round(r, b);
 	/* Whoever was refused is told why, also by those who had no words. */
@@ -481,16 +534,10 @@ lead(struct rounds *r, struct batch *b)
 		r->on_change(r->on_change_arg, state, &b->why);
 		(void)pthread_mutex_lock(&r->lock);
 	}
+	note_crowd(r, state == ROUND_ADMIT ? n : 0, began_ns);
 	r->leading = false;
 	b->done = true;
 	(void)pthread_cond_broadcast(&r->cond);
-}
-
-/* The last place of a tree is the witness's. */
-static bool
-batch_full(const struct rounds *r, const struct batch *b)
-{
-	return b->n == MERKLE_LEAVES_MAX - (r->witness.before != NULL);
 }
 
 /* Adds a leaf to the forming batch and a reference for its caller. */
@@ -518,6 +565,8 @@ batch_add(struct rounds *r, struct span leaf, bool fresh, size_t *ret_index)
 	if ((err = blob_set(&b->leaves[b->n], leaf)) != CVM_OK)
 		return err;
 	*ret_index = b->n++;
+	if (b->n >= r->crowd)
+		(void)pthread_cond_signal(&r->cond_leader);
 	b->fresh |= fresh;
 	b->refs++;
 	return CVM_OK;
