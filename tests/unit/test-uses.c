@@ -9,8 +9,10 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <openssl/evp.h>
 
 #include "attest/permit.h"
+#include "tests/unit/fake-clock.h"
 #include "tests/unit/scene.h"
 
 /*
@@ -32,10 +34,23 @@ __wrap_permit_check(const struct permit *p, const struct permit_issuer *i)
 	return atomic_load(&refuse) ? CVM_E_PERMIT : __real_permit_check(p, i);
 }
 
+/* A key that takes longer than any admission lasts. */
+static uint64_t generation_ms;
+
+int __real_EVP_PKEY_generate(EVP_PKEY_CTX *ctx, EVP_PKEY **ret);
+int __wrap_EVP_PKEY_generate(EVP_PKEY_CTX *ctx, EVP_PKEY **ret);
+
+int
+__wrap_EVP_PKEY_generate(EVP_PKEY_CTX *ctx, EVP_PKEY **ret)
+{
+	fake_clock_pass(generation_ms);
+	return __real_EVP_PKEY_generate(ctx, ret);
+}
+
 #define OUT_MAX 1024
 #define FILL 0xaa
 
-enum { EC, RSA, AES, MAC, PLAIN };
+enum { KEY_EC, KEY_RSA, KEY_AES, KEY_MAC, KEY_PLAIN };
 
 static struct scene scene;
 static struct stage {
@@ -71,7 +86,7 @@ static CK_ULONG aes_len = 32;
 static CK_RV
 encrypt_init(void)
 {
-	return C_EncryptInit(x.s, CBC, x.key[AES]);
+	return C_EncryptInit(x.s, CBC, x.key[KEY_AES]);
 }
 
 static CK_RV
@@ -105,13 +120,13 @@ encrypt_final(void)
 static CK_RV
 decrypt_init(void)
 {
-	return C_DecryptInit(x.s, CBC, x.key[AES]);
+	return C_DecryptInit(x.s, CBC, x.key[KEY_AES]);
 }
 
 static CK_RV
 decrypt_init_rsa(void)
 {
-	return C_DecryptInit(x.s, MECH(CKM_RSA_PKCS), x.key[RSA]);
+	return C_DecryptInit(x.s, MECH(CKM_RSA_PKCS), x.key[KEY_RSA]);
 }
 
 static CK_RV
@@ -155,7 +170,7 @@ digest_key(void)
 {
 	CK_BYTE part[32];
 	CK_ULONG n = sizeof(part);
-	CK_RV rv = C_DigestKey(x.s, x.key[PLAIN]);
+	CK_RV rv = C_DigestKey(x.s, x.key[KEY_PLAIN]);
 
 	if (rv == CKR_OK)
 		(void)C_DigestFinal(x.s, part, &n);
@@ -165,7 +180,7 @@ digest_key(void)
 static CK_RV
 sign_init(void)
 {
-	return C_SignInit(x.s, MECH(CKM_ECDSA), x.key[EC]);
+	return C_SignInit(x.s, MECH(CKM_ECDSA), x.key[KEY_EC]);
 }
 
 static CK_RV
@@ -177,7 +192,7 @@ sign(void)
 static CK_RV
 sign_init_parts(void)
 {
-	return C_SignInit(x.s, HASHED, x.key[RSA]);
+	return C_SignInit(x.s, HASHED, x.key[KEY_RSA]);
 }
 
 static CK_RV
@@ -203,13 +218,13 @@ sign_final(void)
 static CK_RV
 mac_init(void)
 {
-	return C_SignInit(x.s, MECH(CKM_SHA256_HMAC), x.key[MAC]);
+	return C_SignInit(x.s, MECH(CKM_SHA256_HMAC), x.key[KEY_MAC]);
 }
 
 static CK_RV
 recover_init(void)
 {
-	return C_SignRecoverInit(x.s, MECH(CKM_RSA_PKCS), x.key[RSA]);
+	return C_SignRecoverInit(x.s, MECH(CKM_RSA_PKCS), x.key[KEY_RSA]);
 }
 
 static CK_RV
@@ -221,7 +236,7 @@ recover(void)
 static CK_RV
 verify_init(void)
 {
-	return C_VerifyInit(x.s, MECH(CKM_SHA256_HMAC), x.key[MAC]);
+	return C_VerifyInit(x.s, MECH(CKM_SHA256_HMAC), x.key[KEY_MAC]);
 }
 
 static CK_RV
@@ -253,7 +268,7 @@ verify_final(void)
 static CK_RV
 signature_init(void)
 {
-	return C_VerifySignatureInit(x.s, MECH(CKM_SHA256_HMAC), x.key[MAC],
+	return C_VerifySignatureInit(x.s, MECH(CKM_SHA256_HMAC), x.key[KEY_MAC],
 	    x.mac, x.mac_len);
 }
 
@@ -363,15 +378,15 @@ generate_pair(void)
 static CK_RV
 wrap(void)
 {
-	return C_WrapKey(x.s, MECH(CKM_AES_KEY_WRAP), x.key[AES], x.key[MAC],
-	    x.out, &x.len);
+	return C_WrapKey(x.s, MECH(CKM_AES_KEY_WRAP), x.key[KEY_AES],
+	    x.key[KEY_MAC], x.out, &x.len);
 }
 
 static CK_RV
 unwrap(void)
 {
-	return C_UnwrapKey(x.s, MECH(CKM_AES_KEY_WRAP), x.key[AES], x.wrapped,
-	    x.wrapped_len, TEMPLATE, 2, &x.made);
+	return C_UnwrapKey(x.s, MECH(CKM_AES_KEY_WRAP), x.key[KEY_AES],
+	    x.wrapped, x.wrapped_len, TEMPLATE, 2, &x.made);
 }
 
 static CK_RV
@@ -388,24 +403,33 @@ derive(void)
 	CK_ECDH1_DERIVE_PARAMS p = { CKD_NULL, 0, NULL, sizeof(point), point };
 	CK_MECHANISM m = { CKM_ECDH1_DERIVE, &p, sizeof(p) };
 
-	return C_DeriveKey(x.s, &m, x.key[EC], SIZED_TEMPLATE, 3, &x.made);
+	return C_DeriveKey(x.s, &m, x.key[KEY_EC], SIZED_TEMPLATE, 3, &x.made);
 }
+
+static CK_GCM_MESSAGE_PARAMS *
+gcm(void)
+{
+	static CK_GCM_MESSAGE_PARAMS p;
+
+	p = (CK_GCM_MESSAGE_PARAMS){ nonce, 12, 0, CKG_NO_GENERATE, x.tag,
+		128 };
+	return &p;
+}
+#define GCM gcm(), sizeof(CK_GCM_MESSAGE_PARAMS)
 
 static CK_RV
 wrap_authenticated(void)
 {
-	CK_GCM_PARAMS p = { nonce, 12, 96, NULL, 0, 128 };
-	CK_MECHANISM m = { CKM_AES_GCM, &p, sizeof(p) };
+	CK_MECHANISM m = { CKM_AES_GCM, GCM };
 
-	return C_WrapKeyAuthenticated(x.s, &m, x.key[AES], x.key[MAC], input, 8,
-	    x.out, &x.len);
+	return C_WrapKeyAuthenticated(x.s, &m, x.key[KEY_AES], x.key[KEY_MAC],
+	    input, 8, x.out, &x.len);
 }
 
 static CK_RV
 unwrap_authenticated(void)
 {
-	CK_GCM_PARAMS p = { nonce, 12, 96, NULL, 0, 128 };
-	CK_MECHANISM m = { CKM_AES_GCM, &p, sizeof(p) };
+	CK_MECHANISM m = { CKM_AES_GCM, GCM };
 	static CK_BYTE wrapped[128];
 	static CK_ULONG n;
 	CK_RV rv = CKR_OK;
@@ -413,24 +437,24 @@ unwrap_authenticated(void)
 	/* What is unwrapped must have been wrapped, with a permit. */
 	n = atomic_load(&refuse) ? n : sizeof(wrapped);
 	if (!atomic_load(&refuse))
-		rv = C_WrapKeyAuthenticated(x.s, &m, x.key[AES], x.key[MAC],
-		    input, 8, wrapped, &n);
+		rv = C_WrapKeyAuthenticated(x.s, &m, x.key[KEY_AES],
+		    x.key[KEY_MAC], input, 8, wrapped, &n);
 	return rv != CKR_OK ? rv :
-			      C_UnwrapKeyAuthenticated(x.s, &m, x.key[AES],
+			      C_UnwrapKeyAuthenticated(x.s, &m, x.key[KEY_AES],
 				  wrapped, n, TEMPLATE, 2, input, 8, &x.made);
 }
 
 static CK_RV
 encapsulate(void)
 {
-	return C_EncapsulateKey(x.s, MECH(CKM_RSA_PKCS_OAEP), x.key[RSA],
+	return C_EncapsulateKey(x.s, MECH(CKM_RSA_PKCS_OAEP), x.key[KEY_RSA],
 	    TEMPLATE, 2, x.out, &x.len, &x.made);
 }
 
 static CK_RV
 decapsulate(void)
 {
-	return C_DecapsulateKey(x.s, MECH(CKM_RSA_PKCS_OAEP), x.key[RSA],
+	return C_DecapsulateKey(x.s, MECH(CKM_RSA_PKCS_OAEP), x.key[KEY_RSA],
 	    TEMPLATE, 2, x.out, 256, &x.made);
 }
 
@@ -446,14 +470,14 @@ create(void)
 static CK_RV
 copy(void)
 {
-	return C_CopyObject(x.s, x.key[PLAIN], NULL, 0, &x.made);
+	return C_CopyObject(x.s, x.key[KEY_PLAIN], NULL, 0, &x.made);
 }
 
 static CK_RV
 read_value(void)
 {
 	CK_ATTRIBUTE t = { CKA_VALUE, x.out, sizeof(x.out) };
-	CK_RV rv = C_GetAttributeValue(x.s, x.key[PLAIN], &t, 1);
+	CK_RV rv = C_GetAttributeValue(x.s, x.key[KEY_PLAIN], &t, 1);
 
 	x.len = t.ulValueLen;
 	return rv;
@@ -464,7 +488,7 @@ read_size(void)
 {
 	CK_ULONG n;
 
-	return C_GetObjectSize(x.s, x.key[PLAIN], &n);
+	return C_GetObjectSize(x.s, x.key[KEY_PLAIN], &n);
 }
 
 static CK_RV
@@ -472,7 +496,7 @@ set_label(void)
 {
 	CK_ATTRIBUTE t = { CKA_LABEL, input, 5 };
 
-	return C_SetAttributeValue(x.s, x.key[PLAIN], &t, 1);
+	return C_SetAttributeValue(x.s, x.key[KEY_PLAIN], &t, 1);
 }
 
 static CK_RV
@@ -512,19 +536,8 @@ destroy(void)
 static CK_RV
 message_encrypt_init(void)
 {
-	return C_MessageEncryptInit(x.s, MECH(CKM_AES_GCM), x.key[AES]);
+	return C_MessageEncryptInit(x.s, MECH(CKM_AES_GCM), x.key[KEY_AES]);
 }
-
-static CK_GCM_MESSAGE_PARAMS *
-gcm(void)
-{
-	static CK_GCM_MESSAGE_PARAMS p;
-
-	p = (CK_GCM_MESSAGE_PARAMS){ nonce, 12, 0, CKG_NO_GENERATE, x.tag,
-		128 };
-	return &p;
-}
-#define GCM gcm(), sizeof(CK_GCM_MESSAGE_PARAMS)
 
 static CK_RV
 encrypt_message(void)
@@ -556,7 +569,7 @@ encrypt_message_next(void)
 static CK_RV
 message_decrypt_init(void)
 {
-	return C_MessageDecryptInit(x.s, MECH(CKM_AES_GCM), x.key[AES]);
+	return C_MessageDecryptInit(x.s, MECH(CKM_AES_GCM), x.key[KEY_AES]);
 }
 
 /* A message of its own, whose tag is then right. */
@@ -607,7 +620,7 @@ decrypt_message_next(void)
 static CK_RV
 message_sign_init(void)
 {
-	return C_MessageSignInit(x.s, MECH(CKM_ECDSA), x.key[EC]);
+	return C_MessageSignInit(x.s, MECH(CKM_ECDSA), x.key[KEY_EC]);
 }
 
 static CK_RV
@@ -625,7 +638,7 @@ sign_message_begin(void)
 static CK_RV
 sign_message_begun(void)
 {
-	CK_RV rv = C_MessageSignInit(x.s, HASHED, x.key[RSA]);
+	CK_RV rv = C_MessageSignInit(x.s, HASHED, x.key[KEY_RSA]);
 
 	return rv != CKR_OK ? rv : sign_message_begin();
 }
@@ -639,7 +652,7 @@ sign_message_next(void)
 static CK_RV
 message_verify_init(void)
 {
-	return C_MessageVerifyInit(x.s, MECH(CKM_SHA256_HMAC), x.key[MAC]);
+	return C_MessageVerifyInit(x.s, MECH(CKM_SHA256_HMAC), x.key[KEY_MAC]);
 }
 
 static CK_RV
@@ -689,6 +702,7 @@ enum kind {
 	NO_KEY, /* or a public one */
 	USE,
 	HOLDS, /* bound, it keeps its input for an admission of the whole */
+	KEEPS, /* the same, bound or not: the end of a message is the use */
 };
 
 static const struct row {
@@ -780,26 +794,26 @@ static const struct row {
 	NONE(C_SessionCancel),
 	ROW(C_MessageEncryptInit, USE, NULL, message_encrypt_init),
 	ROW(C_EncryptMessage, USE, message_encrypt_init, encrypt_message),
-	ROW(C_EncryptMessageBegin, HOLDS, message_encrypt_init,
+	ROW(C_EncryptMessageBegin, KEEPS, message_encrypt_init,
 	    encrypt_message_begin),
 	ROW(C_EncryptMessageNext, USE, encrypt_message_begun,
 	    encrypt_message_next),
 	NONE(C_MessageEncryptFinal),
 	ROW(C_MessageDecryptInit, USE, NULL, message_decrypt_init),
 	ROW(C_DecryptMessage, USE, decrypt_message_ready, decrypt_message),
-	ROW(C_DecryptMessageBegin, HOLDS, message_decrypt_init,
+	ROW(C_DecryptMessageBegin, KEEPS, message_decrypt_init,
 	    decrypt_message_begin),
 	ROW(C_DecryptMessageNext, USE, decrypt_message_begun,
 	    decrypt_message_next),
 	NONE(C_MessageDecryptFinal),
 	ROW(C_MessageSignInit, USE, NULL, message_sign_init),
 	ROW(C_SignMessage, USE, message_sign_init, sign_message),
-	ROW(C_SignMessageBegin, HOLDS, message_sign_init, sign_message_begin),
+	ROW(C_SignMessageBegin, KEEPS, message_sign_init, sign_message_begin),
 	ROW(C_SignMessageNext, USE, sign_message_begun, sign_message_next),
 	NONE(C_MessageSignFinal),
 	ROW(C_MessageVerifyInit, USE, NULL, message_verify_init),
 	ROW(C_VerifyMessage, USE, message_verify_init, verify_message),
-	ROW(C_VerifyMessageBegin, HOLDS, message_verify_init,
+	ROW(C_VerifyMessageBegin, KEEPS, message_verify_init,
 	    verify_message_begin),
 	ROW(C_VerifyMessageNext, USE, verify_message_begun,
 	    verify_message_next),
@@ -882,7 +896,7 @@ refused(const struct row *r, bool bound)
 	atomic_store(&refuse, true);
 	rv = r->use();
 	atomic_store(&refuse, false);
-	if (rv == CKR_OK && !(bound && r->kind == HOLDS))
+	if (rv == CKR_OK && r->kind != KEEPS && !(bound && r->kind == HOLDS))
 		fail_msg("%s succeeds without a permit", r->name);
 	if (rv == CKR_OK && x.len != 0 && x.len != OUT_MAX)
 		fail_msg("%s gives out %lu bytes", r->name, x.len);
@@ -907,11 +921,11 @@ prepare(const char *bind)
 	memset(&x, 0, sizeof(x));
 	x.s = open_session(RW);
 	login(x.s);
-	x.key[EC] = find(x.s, CKO_PRIVATE_KEY, "ec");
-	x.key[RSA] = find(x.s, CKO_PRIVATE_KEY, "rsa");
-	x.key[AES] = find(x.s, CKO_SECRET_KEY, "aes");
-	x.key[MAC] = find(x.s, CKO_SECRET_KEY, "mac");
-	assert_ok(C_CreateObject(x.s, t, NELEMS(t), &x.key[PLAIN]));
+	x.key[KEY_EC] = find(x.s, CKO_PRIVATE_KEY, "ec");
+	x.key[KEY_RSA] = find(x.s, CKO_PRIVATE_KEY, "rsa");
+	x.key[KEY_AES] = find(x.s, CKO_SECRET_KEY, "aes");
+	x.key[KEY_MAC] = find(x.s, CKO_SECRET_KEY, "mac");
+	assert_ok(C_CreateObject(x.s, t, NELEMS(t), &x.key[KEY_PLAIN]));
 	clean_up();
 	assert_ok(encrypt_init());
 	x.cipher_len = sizeof(x.cipher);
@@ -920,8 +934,8 @@ prepare(const char *bind)
 	x.mac_len = sizeof(x.mac);
 	assert_ok(C_Sign(x.s, input, 32, x.mac, &x.mac_len));
 	x.wrapped_len = sizeof(x.wrapped);
-	assert_ok(C_WrapKey(x.s, MECH(CKM_AES_KEY_WRAP), x.key[AES], x.key[MAC],
-	    x.wrapped, &x.wrapped_len));
+	assert_ok(C_WrapKey(x.s, MECH(CKM_AES_KEY_WRAP), x.key[KEY_AES],
+	    x.key[KEY_MAC], x.wrapped, &x.wrapped_len));
 }
 
 static void
@@ -960,6 +974,54 @@ bound_key_reached_without_permit(void **state)
 	key_reached_without_permit("operation");
 }
 
+/* Its making was admitted when it began, and what follows is another use. */
+static void
+long_generation_is_lost(void **state)
+{
+	static const char *const binds[] = { "session", "operation" };
+
+	(void)state;
+	if (!scene.there)
+		skip();
+	for (size_t i = 0; i < NELEMS(binds); i++) {
+		prepare(binds[i]);
+		generation_ms = 3600000;
+		assert_ok(generate_pair());
+		generation_ms = 0;
+		assert_int_not_equal(x.made, 0);
+		atomic_store(&refuse, true);
+		assert_rv(CKR_KEY_FUNCTION_NOT_PERMITTED,
+		    C_SignInit(x.s, MECH(CKM_ECDSA), x.made));
+		atomic_store(&refuse, false);
+		assert_ok(C_Finalize(NULL));
+	}
+}
+
+/* Neither the attribute nor a copy takes the binding back. */
+static void
+binding_is_loosened(void **state)
+{
+	CK_ATTRIBUTE bind = { CKA_CVM_BIND_OPERATION, &yes, 1 };
+	CK_ATTRIBUTE loose = { CKA_CVM_BIND_OPERATION, &no, 1 };
+	CK_BBOOL bound = CK_FALSE;
+	CK_ATTRIBUTE asked = { CKA_CVM_BIND_OPERATION, &bound, 1 };
+
+	(void)state;
+	if (!scene.there)
+		skip();
+	prepare("session");
+	assert_ok(C_SetAttributeValue(x.s, x.key[KEY_PLAIN], &bind, 1));
+	assert_rv(CKR_ATTRIBUTE_READ_ONLY,
+	    C_SetAttributeValue(x.s, x.key[KEY_PLAIN], &loose, 1));
+	if (C_CopyObject(x.s, x.key[KEY_PLAIN], &loose, 1, &x.made) == CKR_OK) {
+		assert_ok(C_GetAttributeValue(x.s, x.made, &asked, 1));
+		assert_int_equal(bound, CK_TRUE);
+	}
+	assert_ok(C_CopyObject(x.s, x.key[KEY_PLAIN], NULL, 0, &x.made));
+	assert_ok(C_GetAttributeValue(x.s, x.made, &asked, 1));
+	assert_int_equal(bound, CK_TRUE);
+}
+
 static int
 start(void **state)
 {
@@ -995,6 +1057,8 @@ main(void)
 		    finalize),
 		cmocka_unit_test_teardown(bound_key_reached_without_permit,
 		    finalize),
+		cmocka_unit_test_teardown(long_generation_is_lost, finalize),
+		cmocka_unit_test_teardown(binding_is_loosened, finalize),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
