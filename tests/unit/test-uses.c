@@ -83,23 +83,17 @@ static CK_ULONG aes_len = 32;
 
 /* Steps: beginnings, with permits, and uses, which are refused without. */
 
-static CK_RV
-encrypt_init(void)
-{
-	return C_EncryptInit(x.s, CBC, x.key[KEY_AES]);
-}
+#define STEP(name, call)                                                       \
+	static CK_RV name(void)                                                \
+	{                                                                      \
+		return call;                                                   \
+	}
 
-static CK_RV
-encrypt(void)
-{
-	return C_Encrypt(x.s, input, 32, x.out, &x.len);
-}
+STEP(encrypt_init, C_EncryptInit(x.s, CBC, x.key[KEY_AES]))
 
-static CK_RV
-encrypt_update(void)
-{
-	return C_EncryptUpdate(x.s, input, 32, x.out, &x.len);
-}
+STEP(encrypt, C_Encrypt(x.s, input, 32, x.out, &x.len))
+
+STEP(encrypt_update, C_EncryptUpdate(x.s, input, 32, x.out, &x.len))
 
 static CK_RV
 encrypt_begun(void)
@@ -111,35 +105,16 @@ encrypt_begun(void)
 	return rv != CKR_OK ? rv : C_EncryptUpdate(x.s, input, 32, part, &n);
 }
 
-static CK_RV
-encrypt_final(void)
-{
-	return C_EncryptFinal(x.s, x.out, &x.len);
-}
+STEP(encrypt_final, C_EncryptFinal(x.s, x.out, &x.len))
 
-static CK_RV
-decrypt_init(void)
-{
-	return C_DecryptInit(x.s, CBC, x.key[KEY_AES]);
-}
+STEP(decrypt_init, C_DecryptInit(x.s, CBC, x.key[KEY_AES]))
 
-static CK_RV
-decrypt_init_rsa(void)
-{
-	return C_DecryptInit(x.s, MECH(CKM_RSA_PKCS), x.key[KEY_RSA]);
-}
+STEP(decrypt_init_rsa, C_DecryptInit(x.s, MECH(CKM_RSA_PKCS), x.key[KEY_RSA]))
 
-static CK_RV
-decrypt(void)
-{
-	return C_Decrypt(x.s, x.cipher, x.cipher_len, x.out, &x.len);
-}
+STEP(decrypt, C_Decrypt(x.s, x.cipher, x.cipher_len, x.out, &x.len))
 
-static CK_RV
-decrypt_update(void)
-{
-	return C_DecryptUpdate(x.s, x.cipher, x.cipher_len, x.out, &x.len);
-}
+STEP(decrypt_update,
+    C_DecryptUpdate(x.s, x.cipher, x.cipher_len, x.out, &x.len))
 
 static CK_RV
 decrypt_begun(void)
@@ -153,17 +128,9 @@ decrypt_begun(void)
 	    C_DecryptUpdate(x.s, x.cipher, x.cipher_len, part, &n);
 }
 
-static CK_RV
-decrypt_final(void)
-{
-	return C_DecryptFinal(x.s, x.out, &x.len);
-}
+STEP(decrypt_final, C_DecryptFinal(x.s, x.out, &x.len))
 
-static CK_RV
-digest_init(void)
-{
-	return C_DigestInit(x.s, MECH(CKM_SHA256));
-}
+STEP(digest_init, C_DigestInit(x.s, MECH(CKM_SHA256)))
 
 static CK_RV
 digest_key(void)
@@ -177,29 +144,13 @@ digest_key(void)
 	return rv;
 }
 
-static CK_RV
-sign_init(void)
-{
-	return C_SignInit(x.s, MECH(CKM_ECDSA), x.key[KEY_EC]);
-}
+STEP(sign_init, C_SignInit(x.s, MECH(CKM_ECDSA), x.key[KEY_EC]))
 
-static CK_RV
-sign(void)
-{
-	return C_Sign(x.s, input, 32, x.out, &x.len);
-}
+STEP(sign, C_Sign(x.s, input, 32, x.out, &x.len))
 
-static CK_RV
-sign_init_parts(void)
-{
-	return C_SignInit(x.s, HASHED, x.key[KEY_RSA]);
-}
+STEP(sign_init_parts, C_SignInit(x.s, HASHED, x.key[KEY_RSA]))
 
-static CK_RV
-sign_update(void)
-{
-	return C_SignUpdate(x.s, input, 32);
-}
+STEP(sign_update, C_SignUpdate(x.s, input, 32))
 
 static CK_RV
 sign_begun(void)
@@ -209,47 +160,19 @@ sign_begun(void)
 	return rv != CKR_OK ? rv : sign_update();
 }
 
-static CK_RV
-sign_final(void)
-{
-	return C_SignFinal(x.s, x.out, &x.len);
-}
+STEP(sign_final, C_SignFinal(x.s, x.out, &x.len))
 
-static CK_RV
-mac_init(void)
-{
-	return C_SignInit(x.s, MECH(CKM_SHA256_HMAC), x.key[KEY_MAC]);
-}
+STEP(mac_init, C_SignInit(x.s, MECH(CKM_SHA256_HMAC), x.key[KEY_MAC]))
 
-static CK_RV
-recover_init(void)
-{
-	return C_SignRecoverInit(x.s, MECH(CKM_RSA_PKCS), x.key[KEY_RSA]);
-}
+STEP(recover_init, C_SignRecoverInit(x.s, MECH(CKM_RSA_PKCS), x.key[KEY_RSA]))
 
-static CK_RV
-recover(void)
-{
-	return C_SignRecover(x.s, input, 32, x.out, &x.len);
-}
+STEP(recover, C_SignRecover(x.s, input, 32, x.out, &x.len))
 
-static CK_RV
-verify_init(void)
-{
-	return C_VerifyInit(x.s, MECH(CKM_SHA256_HMAC), x.key[KEY_MAC]);
-}
+STEP(verify_init, C_VerifyInit(x.s, MECH(CKM_SHA256_HMAC), x.key[KEY_MAC]))
 
-static CK_RV
-verify(void)
-{
-	return C_Verify(x.s, input, 32, x.mac, x.mac_len);
-}
+STEP(verify, C_Verify(x.s, input, 32, x.mac, x.mac_len))
 
-static CK_RV
-verify_update(void)
-{
-	return C_VerifyUpdate(x.s, input, 32);
-}
+STEP(verify_update, C_VerifyUpdate(x.s, input, 32))
 
 static CK_RV
 verify_begun(void)
@@ -259,30 +182,15 @@ verify_begun(void)
 	return rv != CKR_OK ? rv : verify_update();
 }
 
-static CK_RV
-verify_final(void)
-{
-	return C_VerifyFinal(x.s, x.mac, x.mac_len);
-}
+STEP(verify_final, C_VerifyFinal(x.s, x.mac, x.mac_len))
 
-static CK_RV
-signature_init(void)
-{
-	return C_VerifySignatureInit(x.s, MECH(CKM_SHA256_HMAC), x.key[KEY_MAC],
-	    x.mac, x.mac_len);
-}
+STEP(signature_init,
+    C_VerifySignatureInit(x.s, MECH(CKM_SHA256_HMAC), x.key[KEY_MAC], x.mac,
+	x.mac_len))
 
-static CK_RV
-signature(void)
-{
-	return C_VerifySignature(x.s, input, 32);
-}
+STEP(signature, C_VerifySignature(x.s, input, 32))
 
-static CK_RV
-signature_update(void)
-{
-	return C_VerifySignatureUpdate(x.s, input, 32);
-}
+STEP(signature_update, C_VerifySignatureUpdate(x.s, input, 32))
 
 static CK_RV
 signature_begun(void)
@@ -292,11 +200,7 @@ signature_begun(void)
 	return rv != CKR_OK ? rv : signature_update();
 }
 
-static CK_RV
-signature_final(void)
-{
-	return C_VerifySignatureFinal(x.s);
-}
+STEP(signature_final, C_VerifySignatureFinal(x.s))
 
 static CK_RV
 digest_encrypt_init(void)
@@ -306,11 +210,7 @@ digest_encrypt_init(void)
 	return rv != CKR_OK ? rv : encrypt_init();
 }
 
-static CK_RV
-digest_encrypt(void)
-{
-	return C_DigestEncryptUpdate(x.s, input, 32, x.out, &x.len);
-}
+STEP(digest_encrypt, C_DigestEncryptUpdate(x.s, input, 32, x.out, &x.len))
 
 static CK_RV
 decrypt_digest_init(void)
@@ -320,12 +220,8 @@ decrypt_digest_init(void)
 	return rv != CKR_OK ? rv : decrypt_init();
 }
 
-static CK_RV
-decrypt_digest(void)
-{
-	return C_DecryptDigestUpdate(x.s, x.cipher, x.cipher_len, x.out,
-	    &x.len);
-}
+STEP(decrypt_digest,
+    C_DecryptDigestUpdate(x.s, x.cipher, x.cipher_len, x.out, &x.len))
 
 static CK_RV
 sign_encrypt_init(void)
@@ -335,11 +231,7 @@ sign_encrypt_init(void)
 	return rv != CKR_OK ? rv : encrypt_init();
 }
 
-static CK_RV
-sign_encrypt(void)
-{
-	return C_SignEncryptUpdate(x.s, input, 32, x.out, &x.len);
-}
+STEP(sign_encrypt, C_SignEncryptUpdate(x.s, input, 32, x.out, &x.len))
 
 static CK_RV
 decrypt_verify_init(void)
@@ -349,19 +241,11 @@ decrypt_verify_init(void)
 	return rv != CKR_OK ? rv : decrypt_init();
 }
 
-static CK_RV
-decrypt_verify(void)
-{
-	return C_DecryptVerifyUpdate(x.s, x.cipher, x.cipher_len, x.out,
-	    &x.len);
-}
+STEP(decrypt_verify,
+    C_DecryptVerifyUpdate(x.s, x.cipher, x.cipher_len, x.out, &x.len))
 
-static CK_RV
-generate_key(void)
-{
-	return C_GenerateKey(x.s, MECH(CKM_AES_KEY_GEN), &SIZED_TEMPLATE[2], 1,
-	    &x.made);
-}
+STEP(generate_key,
+    C_GenerateKey(x.s, MECH(CKM_AES_KEY_GEN), &SIZED_TEMPLATE[2], 1, &x.made))
 
 static CK_RV
 generate_pair(void)
@@ -375,19 +259,13 @@ generate_pair(void)
 	    NULL, 0, &pub, &x.made);
 }
 
-static CK_RV
-wrap(void)
-{
-	return C_WrapKey(x.s, MECH(CKM_AES_KEY_WRAP), x.key[KEY_AES],
-	    x.key[KEY_MAC], x.out, &x.len);
-}
+STEP(wrap,
+    C_WrapKey(x.s, MECH(CKM_AES_KEY_WRAP), x.key[KEY_AES], x.key[KEY_MAC],
+	x.out, &x.len))
 
-static CK_RV
-unwrap(void)
-{
-	return C_UnwrapKey(x.s, MECH(CKM_AES_KEY_WRAP), x.key[KEY_AES],
-	    x.wrapped, x.wrapped_len, TEMPLATE, 2, &x.made);
-}
+STEP(unwrap,
+    C_UnwrapKey(x.s, MECH(CKM_AES_KEY_WRAP), x.key[KEY_AES], x.wrapped,
+	x.wrapped_len, TEMPLATE, 2, &x.made))
 
 static CK_RV
 derive(void)
@@ -444,19 +322,13 @@ unwrap_authenticated(void)
 				  wrapped, n, TEMPLATE, 2, input, 8, &x.made);
 }
 
-static CK_RV
-encapsulate(void)
-{
-	return C_EncapsulateKey(x.s, MECH(CKM_RSA_PKCS_OAEP), x.key[KEY_RSA],
-	    TEMPLATE, 2, x.out, &x.len, &x.made);
-}
+STEP(encapsulate,
+    C_EncapsulateKey(x.s, MECH(CKM_RSA_PKCS_OAEP), x.key[KEY_RSA], TEMPLATE, 2,
+	x.out, &x.len, &x.made))
 
-static CK_RV
-decapsulate(void)
-{
-	return C_DecapsulateKey(x.s, MECH(CKM_RSA_PKCS_OAEP), x.key[KEY_RSA],
-	    TEMPLATE, 2, x.out, 256, &x.made);
-}
+STEP(decapsulate,
+    C_DecapsulateKey(x.s, MECH(CKM_RSA_PKCS_OAEP), x.key[KEY_RSA], TEMPLATE, 2,
+	x.out, 256, &x.made))
 
 static CK_RV
 create(void)
@@ -467,11 +339,7 @@ create(void)
 	return C_CreateObject(x.s, t, 3, &x.made);
 }
 
-static CK_RV
-copy(void)
-{
-	return C_CopyObject(x.s, x.key[KEY_PLAIN], NULL, 0, &x.made);
-}
+STEP(copy, C_CopyObject(x.s, x.key[KEY_PLAIN], NULL, 0, &x.made))
 
 static CK_RV
 read_value(void)
@@ -533,23 +401,13 @@ destroy(void)
 
 /* One message of each kind. */
 
-static CK_RV
-message_encrypt_init(void)
-{
-	return C_MessageEncryptInit(x.s, MECH(CKM_AES_GCM), x.key[KEY_AES]);
-}
+STEP(message_encrypt_init,
+    C_MessageEncryptInit(x.s, MECH(CKM_AES_GCM), x.key[KEY_AES]))
 
-static CK_RV
-encrypt_message(void)
-{
-	return C_EncryptMessage(x.s, GCM, NULL, 0, input, 32, x.out, &x.len);
-}
+STEP(encrypt_message,
+    C_EncryptMessage(x.s, GCM, NULL, 0, input, 32, x.out, &x.len))
 
-static CK_RV
-encrypt_message_begin(void)
-{
-	return C_EncryptMessageBegin(x.s, GCM, NULL, 0);
-}
+STEP(encrypt_message_begin, C_EncryptMessageBegin(x.s, GCM, NULL, 0))
 
 static CK_RV
 encrypt_message_begun(void)
@@ -559,18 +417,12 @@ encrypt_message_begun(void)
 	return rv != CKR_OK ? rv : encrypt_message_begin();
 }
 
-static CK_RV
-encrypt_message_next(void)
-{
-	return C_EncryptMessageNext(x.s, GCM, input, 32, x.out, &x.len,
-	    CKF_END_OF_MESSAGE);
-}
+STEP(encrypt_message_next,
+    C_EncryptMessageNext(x.s, GCM, input, 32, x.out, &x.len,
+	CKF_END_OF_MESSAGE))
 
-static CK_RV
-message_decrypt_init(void)
-{
-	return C_MessageDecryptInit(x.s, MECH(CKM_AES_GCM), x.key[KEY_AES]);
-}
+STEP(message_decrypt_init,
+    C_MessageDecryptInit(x.s, MECH(CKM_AES_GCM), x.key[KEY_AES]))
 
 /* A message of its own, whose tag is then right. */
 static CK_RV
@@ -589,18 +441,10 @@ decrypt_message_ready(void)
 	return rv != CKR_OK ? rv : message_decrypt_init();
 }
 
-static CK_RV
-decrypt_message(void)
-{
-	return C_DecryptMessage(x.s, GCM, NULL, 0, x.wrapped, 32, x.out,
-	    &x.len);
-}
+STEP(decrypt_message,
+    C_DecryptMessage(x.s, GCM, NULL, 0, x.wrapped, 32, x.out, &x.len))
 
-static CK_RV
-decrypt_message_begin(void)
-{
-	return C_DecryptMessageBegin(x.s, GCM, NULL, 0);
-}
+STEP(decrypt_message_begin, C_DecryptMessageBegin(x.s, GCM, NULL, 0))
 
 static CK_RV
 decrypt_message_begun(void)
@@ -610,30 +454,15 @@ decrypt_message_begun(void)
 	return rv != CKR_OK ? rv : decrypt_message_begin();
 }
 
-static CK_RV
-decrypt_message_next(void)
-{
-	return C_DecryptMessageNext(x.s, GCM, x.wrapped, 32, x.out, &x.len,
-	    CKF_END_OF_MESSAGE);
-}
+STEP(decrypt_message_next,
+    C_DecryptMessageNext(x.s, GCM, x.wrapped, 32, x.out, &x.len,
+	CKF_END_OF_MESSAGE))
 
-static CK_RV
-message_sign_init(void)
-{
-	return C_MessageSignInit(x.s, MECH(CKM_ECDSA), x.key[KEY_EC]);
-}
+STEP(message_sign_init, C_MessageSignInit(x.s, MECH(CKM_ECDSA), x.key[KEY_EC]))
 
-static CK_RV
-sign_message(void)
-{
-	return C_SignMessage(x.s, NULL, 0, input, 32, x.out, &x.len);
-}
+STEP(sign_message, C_SignMessage(x.s, NULL, 0, input, 32, x.out, &x.len))
 
-static CK_RV
-sign_message_begin(void)
-{
-	return C_SignMessageBegin(x.s, NULL, 0);
-}
+STEP(sign_message_begin, C_SignMessageBegin(x.s, NULL, 0))
 
 static CK_RV
 sign_message_begun(void)
@@ -643,29 +472,15 @@ sign_message_begun(void)
 	return rv != CKR_OK ? rv : sign_message_begin();
 }
 
-static CK_RV
-sign_message_next(void)
-{
-	return C_SignMessageNext(x.s, NULL, 0, input, 32, x.out, &x.len);
-}
+STEP(sign_message_next,
+    C_SignMessageNext(x.s, NULL, 0, input, 32, x.out, &x.len))
 
-static CK_RV
-message_verify_init(void)
-{
-	return C_MessageVerifyInit(x.s, MECH(CKM_SHA256_HMAC), x.key[KEY_MAC]);
-}
+STEP(message_verify_init,
+    C_MessageVerifyInit(x.s, MECH(CKM_SHA256_HMAC), x.key[KEY_MAC]))
 
-static CK_RV
-verify_message(void)
-{
-	return C_VerifyMessage(x.s, NULL, 0, input, 32, x.mac, x.mac_len);
-}
+STEP(verify_message, C_VerifyMessage(x.s, NULL, 0, input, 32, x.mac, x.mac_len))
 
-static CK_RV
-verify_message_begin(void)
-{
-	return C_VerifyMessageBegin(x.s, NULL, 0);
-}
+STEP(verify_message_begin, C_VerifyMessageBegin(x.s, NULL, 0))
 
 static CK_RV
 verify_message_begun(void)
@@ -675,11 +490,8 @@ verify_message_begun(void)
 	return rv != CKR_OK ? rv : verify_message_begin();
 }
 
-static CK_RV
-verify_message_next(void)
-{
-	return C_VerifyMessageNext(x.s, NULL, 0, input, 32, x.mac, x.mac_len);
-}
+STEP(verify_message_next,
+    C_VerifyMessageNext(x.s, NULL, 0, input, 32, x.mac, x.mac_len))
 
 /* Nothing is out, and whatever was begun is over. */
 static void
