@@ -19,6 +19,7 @@ forget_report(struct collector *c)
 {
 	blob_clear(&c->report);
 	blob_clear(&c->aux);
+	blob_clear(&c->hcl);
 	c->report_ns = 0;
 	c->refresh_ns = 0;
 }
@@ -40,7 +41,7 @@ collector_forget(struct collector *c)
 void
 collector_abandon(struct collector *c)
 {
-	c->report = c->aux = c->log = (struct blob){ 0 };
+	c->report = c->aux = c->hcl = c->log = (struct blob){ 0 };
 	collector_forget(c);
 }
 
@@ -56,7 +57,14 @@ get_tee_report(struct collector *c, const uint8_t root[static SHA256_LEN],
 {
 	const struct policy *p = c->policy;
 	uint8_t report_data[REPORT_DATA_LEN];
-	const struct tee_source source = { &c->cfg->evidence, p->tee, c->call };
+	const struct tee_source source = {
+		.cfg = &c->cfg->evidence,
+		.tee = p->tee,
+		.call = c->call,
+		.paravisor = p->has_tpm && p->tpm.ak_trust == AK_TRUST_AZURE ?
+		    c->vtpm :
+		    NULL,
+	};
 	struct tsm_report rep = { 0 };
 	uint64_t asked = boottime_ns();
 	int r;
@@ -70,6 +78,7 @@ get_tee_report(struct collector *c, const uint8_t root[static SHA256_LEN],
 	forget_report(c);
 	c->report = rep.outblob;
 	c->aux = rep.auxblob;
+	c->hcl = rep.hcl;
 	c->report_simulated = rep.simulated;
 	memcpy(c->report_data, report_data, sizeof(report_data));
 	memcpy(c->report_root, root, SHA256_LEN);
@@ -136,7 +145,8 @@ add_tee(struct collector *c, const uint8_t root[static SHA256_LEN], bool fresh,
 	if ((r = refresh_tee(c, root, fresh, ak_name, why)) != CVM_OK)
 		return r;
 	if (blob_set(&e->tee_report, blob_span(&c->report)) != CVM_OK ||
-	    blob_set(&e->tee_aux, blob_span(&c->aux)) != CVM_OK)
+	    blob_set(&e->tee_aux, blob_span(&c->aux)) != CVM_OK ||
+	    blob_set(&e->hcl_report, blob_span(&c->hcl)) != CVM_OK)
 		return why_set(why, CVM_E_NOMEM, "TEE report", "", "", "");
 	memcpy(e->tee_report_data, c->report_data, REPORT_DATA_LEN);
 	e->tee_time = c->report_time;

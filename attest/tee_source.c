@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attest/hcl_collect.h"
 #include "attest/tee_source.h"
 
 const char *
@@ -39,6 +40,9 @@ tee_source_report(const struct tee_source *s, unsigned level,
 {
 	struct tee_device dev = { tee_device_path(s->cfg, s->tee), s->call };
 
+	if (s->paravisor != NULL)
+		return hcl_get_report(s->paravisor, report_data, timeout_ms,
+		    ret, reterr_why);
 	if (!tee_uses_device(s->cfg, s->tee))
 		return tsm_get_report(s->cfg->tsm, tee_provider(s->tee), level,
 		    report_data, timeout_ms, ret, reterr_why);
@@ -51,7 +55,7 @@ int
 tee_source_floor(const struct tee_source *s, unsigned *ret_level,
     struct why *reterr_why)
 {
-	if (!tee_uses_device(s->cfg, s->tee))
+	if (s->paravisor == NULL && !tee_uses_device(s->cfg, s->tee))
 		return tsm_privlevel_floor(s->cfg->tsm, tee_provider(s->tee),
 		    ret_level, reterr_why);
 	*ret_level = 0;
@@ -64,6 +68,6 @@ tee_source_other(const struct tee_source *s, const struct why *why)
 	enum tee_kind other = s->tee == TEE_TDX ? TEE_SNP : TEE_TDX;
 
 	return strcmp(why->field, "provider") == 0 ||
-	    (!tee_uses_device(s->cfg, s->tee) &&
+	    (s->paravisor == NULL && !tee_uses_device(s->cfg, s->tee) &&
 		tee_uses_device(s->cfg, other));
 }

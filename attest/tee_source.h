@@ -4,20 +4,23 @@
 #define ATTEST_TEE_SOURCE_H
 
 #include "attest/tee_device.h"
+#include "attest/vtpm.h"
 
 /* Where TEE reports come from: configfs-tsm, and where there is no such
- * directory, the device that was there before it. */
+ * directory, the device that was there before it; or a paravisor. */
 struct tee_source {
 	const struct config_evidence *cfg;
-	enum tee_kind tee; /* TEE_SNP or TEE_TDX */
-	tee_ioctl call;	   /* NULL: ioctl(2) */
+	enum tee_kind tee;	/* TEE_SNP or TEE_TDX */
+	tee_ioctl call;		/* NULL: ioctl(2) */
+	struct vtpm *paravisor; /* Azure's, or NULL: the kernel is asked */
 };
 
-/* As tsm_get_report(), from whichever there is. */
+/* As tsm_get_report(), from whichever there is. A paravisor's own level is the
+ * only one that it has reports of. */
 int tee_source_report(const struct tee_source *s, unsigned level,
     const uint8_t report_data[static REPORT_DATA_LEN], uint32_t timeout_ms,
     struct tsm_report *ret, struct why *reterr_why) _must_check_;
-/* As tsm_privlevel_floor(); a device does not tell, and is asked for 0. */
+/* As tsm_privlevel_floor(); others do not tell, and are asked for 0. */
 int tee_source_floor(const struct tee_source *s, unsigned *ret_level,
     struct why *reterr_why) _must_check_;
 

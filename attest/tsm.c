@@ -28,6 +28,7 @@ tsm_report_clear(struct tsm_report *r)
 {
 	blob_clear(&r->outblob);
 	blob_clear(&r->auxblob);
+	blob_clear(&r->hcl);
 	memset(r, 0, sizeof(*r));
 }
 

@@ -19,7 +19,8 @@
 struct tsm_report {
 	char provider[TSM_PROVIDER_MAX]; /* "sev_guest" */
 	struct blob outblob, auxblob;
-	bool simulated; /* the directory is not configfs owned by root */
+	struct blob hcl; /* the paravisor's, that outblob is of */
+	bool simulated;	 /* the directory is not configfs owned by root */
 };
 
 /*

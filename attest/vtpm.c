@@ -234,3 +234,25 @@ vtpm_nv_read(struct vtpm *t, uint32_t index, size_t max, struct blob *ret,
 
 	return vtpm_run(t, nv_job, &j, reterr_why);
 }
+
+struct nv_write_job {
+	uint32_t index;
+	struct span data;
+};
+
+static int
+nv_write_job(struct vtpm *t, void *arg, struct why *why)
+{
+	struct nv_write_job *j = arg;
+
+	return tpm_nv_write(t, j->index, j->data, why);
+}
+
+int
+vtpm_nv_write(struct vtpm *t, uint32_t index, struct span data,
+    struct why *reterr_why)
+{
+	struct nv_write_job j = { index, data };
+
+	return vtpm_run(t, nv_write_job, &j, reterr_why);
+}

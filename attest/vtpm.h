@@ -42,6 +42,11 @@ int vtpm_read_pcrs(struct vtpm *t, enum hash_alg bank, uint32_t mask,
 int vtpm_nv_read(struct vtpm *t, uint32_t index, size_t max, struct blob *ret,
     struct why *reterr_why) _must_check_;
 
+/* Writes the whole of an NV index, which is made for the owner, readable and
+ * writable with empty auth, when it is not defined. */
+int vtpm_nv_write(struct vtpm *t, uint32_t index, struct span data,
+    struct why *reterr_why) _must_check_;
+
 /*
  * Seals data (32..64 bytes) under the ECC storage root key of the owner
  * hierarchy (TCG provisioning template H-2, P-256), authPolicy = PolicyPCR over

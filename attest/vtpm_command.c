@@ -406,6 +406,74 @@ tpm_nv_read(struct vtpm *t, uint32_t index, size_t max, struct blob *ret,
 	return CVM_OK;
 }
 
+/* As tpm2_nvdefine(1) makes them, for all who may use the TPM. */
+#define NV_ATTRIBUTES                                                          \
+	(TPMA_NV_OWNERWRITE | TPMA_NV_AUTHWRITE | TPMA_NV_OWNERREAD |          \
+	    TPMA_NV_AUTHREAD | TPMA_NV_NO_DA)
+
+static int
+nv_define(struct vtpm *t, uint32_t index, uint16_t size, struct why *why)
+{
+	_cleanup_(tpm_response_clear) struct tpm_response rsp = { 0 };
+	_cleanup_(tpm_command_clear) struct tpm_command c = {
+		.code = TPM2_CC_NV_DefineSpace,
+		.what = "TPM2_NV_DefineSpace",
+		.handles = { TPM2_RH_OWNER },
+		.n_handles = 1,
+		.password = true
+	};
+	int err;
+
+	write_be16(&c.params, 0);  /* auth */
+	write_be16(&c.params, 14); /* TPM2B_NV_PUBLIC */
+	write_be32(&c.params, index);
+	write_be16(&c.params, TPM2_ALG_SHA256);
+	write_be32(&c.params, NV_ATTRIBUTES);
+	write_be16(&c.params, 0); /* authPolicy */
+	write_be16(&c.params, size);
+	err = tpm_send(t, &c, span(NULL, 0), &rsp, why);
+	/* Somebody else was faster. */
+	if (err != CVM_OK && tpm_rc_base(t->rc) == TPM2_RC_NV_DEFINED)
+		return CVM_OK;
+	return err;
+}
+
+int
+tpm_nv_write(struct vtpm *t, uint32_t index, struct span data,
+    struct why *reterr_why)
+{
+	_cleanup_(tpm_response_clear) struct tpm_response rsp = { 0 };
+	_cleanup_(tpm_command_clear) struct tpm_command c = {
+		.code = TPM2_CC_NV_Write,
+		.what = "TPM2_NV_Write",
+		.handles = { TPM2_RH_OWNER, index },
+		.n_handles = 2,
+		.password = true
+	};
+	struct nv_public nv = { 0 };
+	int err;
+
+	if (data.len > NV_CHUNK)
+		return CVM_E_INVAL;
+	err = nv_read_public(t, index, &nv, reterr_why);
+	if (err == CVM_E_NOT_FOUND) {
+		err = nv_define(t, index, (uint16_t)data.len, reterr_why);
+		if (err == CVM_OK)
+			err = nv_read_public(t, index, &nv, reterr_why);
+	}
+	if (err != CVM_OK)
+		return err;
+	if (nv.size != data.len)
+		return why_setf(reterr_why, CVM_E_UNREACHABLE, t->tcti,
+		    "NV index size", "that of what is written",
+		    "0x%08x has %u bytes", index, nv.size);
+	if ((nv.attributes & TPMA_NV_AUTHWRITE) != 0)
+		c.handles[0] = index;
+	write_2b(&c.params, data);
+	write_be16(&c.params, 0); /* offset */
+	return tpm_send(t, &c, span(NULL, 0), &rsp, reterr_why);
+}
+
 void
 write_selection(struct writer *w, enum hash_alg bank, uint32_t mask)
 {

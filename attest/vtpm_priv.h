@@ -119,6 +119,8 @@ int tpm_read_public(struct vtpm *t, TPM2_HANDLE handle, struct blob *ret,
     struct why *reterr_why) _must_check_;
 int tpm_nv_read(struct vtpm *t, uint32_t index, size_t max, struct blob *ret,
     struct why *reterr_why) _must_check_;
+int tpm_nv_write(struct vtpm *t, uint32_t index, struct span data,
+    struct why *reterr_why) _must_check_;
 int tpm_read_pcrs(struct vtpm *t, enum hash_alg bank, uint32_t mask,
     struct pcr_values *ret, struct why *reterr_why) _must_check_;
 /* TPML_PCR_SELECTION of one bank, 24 PCRs. */

@@ -77,6 +77,7 @@ ask_source(struct collateral *c, const struct tee_source *source,
 static int
 ask_machine(struct collateral *c, struct why *why)
 {
+	_cleanup_(vtpm_freep) struct vtpm *vtpm = NULL;
 	struct tee_source source = { .cfg = &c->c.cfg->evidence };
 	int r = CVM_OK;
 
@@ -84,6 +85,11 @@ ask_machine(struct collateral *c, struct why *why)
 	    c->policy->tee != TEE_TDX) {
 		c->none = true;
 		return CVM_OK;
+	}
+	if (c->c.cfg->tpm.ak == AK_AZURE) {
+		source.paravisor = vtpm = vtpm_new(&c->c.cfg->tpm);
+		if (vtpm == NULL)
+			return CVM_E_NOMEM;
 	}
 	for (size_t i = 0; i < NELEMS(kinds); i++) {
 		if (c->policy != NULL && c->policy->tee != kinds[i])

@@ -114,8 +114,8 @@ read_options(const struct tool *t, struct enroll *e)
 		(e->bank != HASH_SHA256 && e->bank != HASH_SHA384)))
 		return "--bank: sha256 or sha384";
 	if (ak != NULL && strcmp(ak, "gce") != 0 && strcmp(ak, "pinned") != 0 &&
-	    strcmp(ak, "tee") != 0)
-		return "--ak: gce, pinned or tee";
+	    strcmp(ak, "tee") != 0 && strcmp(ak, "azure") != 0)
+		return "--ak: gce, pinned, tee or azure";
 	return NULL;
 }
 

@@ -54,13 +54,20 @@ ask(struct enroll *e, const struct tee_source *source, struct why *why)
 int
 enroll_find_tee(struct enroll *e, struct why *why)
 {
+	_cleanup_(vtpm_freep) struct vtpm *vtpm = NULL;
 	struct tee_source source = { .cfg = &e->c.cfg->evidence };
 	bool given;
 	int r = expected_tee(e, &e->tee, &given, why);
 
 	if (r != CVM_OK || (given && (e->tee == TEE_NONE || e->tee == TEE_SEV)))
 		return r;
-	if (!given && access(source.cfg->tsm, F_OK) != 0 && errno == ENOENT &&
+	if (e->c.cfg->tpm.ak == AK_AZURE) {
+		source.paravisor = vtpm = vtpm_new(&e->c.cfg->tpm);
+		if (vtpm == NULL)
+			return CVM_E_NOMEM;
+	}
+	if (!given && source.paravisor == NULL &&
+	    access(source.cfg->tsm, F_OK) != 0 && errno == ENOENT &&
 	    !tee_uses_device(source.cfg, TEE_SNP) &&
 	    !tee_uses_device(source.cfg, TEE_TDX)) {
 		tool_note("there is no %s: the proposal asks for no TEE "

@@ -26,7 +26,7 @@ ak_clear(struct ak *ak)
 	blob_clear(&ak->cert);
 }
 
-/* "gce" where the key has a certificate and the roots are here. */
+/* "azure" where a paravisor gave the report; "gce" where the key has a certificate and the roots are here. */
 static const char *
 choose_trust(const struct enroll *e, const struct ak *ak)
 {
@@ -35,6 +35,8 @@ choose_trust(const struct enroll *e, const struct ak *ak)
 
 	if (given != NULL)
 		return given;
+	if (e->tsm.hcl.len > 0)
+		return "azure";
 	if (ak->cert.len > 0 && roots)
 		return "gce";
 	tool_note("%s: the proposal pins this attestation key itself",

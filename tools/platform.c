@@ -212,17 +212,19 @@ platform_look(const struct config *cfg, const struct config_token *tcfg,
 	bool tdx = p != NULL && p->tee == TEE_TDX;
 	bool tpm = p == NULL || p->has_tpm;
 	bool log = p != NULL && p->log.present;
+	/* Below a paravisor the vTPM has the reports. */
+	bool paravisor = tpm && p != NULL && p->tpm.ak_trust == AK_TRUST_AZURE;
 	bool intel = tdx || (!snp && is_tdx_guest());
 	const char *dev = intel ? e->tdx_guest : e->sev_guest;
 	struct platform_item *it;
 
 	ret->n = 0;
-	it = add(ret, "configfs-tsm", e->tsm, snp || tdx);
+	it = add(ret, "configfs-tsm", e->tsm, (snp || tdx) && !paravisor);
 	look(it, intel ? &tsm_tdx : &tsm_snp);
 	if (!it->present) {
 		it->needed &= !tee_uses_device(e, intel ? TEE_TDX : TEE_SNP);
 		look(add(ret, intel ? "TDX device" : "SNP device", dev,
-			 snp || tdx),
+			 (snp || tdx) && !paravisor),
 		    intel ? &tdx_guest : &sev_guest);
 	}
 	if (strncmp(cfg->tpm.tcti, device, strlen(device)) == 0)

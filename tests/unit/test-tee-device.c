@@ -650,8 +650,9 @@ ask_source(char *tsm, char *device, enum tee_kind tee, struct why *why)
 	const struct config_evidence cfg = { .tsm = tsm,
 		.sev_guest = device,
 		.tdx_guest = device };
-	const struct tee_source s = { &cfg, tee,
-		tee == TEE_SNP ? sev_ioctl : tdx_ioctl };
+	const struct tee_source s = { .cfg = &cfg,
+		.tee = tee,
+		.call = tee == TEE_SNP ? sev_ioctl : tdx_ioctl };
 	struct tsm_report r = { 0 };
 	unsigned floor = 9;
 	int err;
@@ -701,7 +702,7 @@ other_vendor_worth_asking(void **state)
 	struct config_evidence cfg = { .tsm = none,
 		.sev_guest = none,
 		.tdx_guest = driver.path };
-	struct tee_source s = { &cfg, TEE_SNP, NULL };
+	struct tee_source s = { .cfg = &cfg, .tee = TEE_SNP };
 	struct why why = { .field = "evidence.tsm" };
 
 	(void)state;

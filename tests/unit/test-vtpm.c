@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "attest/hcl.h"
+#include "attest/hcl_collect.h"
 #include "attest/quote.h"
 #include "tests/unit/vtpm-fixture.h"
 
@@ -97,6 +99,7 @@ quote_arguments_out_of_range(void **state)
 struct nv {
 	uint32_t index;
 	struct span data;
+	uint32_t attributes;
 };
 
 static int
@@ -116,7 +119,7 @@ define_job(struct vtpm *t, void *arg, struct why *why)
 	write_be16(&c.params, 14);
 	write_be32(&c.params, nv->index);
 	write_be16(&c.params, TPM2_ALG_SHA256);
-	write_be32(&c.params, 0x02060006);
+	write_be32(&c.params, nv->attributes);
 	write_be16(&c.params, 0);
 	write_be16(&c.params, (uint16_t)nv->data.len);
 	return tpm_send(t, &c, span(NULL, 0), &rsp, why);
@@ -150,7 +153,7 @@ write_job(struct vtpm *t, void *arg, struct why *why)
 static void
 define(struct vtpm *t, uint32_t index, struct span data)
 {
-	struct nv nv = { index, data };
+	struct nv nv = { index, data, 0x02060006 };
 
 	assert_int_equal(vtpm_run(t, define_job, &nv, NULL), 0);
 	assert_int_equal(vtpm_run(t, write_job, &nv, NULL), 0);
@@ -473,6 +476,158 @@ another_tpm_in_the_middle_of_a_round(void **state)
 	vtpm_freep(&t);
 }
 
+static void
+nv_index_written_by_others(void **state)
+{
+	TPM_OF(state);
+	_cleanup_(blob_clear) struct blob b = { 0 };
+	struct vtpm *t = connect_to(s->tcti);
+	uint8_t data[513] = { 1, 2, 3 };
+	struct nv owners = { 0x01400003, span(data, 64), 0x02060002 };
+	struct why why = { 0 };
+
+	/* Defined by the first who writes, and written by all. */
+	assert_int_equal(vtpm_nv_write(t, 0x01400002, span(data, 64), &why), 0);
+	data[63] = 9;
+	vtpm_freep(&t);
+	t = connect_to(s->tcti);
+	assert_int_equal(vtpm_nv_write(t, 0x01400002, span(data, 64), &why), 0);
+	assert_int_equal(vtpm_nv_read(t, 0x01400002, 64, &b, &why), 0);
+	assert_true(span_equal(blob_span(&b), span(data, 64)));
+	/* Of another size, it is somebody else's. */
+	for (size_t len = 63; len <= 65; len += 2) {
+		assert_int_equal(vtpm_nv_write(t, 0x01400002, span(data, len),
+				     &why),
+		    CVM_E_UNREACHABLE);
+		assert_string_equal(why.field, "NV index size");
+	}
+	assert_int_equal(vtpm_nv_read(t, 0x01400002, 64, &b, &why), 0);
+	assert_true(span_equal(blob_span(&b), span(data, 64)));
+	assert_int_equal(vtpm_nv_write(t, 0x01400003, span(data, 513), &why),
+	    CVM_E_INVAL);
+	/* One that only the owner writes. */
+	assert_int_equal(vtpm_run(t, define_job, &owners, NULL), 0);
+	data[0] = 7;
+	assert_int_equal(vtpm_nv_write(t, 0x01400003, span(data, 64), &why), 0);
+	assert_int_equal(vtpm_nv_read(t, 0x01400003, 64, &b, &why), 0);
+	assert_int_equal(b.data[0], 7);
+	vtpm_freep(&t);
+	assert_int_equal(swtpm_loaded(s), 0);
+}
+
+#define HCL_NV_LEN 1800
+
+/* The paravisor's index with runtime data that are over user_data. */
+static void
+define_hcl(struct vtpm *t, enum hcl_type type, bool right_hash,
+    const uint8_t user_data[REPORT_DATA_LEN])
+{
+	char hex[2 * REPORT_DATA_LEN + 1], json[512];
+	uint8_t b[HCL_NV_LEN] = "HCLA";
+	size_t n, at = type == HCL_SNP ? 0x50 : 0x80;
+
+	(void)snprintf(json, sizeof(json),
+	    "{\"keys\":[{\"kid\":\"HCLAkPub\",\"key_ops\":[\"sign\"],"
+	    "\"kty\":\"RSA\",\"e\":\"AQAB\",\"n\":\"mUK7\"}],"
+	    "\"user-data\":\"%s\"}",
+	    hex_encode(span(user_data, REPORT_DATA_LEN), hex, sizeof(hex)));
+	n = strlen(json);
+	const struct {
+		size_t at;
+		size_t v;
+	} words[] = { { 4, 2 }, { 8, 32 + 1184 + 20 + n }, { 12, 2 },
+		{ 0x4c0, 20 + n }, { 0x4c4, 1 }, { 0x4c8, type }, { 0x4cc, 1 },
+		{ 0x4d0, n } };
+
+	for (size_t i = 0; i < NELEMS(words); i++)
+		for (int k = 0; k < 4; k++)
+			b[words[i].at + (size_t)k] = (uint8_t)(words[i].v >>
+			    (8 * k));
+	memcpy(b + 0x4d4, json, n);
+	assert_int_equal(hash(HASH_SHA256, span(json, n), b + 0x20 + at), 0);
+	b[0x20 + at] ^= !right_hash;
+	define(t, HCL_REPORT_NV, span(b, sizeof(b)));
+}
+
+static const uint8_t mine[REPORT_DATA_LEN] = { 5, [63] = 6 };
+
+static int
+ask_paravisor(struct vtpm *t, struct why *why)
+{
+	struct tsm_report r = { 0 };
+	int err;
+
+	memset(why, 0, sizeof(*why));
+	err = hcl_get_report(t, mine, 200, &r, why);
+	if (err == CVM_OK) {
+		assert_int_equal(r.outblob.len, SNP_REPORT_LEN);
+		assert_int_equal(r.hcl.len, HCL_NV_LEN);
+	} else {
+		assert_null(r.outblob.data);
+		assert_null(r.hcl.data);
+	}
+	tsm_report_clear(&r);
+	return err;
+}
+
+static void
+paravisor_without_report(void **state)
+{
+	TPM_OF(state);
+	struct vtpm *t = connect_to(s->tcti);
+	struct why why;
+
+	assert_int_equal(ask_paravisor(t, &why), CVM_E_UNREACHABLE);
+	assert_non_null(strstr(why.hint, "Azure"));
+	define_hcl(t, HCL_SNP, true, mine);
+	assert_int_equal(ask_paravisor(t, &why), CVM_OK);
+	vtpm_freep(&t);
+	assert_int_equal(swtpm_loaded(s), 0);
+}
+
+static void
+paravisor_of_another_round(void **state)
+{
+	TPM_OF(state);
+	static const uint8_t others[REPORT_DATA_LEN] = { 5, [63] = 7 };
+	struct vtpm *t = connect_to(s->tcti);
+	struct why why;
+
+	define_hcl(t, HCL_SNP, true, others);
+	assert_int_equal(ask_paravisor(t, &why), CVM_E_UNREACHABLE);
+	assert_string_equal(why.field, "user-data");
+	assert_non_null(strstr(why.hint, "200 ms"));
+	vtpm_freep(&t);
+}
+
+static void
+paravisor_in_two_pieces(void **state)
+{
+	TPM_OF(state);
+	struct vtpm *t = connect_to(s->tcti);
+	struct why why;
+
+	define_hcl(t, HCL_SNP, false, mine);
+	assert_int_equal(ask_paravisor(t, &why), CVM_E_UNREACHABLE);
+	assert_string_equal(why.field, "REPORT_DATA");
+	vtpm_freep(&t);
+}
+
+/* Nobody but the platform can verify that: it must not pass for a quote. */
+static void
+paravisor_with_a_tdreport(void **state)
+{
+	TPM_OF(state);
+	struct vtpm *t = connect_to(s->tcti);
+	struct why why;
+
+	define_hcl(t, HCL_TDX, true, mine);
+	assert_int_equal(ask_paravisor(t, &why), CVM_E_UNREACHABLE);
+	assert_string_equal(why.field, "report type");
+	assert_non_null(strstr(why.hint, "network"));
+	vtpm_freep(&t);
+}
+
 int
 main(void)
 {
@@ -484,6 +639,11 @@ main(void)
 		TEST(ak_from_a_gce_template_with_padded_certificate),
 		TEST(certificate_that_is_not_der),
 		TEST(nv_index_missing_or_too_long),
+		TEST(nv_index_written_by_others),
+		TEST(paravisor_without_report),
+		TEST(paravisor_of_another_round),
+		TEST(paravisor_in_two_pieces),
+		TEST(paravisor_with_a_tdreport),
 		TEST(sealed_opens_again),
 		TEST(sealed_does_not_open_after_a_pcr_moved),
 		TEST(sealed_for_values_yet_to_come),

@@ -108,6 +108,8 @@ run(struct dev_file *f, uint8_t *cmd, size_t len, struct buf *rsp)
 		put_error(rsp, rc);
 	else
 		r = space_transmit(&m->tpm, f->space, cmd, len, rsp);
+	if (r == 0)
+		azure_see(m, cmd, len, rsp);
 	pthread_mutex_unlock(&m->tpm.lock);
 	return r;
 }

@@ -108,6 +108,12 @@ machine_facts(struct machine *m)
 		amd_facts(m, facts);
 	if (m->setting[S_PLATFORM] == PLATFORM_TDX)
 		intel_facts(m, facts);
+	cJSON_AddStringToObject(facts, "cloud", machine_setting(m, S_CLOUD));
+	if (m->setting[S_CLOUD] == CLOUD_AZURE) {
+		_cleanup_(freep) char *id = azure_vm_id(m);
+
+		cJSON_AddStringToObject(facts, "vm_id", id);
+	}
 	cJSON_AddStringToObject(facts, "zone", m->id.zone);
 	cJSON_AddStringToObject(facts, "project_id", m->id.project_id);
 	cJSON_AddStringToObject(facts, "project_number", m->id.project_number);

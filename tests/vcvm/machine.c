@@ -28,6 +28,8 @@ const struct setting_row setting_rows[SETTINGS] = {
 	    "issuer of the PCK certificate" },
 	[S_VMPL] = { "vmpl", { "0", "1", "2", "3" },
 	    "privilege level of the guest; above 0 there is an SVSM" },
+	[S_CLOUD] = { "cloud", { "gce", "azure" },
+	    "whose paravisor and keys; azure is for snp" },
 };
 
 static const struct hex_field {
@@ -214,6 +216,9 @@ apply_settings(struct machine *m, const char *const *given)
 		    parse_setting(s, given[s], &m->setting[s]) < 0)
 			die("--%s: no such choice: %s", setting_rows[s].name,
 			    given[s]);
+	if (m->setting[S_CLOUD] == CLOUD_AZURE &&
+	    m->setting[S_PLATFORM] != PLATFORM_SNP)
+		die("--cloud azure is for --platform snp");
 }
 
 struct machine *

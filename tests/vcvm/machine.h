@@ -23,6 +23,7 @@ enum setting {
 	S_QUOTE_BODY,
 	S_PCK_CA,
 	S_VMPL,
+	S_CLOUD,
 	SETTINGS
 };
 enum { PLATFORM_SNP, PLATFORM_TDX, PLATFORM_SEV, PLATFORM_NONE };
@@ -32,6 +33,7 @@ enum { PRODUCT_MILAN, PRODUCT_GENOA, PRODUCT_TURIN };
 enum { QUOTE_V4, QUOTE_V5 };
 enum { BODY_TD15, BODY_TD10 };
 enum { PCK_PLATFORM, PCK_PROCESSOR };
+enum { CLOUD_GCE, CLOUD_AZURE };
 
 /* Who the hardware and the instance are; drawn at random once. */
 struct identity {
@@ -124,6 +126,15 @@ struct intel_tcb {
 extern const struct intel_tcb intel_tcbs[2];
 extern const uint8_t td_qe_mrsigner[32];
 const struct pki_entity *intel_pck(struct machine *m, bool foreign, long tcb);
+
+/* In azure.c: nothing, unless the machine is Azure's. With the TPM's lock. */
+int azure_boot(struct machine *m);
+int azure_persist_ak(struct machine *m, const struct buf *template);
+/* A command that a guest sent, and the TPM's response. */
+void azure_see(struct machine *m, const uint8_t *cmd, size_t len,
+    const struct buf *rsp);
+/* vmUniqueId; the caller frees. */
+char *azure_vm_id(const struct machine *m);
 
 /* In google.c: the certificate that GCE's CA gives an attestation key. */
 void google_ak_cert(struct machine *m, const struct buf *spki, bool other,

@@ -124,6 +124,8 @@ write_ak_cert(struct machine *m, size_t i)
 		tpm_nv_remove(&m->tpm, ak_indexes[i].cert);
 		return 0;
 	}
+	if (m->setting[S_CLOUD] == CLOUD_AZURE)
+		return 0;
 	google_ak_cert(m, &spki, whose == AK_OTHER, &der);
 	return tpm_nv_put(&m->tpm, ak_indexes[i].cert, der.p, der.len);
 }
@@ -173,7 +175,9 @@ provision_ak(struct machine *m, size_t i)
 	else
 		put_ecc_template(&template);
 	r = tpm_create_primary(&m->tpm, &template, &m->ak[i].public);
-	if (r == 0)
+	if (r == 0 && i == 0)
+		r = azure_persist_ak(m, &template);
+	if (r == 0 && m->setting[S_CLOUD] == CLOUD_GCE)
 		r = tpm_nv_put(&m->tpm, ak_indexes[i].template, template.p,
 		    template.len);
 	if (r == 0)
@@ -230,6 +234,8 @@ power_on(struct machine *m)
 		r = measure(m);
 	if (r == 0)
 		r = tpm_lock_platform(&m->tpm);
+	if (r == 0)
+		r = azure_boot(m);
 	if (r < 0)
 		tpm_kill(&m->tpm);
 	return r;

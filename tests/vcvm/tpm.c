@@ -303,8 +303,10 @@ flush(struct tpm *tpm, uint32_t handle)
 	    &rsp);
 }
 
-int
-tpm_create_primary(struct tpm *tpm, const struct buf *template, struct buf *ret)
+/* Leaves the key loaded. */
+static int
+create_primary(struct tpm *tpm, const struct buf *template,
+    uint32_t *ret_handle, struct buf *ret)
 {
 	_cleanup_(buf_free) struct buf body = { 0 }, rsp = { 0 };
 	size_t size;
@@ -328,7 +330,37 @@ tpm_create_primary(struct tpm *tpm, const struct buf *template, struct buf *ret)
 		return -EPROTO;
 	ret->len = 0;
 	buf_put(ret, rsp.p + TPM_HEADER + 10, size);
-	return flush(tpm, get_be32(rsp.p + TPM_HEADER));
+	*ret_handle = get_be32(rsp.p + TPM_HEADER);
+	return 0;
+}
+
+int
+tpm_create_primary(struct tpm *tpm, const struct buf *template, struct buf *ret)
+{
+	uint32_t handle;
+	int r = create_primary(tpm, template, &handle, ret);
+
+	return r < 0 ? r : flush(tpm, handle);
+}
+
+int
+tpm_persist(struct tpm *tpm, const struct buf *template, uint32_t handle)
+{
+	_cleanup_(buf_free) struct buf body = { 0 }, rsp = { 0 };
+	_cleanup_(buf_free) struct buf public = { 0 };
+	uint32_t transient;
+	int r = create_primary(tpm, template, &transient, &public);
+
+	if (r < 0)
+		return r;
+	buf_be32(&body, TPM_RH_OWNER);
+	buf_be32(&body, transient);
+	put_password(&body, NULL, 0);
+	buf_be32(&body, handle);
+	r = tpm_command(tpm, TPM_ST_SESSIONS, TPM_CC_EVICT_CONTROL, &body,
+	    &rsp);
+	(void)flush(tpm, transient);
+	return r;
 }
 
 /* TPMA_NV: PPWRITE, WRITEDEFINE, PPREAD, OWNERREAD, AUTHREAD, NO_DA,

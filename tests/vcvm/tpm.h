@@ -28,6 +28,7 @@
 #define TPM_RH_ENDORSEMENT 0x4000000B
 #define TPM_RH_PLATFORM 0x4000000C
 
+#define TPM_CC_EVICT_CONTROL 0x120
 #define TPM_CC_NV_UNDEFINE_SPACE 0x122
 #define TPM_CC_HIERARCHY_CHANGE_AUTH 0x129
 #define TPM_CC_NV_DEFINE_SPACE 0x12A
@@ -104,6 +105,8 @@ int tpm_pcr_read(struct tpm *tpm, unsigned pcr, uint8_t ret_sha256[32]);
 /* The primary key of the endorsement hierarchy; ret is its TPMT_PUBLIC. */
 int tpm_create_primary(struct tpm *tpm, const struct buf *template,
     struct buf *ret_public);
+/* Makes it again, and keeps it under a handle of the owner's. */
+int tpm_persist(struct tpm *tpm, const struct buf *template, uint32_t handle);
 /* (Re)writes a platform index that anyone may read with empty auth. */
 int tpm_nv_put(struct tpm *tpm, uint32_t index, const void *p, size_t len);
 /* The index need not exist. */

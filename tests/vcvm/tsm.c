@@ -590,5 +590,7 @@ tsm_add(struct tree *tree)
 	if (m->setting[S_PLATFORM] != PLATFORM_SNP &&
 	    m->setting[S_PLATFORM] != PLATFORM_TDX)
 		return;
+	if (m->setting[S_CLOUD] == CLOUD_AZURE)
+		return;
 	node_add_path(tree, "sys/kernel/config/tsm/report")->dirs = &report_dir;
 }
