@@ -12,6 +12,7 @@
 #include <cjson/cJSON.h>
 #include <cmocka.h>
 
+#include "attest/hcl.h"
 #include "attest/tdx_parts.h"
 #include "tests/unit/vectors.h"
 
@@ -792,6 +793,99 @@ levels_are_chosen_as_recorded(void **state)
 	}
 }
 
+#define AZURE "azure/tdx-2026-with-ak-chain/"
+
+static void
+load_pcrs(struct pcr_values *v)
+{
+	struct blob b = { 0 };
+	const cJSON *i;
+	cJSON *j;
+
+	vector_load(AZURE "pcrs.json", &b);
+	j = cJSON_ParseWithLength((const char *)b.data, b.len);
+	v->bank = HASH_SHA256;
+	cJSON_ArrayForEach(i, member(j, "sha256")) {
+		int n = atoi(i->string);
+
+		v->mask |= UINT32_C(1) << n;
+		ok(hex_decode(i->valuestring, v->value[n], SHA256_LEN));
+	}
+	assert_int_equal(v->mask, 0xffffff);
+	cJSON_Delete(j);
+	blob_clear(&b);
+}
+
+/* What was recorded has neither the heads of TPMT_PUBLIC nor of
+ * TPMT_SIGNATURE, whose contents are known. */
+static void
+load_azure(struct evidence *e)
+{
+	static const uint8_t public[] = { 0, 1, 0, 0x0b, 0, 5, 0, 0x72, 0, 0, 0,
+		0x10, 0, 0x14, 0, 0x0b, 8, 0, 0, 0, 0, 0, 1, 0 };
+	static const uint8_t signature[] = { 0, 0x14, 0, 0x0b, 1, 0 };
+	struct hcl_runtime runtime;
+	struct hcl_report report;
+	struct blob b = { 0 };
+
+	vector_load(AZURE "hcl_report.bin", &e->hcl_report);
+	ok(hcl_report_parse(blob_span(&e->hcl_report), &report, NULL));
+	ok(hcl_runtime_parse(report.runtime, &runtime, NULL));
+	ok(blob_set(&e->ak_public, span(public, sizeof(public))));
+	ok(blob_append(&e->ak_public,
+	    span(runtime.modulus, runtime.modulus_len)));
+	vector_load(AZURE "tpm_quote.attest", &e->tpm_quote);
+	vector_load(AZURE "tpm_quote.sig", &b);
+	ok(blob_set(&e->tpm_signature, span(signature, sizeof(signature))));
+	ok(blob_append(&e->tpm_signature, blob_span(&b)));
+	blob_clear(&b);
+	load_pcrs(&e->pcrs);
+}
+
+/* The one recorded machine whose evidence is complete: the nonces of its
+ * quote and of its paravisor are zero. */
+static void
+machine_of_azure_as_a_whole(void **state)
+{
+	struct trial t;
+	struct appraisal a = { .now = time_of("2026-06-10T00:00:00Z") };
+	struct blob quote = { 0 };
+	struct policy *p = &t.policy;
+
+	(void)state;
+	vector_load(AZURE "td_quote.bin", &quote);
+	trial_begin(&t, blob_span(&quote));
+	put_file(&t, "collateral/intel/tdx-90c06f-2026-06.json");
+	load_azure(&t.evidence);
+	p->has_tdx = p->has_tpm = true;
+	p->tpm.ak_trust = AK_TRUST_AZURE;
+	p->tpm.bank = HASH_SHA256;
+	p->tpm.n_pcr_sets = 1;
+	p->tpm.pcr_sets[0].mask = 0x3ff;
+	memcpy(p->tpm.pcr_sets[0].value, t.evidence.pcrs.value,
+	    sizeof(t.evidence.pcrs.value));
+	p->tpm.vm.secure_boot = REQUIRE;
+	a.policy = p;
+	a.evidence = &t.evidence;
+	a.endorsements = t.e;
+	appraise(&a, &t.v, NULL);
+	if (!t.v.admit)
+		say("Azure", &t);
+	assert_true(t.v.admit);
+	assert_int_equal(t.v.results[CHECK_HCL_07].status, CHECK_PASS);
+	a.report_data[63] = 1;
+	appraise(&a, &t.v, NULL);
+	assert_int_equal(verdict_first_fail(&t.v, &(enum check_id){ 0 }),
+	    CHECK_BIND_01);
+	a.report_data[63] = 0;
+	a.qualifying[0] = 1;
+	appraise(&a, &t.v, NULL);
+	assert_int_equal(verdict_first_fail(&t.v, &(enum check_id){ 0 }),
+	    CHECK_BIND_02);
+	blob_clear(&quote);
+	trial_end(&t);
+}
+
 static int
 end(void **state)
 {
@@ -805,6 +899,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(machine_of_azure_as_a_whole),
 		cmocka_unit_test(recorded_quotes_are_judged_right),
 		cmocka_unit_test(fields_are_read_as_recorded),
 		cmocka_unit_test(a_look_alike_is_refused),
