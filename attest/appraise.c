@@ -9,6 +9,7 @@
 #include "attest/memo.h"
 #include "attest/quote.h"
 #include "attest/snp.h"
+#include "attest/svsm.h"
 #include "attest/tdx.h"
 
 static unsigned
@@ -24,6 +25,8 @@ groups_of(const struct policy *p)
 		groups |= GROUP_TPM | GROUP_BIND_TPM;
 	if (p->has_tpm && p->tpm.ak_trust == AK_TRUST_AZURE)
 		groups |= GROUP_HCL;
+	if (p->has_tpm && p->tpm.ak_trust == AK_TRUST_SVSM)
+		groups |= GROUP_SVSM;
 	if (p->log.present)
 		groups |= p->has_tpm ? GROUP_LOG : GROUP_CCEL;
 	return groups;
@@ -96,12 +99,19 @@ bind_tee(const struct appraisal *a, struct verdict *v)
 	char expected[2 * REPORT_DATA_LEN + 1], got[2 * REPORT_DATA_LEN + 1];
 	struct span rd, want = span(a->report_data, REPORT_DATA_LEN);
 	uint8_t scratch[REPORT_DATA_LEN];
+	uint8_t over[REPORT_DATA_LEN];
 	int r = report_data_of(a, scratch, &rd);
 
 	if (r == CVM_E_NOT_FOUND) {
 		(void)verdict_fail(v, CHECK_BIND_01, "user-data",
 		    "none: the paravisor is too old for it");
 		return;
+	}
+	if (r == CVM_OK && a->policy->has_tpm &&
+	    a->policy->tpm.ak_trust == AK_TRUST_SVSM) {
+		r = svsm_report_data(a->report_data,
+		    blob_span(&a->evidence->svsm_manifest), over);
+		want = span(over, REPORT_DATA_LEN);
 	}
 	if (r != CVM_OK)
 		return; /* stays not run: denied by the parser's own check */
@@ -264,6 +274,8 @@ appraise_all(const struct appraisal *a, struct verdict *v,
 		(void)tpm_appraise(a, v, facts);
 	if ((v->groups & GROUP_HCL) != 0)
 		(void)hcl_appraise(a, v);
+	if ((v->groups & GROUP_SVSM) != 0)
+		(void)svsm_appraise(a, v);
 	if ((v->groups & GROUP_BIND) != 0)
 		bind_tee(a, v);
 	if ((v->groups & GROUP_BIND_TPM) != 0)

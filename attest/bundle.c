@@ -9,6 +9,7 @@
 #include "attest/bundle.h"
 #include "attest/hcl.h"
 #include "attest/snp.h"
+#include "attest/svsm.h"
 
 #define BUNDLE_FORMAT "cvm-pkcs11 evidence bundle/1"
 
@@ -35,6 +36,7 @@ static const struct {
 	ROW(ak_public, 4096),
 	ROW(ak_cert, EVIDENCE_AUX_MAX),
 	ROW(hcl_report, HCL_REPORT_MAX),
+	ROW(svsm_manifest, SVSM_MANIFEST_MAX),
 	ROW(event_log, EVIDENCE_LOG_MAX),
 	ROW(ccel, EVIDENCE_LOG_MAX),
 #undef ROW

@@ -20,8 +20,17 @@ forget_report(struct collector *c)
 	blob_clear(&c->report);
 	blob_clear(&c->aux);
 	blob_clear(&c->hcl);
+	blob_clear(&c->manifest);
 	c->report_ns = 0;
 	c->refresh_ns = 0;
+}
+
+static void
+forget_proof(struct collector *c)
+{
+	blob_clear(&c->proof_ek);
+	blob_clear(&c->proof_ak);
+	c->activated = false;
 }
 
 static void
@@ -35,13 +44,15 @@ void
 collector_forget(struct collector *c)
 {
 	forget_report(c);
+	forget_proof(c);
 	forget_log(c);
 }
 
 void
 collector_abandon(struct collector *c)
 {
-	c->report = c->aux = c->hcl = c->log = (struct blob){ 0 };
+	c->proof_ek = c->proof_ak = (struct blob){ 0 };
+	c->report = c->aux = c->hcl = c->manifest = c->log = (struct blob){ 0 };
 	collector_forget(c);
 }
 
@@ -49,6 +60,34 @@ static bool
 wants_tee(const struct policy *p)
 {
 	return p->tee == TEE_SNP || p->tee == TEE_TDX;
+}
+
+/*
+ * Whether the AK is in the TPM of the SVSM: asked once for each pair of keys,
+ * since the TPM makes its endorsement key anew for it. A proof that failed is
+ * evidence, too, and asked for again with the next report.
+ */
+static int
+prove_ak(struct collector *c, struct span ek, struct span ak_name,
+    struct why *why)
+{
+	struct why unused;
+	int r;
+
+	if (c->activated && span_equal(blob_span(&c->proof_ek), ek) &&
+	    span_equal(blob_span(&c->proof_ak), ak_name))
+		return CVM_OK;
+	forget_proof(c);
+	r = vtpm_activate(c->vtpm, ek, ak_name, why != NULL ? why : &unused);
+	if (r == CVM_E_DENIED)
+		return CVM_OK;
+	if (r != CVM_OK)
+		return r;
+	if (blob_set(&c->proof_ek, ek) != CVM_OK ||
+	    blob_set(&c->proof_ak, ak_name) != CVM_OK)
+		return why_set(why, CVM_E_NOMEM, "AK", "", "", "");
+	c->activated = true;
+	return CVM_OK;
 }
 
 static int
@@ -61,6 +100,7 @@ get_tee_report(struct collector *c, const uint8_t root[static SHA256_LEN],
 		.cfg = &c->cfg->evidence,
 		.tee = p->tee,
 		.call = c->call,
+		.svsm = p->has_tpm && p->tpm.ak_trust == AK_TRUST_SVSM,
 		.paravisor = p->has_tpm && p->tpm.ak_trust == AK_TRUST_AZURE ?
 		    c->vtpm :
 		    NULL,
@@ -75,7 +115,14 @@ get_tee_report(struct collector *c, const uint8_t root[static SHA256_LEN],
 	if ((r = tee_source_report(&source, p->tee == TEE_SNP ? p->snp.vmpl : 0,
 		 report_data, timeout_ms, &rep, why)) != CVM_OK)
 		return r;
+	if (source.svsm &&
+	    (r = prove_ak(c, blob_span(&rep.manifest), ak_name, why)) !=
+		CVM_OK) {
+		tsm_report_clear(&rep);
+		return r;
+	}
 	forget_report(c);
+	c->manifest = rep.manifest;
 	c->report = rep.outblob;
 	c->aux = rep.auxblob;
 	c->hcl = rep.hcl;
@@ -146,8 +193,10 @@ add_tee(struct collector *c, const uint8_t root[static SHA256_LEN], bool fresh,
 		return r;
 	if (blob_set(&e->tee_report, blob_span(&c->report)) != CVM_OK ||
 	    blob_set(&e->tee_aux, blob_span(&c->aux)) != CVM_OK ||
-	    blob_set(&e->hcl_report, blob_span(&c->hcl)) != CVM_OK)
+	    blob_set(&e->hcl_report, blob_span(&c->hcl)) != CVM_OK ||
+	    blob_set(&e->svsm_manifest, blob_span(&c->manifest)) != CVM_OK)
 		return why_set(why, CVM_E_NOMEM, "TEE report", "", "", "");
+	e->ak_activated = c->activated;
 	memcpy(e->tee_report_data, c->report_data, REPORT_DATA_LEN);
 	e->tee_time = c->report_time;
 	e->simulated |= c->report_simulated;

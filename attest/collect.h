@@ -19,7 +19,10 @@ struct collector {
 	struct vtpm *vtpm; /* NULL when the policy uses no TPM */
 	tee_ioctl call;	   /* of a TEE's device; NULL: ioctl(2) */
 	/* The TEE report in use. */
-	struct blob report, aux, hcl;
+	struct blob report, aux, hcl, manifest;
+	/* The EK and the AK that were proven to be in one TPM. */
+	struct blob proof_ek, proof_ak;
+	bool activated;
 	uint8_t report_data[REPORT_DATA_LEN];
 	uint8_t report_root[SHA256_LEN];
 	uint64_t report_ns; /* CLOCK_BOOTTIME when asked for; 0: none */

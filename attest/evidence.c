@@ -10,7 +10,7 @@ evidence_clear(struct evidence *e)
 {
 	struct blob *const blobs[] = { &e->tee_report, &e->tee_aux,
 		&e->tpm_quote, &e->tpm_signature, &e->ak_public, &e->ak_cert,
-		&e->hcl_report, &e->event_log, &e->ccel };
+		&e->hcl_report, &e->svsm_manifest, &e->event_log, &e->ccel };
 
 	for (size_t i = 0; i < NELEMS(blobs); i++)
 		blob_clear(blobs[i]);

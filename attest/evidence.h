@@ -38,6 +38,10 @@ struct evidence {
 	struct blob ak_cert;	   /* DER, or empty */
 	struct pcr_values pcrs;	   /* read with the quote */
 
+	struct blob svsm_manifest; /* of the vTPM service */
+	/* The collector's own proof that the AK is in the manifest's TPM:
+	 * never read from elsewhere. */
+	bool ak_activated;
 	struct blob hcl_report; /* of Azure's paravisor, as in NV */
 
 	struct blob event_log; /* TCG log, binary */

@@ -43,6 +43,9 @@ tee_source_report(const struct tee_source *s, unsigned level,
 	if (s->paravisor != NULL)
 		return hcl_get_report(s->paravisor, report_data, timeout_ms,
 		    ret, reterr_why);
+	if (s->svsm)
+		return tsm_get_svsm_report(s->cfg->tsm, report_data, timeout_ms,
+		    ret, reterr_why);
 	if (!tee_uses_device(s->cfg, s->tee))
 		return tsm_get_report(s->cfg->tsm, tee_provider(s->tee), level,
 		    report_data, timeout_ms, ret, reterr_why);

@@ -12,6 +12,7 @@ struct tee_source {
 	const struct config_evidence *cfg;
 	enum tee_kind tee;	/* TEE_SNP or TEE_TDX */
 	tee_ioctl call;		/* NULL: ioctl(2) */
+	bool svsm;		/* the vTPM service of an SVSM is asked */
 	struct vtpm *paravisor; /* Azure's, or NULL: the kernel is asked */
 };
 

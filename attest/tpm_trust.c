@@ -455,14 +455,15 @@ tpm_trust_appraise(struct tpm_case *c)
 
 	/* Of an unknown trust nothing is decided, which denies. */
 	if (trust != AK_TRUST_GCE && trust != AK_TRUST_PINNED &&
-	    trust != AK_TRUST_TEE && trust != AK_TRUST_AZURE)
+	    trust != AK_TRUST_TEE && trust != AK_TRUST_AZURE &&
+	    trust != AK_TRUST_SVSM)
 		return false;
 	for (size_t i = 0; trust != AK_TRUST_GCE && i < NELEMS(certificate);
 	     i++)
 		(void)verdict_skip(c->v, certificate[i], other);
 	if (trust != AK_TRUST_PINNED)
 		(void)verdict_skip(c->v, CHECK_TPM_10, other);
-	if (trust != AK_TRUST_TEE && trust != AK_TRUST_AZURE)
+	if (trust == AK_TRUST_GCE || trust == AK_TRUST_PINNED)
 		(void)verdict_skip(c->v, CHECK_TPM_11, other);
 	if (trust == AK_TRUST_GCE)
 		return certificate_appraise(c) && ok;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "attest/retry.h"
+#include "attest/svsm.h"
 #include "attest/tsm.h"
 
 /* statfs(2): f_type of the file systems that only the kernel fills. */
@@ -29,6 +30,7 @@ tsm_report_clear(struct tsm_report *r)
 	blob_clear(&r->outblob);
 	blob_clear(&r->auxblob);
 	blob_clear(&r->hcl);
+	blob_clear(&r->manifest);
 	memset(r, 0, sizeof(*r));
 }
 
@@ -255,16 +257,43 @@ set_level(const struct entry *e, unsigned level, struct why *why)
 	return err == 0 ? CVM_OK : refuse(e, "privlevel", err, why);
 }
 
+/* Each of them is counted by generation, as inblob is. */
+static const struct {
+	const char *attribute, *value;
+} service_inputs[] = {
+	{ "service_provider", "svsm" },
+	{ "service_guid", SVSM_VTPM_GUID },
+	{ "service_manifest_version", SVSM_MANIFEST_VERSION },
+};
+
+/* ENOENT: this guest is below no SVSM. */
+static int
+write_service(const struct entry *e, const char **ret_what)
+{
+	int err = 0;
+
+	for (size_t i = 0; err == 0 && i < NELEMS(service_inputs); i++) {
+		*ret_what = service_inputs[i].attribute;
+		err = write_attribute(e, *ret_what,
+		    span(service_inputs[i].value,
+			strlen(service_inputs[i].value)));
+	}
+	return err;
+}
+
 /* The request itself; *ret_again tells whether another try makes sense. */
 static int
-request(const struct entry *e, struct span report_data, struct tsm_report *out,
-    bool *ret_again, struct why *why)
+request(const struct entry *e, struct span report_data, bool svsm,
+    struct tsm_report *out, bool *ret_again, struct why *why)
 {
-	uint64_t before, after;
+	uint64_t before, after,
+	    inputs = 1 + (svsm ? NELEMS(service_inputs) : 0);
 	const char *what = "generation";
 	int err;
 
 	err = read_number(e, "generation", &before);
+	if (err == 0 && svsm)
+		err = write_service(e, &what);
 	if (err == 0) {
 		what = "inblob";
 		err = write_attribute(e, what, report_data);
@@ -279,6 +308,11 @@ request(const struct entry *e, struct span report_data, struct tsm_report *out,
 		if (err == ENOENT) /* TDX has none */
 			err = 0;
 	}
+	if (err == 0 && svsm) {
+		what = "manifestblob";
+		err = read_attribute(e, what, SVSM_MANIFEST_MAX,
+		    &out->manifest);
+	}
 	if (err == 0) {
 		what = "generation";
 		err = read_number(e, "generation", &after);
@@ -288,9 +322,9 @@ request(const struct entry *e, struct span report_data, struct tsm_report *out,
 		return refuse(e, what, err, why);
 	*ret_again = true;
 	/* Another writer's input may be what the report is over. */
-	if (after != before + 1)
+	if (after != before + inputs)
 		return why_setf(why, CVM_E_UNREACHABLE, e->dir, "generation",
-		    "one more than before the request", "%llu more",
+		    "what was written since before the request", "%llu more",
 		    (unsigned long long)(after - before));
 	if (out->outblob.len == 0)
 		return why_set(why, CVM_E_UNREACHABLE, e->dir, "outblob",
@@ -305,6 +339,7 @@ struct question {
 	const char *provider;
 	unsigned level;
 	struct span report_data;
+	bool svsm;
 };
 
 static int
@@ -321,10 +356,11 @@ try_once(const struct question *q, struct tsm_report *ret, bool *ret_again,
 	r = entry_make(&e, q->provider, why);
 	if (r == CVM_OK)
 		r = check_provider(&e, q->provider, &out, why);
-	if (r == CVM_OK)
+	/* The SVSM asks at its own level, whatever the guest's floor. */
+	if (r == CVM_OK && !q->svsm)
 		r = set_level(&e, q->level, why);
 	if (r == CVM_OK)
-		r = request(&e, q->report_data, &out, ret_again, why);
+		r = request(&e, q->report_data, q->svsm, &out, ret_again, why);
 	if (r != CVM_OK)
 		return r;
 	out.simulated = ret->simulated;
@@ -393,22 +429,19 @@ tsm_privlevel_floor(const char *dir, const char *provider, unsigned *ret_level,
 	return CVM_OK;
 }
 
-int
-tsm_get_report(const char *dir, const char *provider, unsigned level,
-    const uint8_t report_data[static REPORT_DATA_LEN], uint32_t timeout_ms,
-    struct tsm_report *ret, struct why *reterr_why)
+static int
+get_report(struct question q, uint32_t timeout_ms, struct tsm_report *ret,
+    struct why *reterr_why)
 {
 	static const long configfs[] = { CONFIGFS_TYPE };
 	_cleanup_(closep) int dirfd = -1;
-	struct question q = { dir, -1, provider, level,
-		span(report_data, REPORT_DATA_LEN) };
 	struct retry retry = retry_within(timeout_ms, BACK_OFF_MIN_MS,
 	    BACK_OFF_MAX_MS);
 	struct tsm_report out = { 0 };
 	bool again;
 	int r;
 
-	r = open_dir(dir, provider, &dirfd, reterr_why);
+	r = open_dir(q.dir, q.provider, &dirfd, reterr_why);
 	if (r != CVM_OK)
 		return r;
 	q.dirfd = dirfd;
@@ -430,6 +463,39 @@ tsm_get_report(const char *dir, const char *provider, unsigned level,
 	tsm_report_clear(ret);
 	*ret = out;
 	return CVM_OK;
+}
+
+int
+tsm_get_report(const char *dir, const char *provider, unsigned level,
+    const uint8_t report_data[static REPORT_DATA_LEN], uint32_t timeout_ms,
+    struct tsm_report *ret, struct why *reterr_why)
+{
+	return get_report((struct question){ .dir = dir,
+			      .provider = provider,
+			      .level = level,
+			      .report_data = span(report_data,
+				  REPORT_DATA_LEN) },
+	    timeout_ms, ret, reterr_why);
+}
+
+int
+tsm_get_svsm_report(const char *dir,
+    const uint8_t report_data[static REPORT_DATA_LEN], uint32_t timeout_ms,
+    struct tsm_report *ret, struct why *reterr_why)
+{
+	int r = get_report((struct question){ .dir = dir,
+			       .provider = "sev_guest",
+			       .svsm = true,
+			       .report_data = span(report_data,
+				   REPORT_DATA_LEN) },
+	    timeout_ms, ret, reterr_why);
+
+	if (r == CVM_E_UNREACHABLE && reterr_why != NULL &&
+	    strcmp(reterr_why->field, service_inputs[0].attribute) == 0)
+		why_hint(reterr_why,
+		    "is there an SVSM with a vTPM above this guest? Needs "
+		    "Linux 6.11");
+	return r;
 }
 
 int

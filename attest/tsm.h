@@ -19,8 +19,9 @@
 struct tsm_report {
 	char provider[TSM_PROVIDER_MAX]; /* "sev_guest" */
 	struct blob outblob, auxblob;
-	struct blob hcl; /* the paravisor's, that outblob is of */
-	bool simulated;	 /* the directory is not configfs owned by root */
+	struct blob manifest; /* the SVSM's, with which it is */
+	struct blob hcl;      /* the paravisor's, that outblob is of */
+	bool simulated;	      /* the directory is not configfs owned by root */
 };
 
 /*
@@ -29,6 +30,11 @@ struct tsm_report {
  * there is none (TDX), only 0 can be had.
  */
 int tsm_get_report(const char *dir, const char *provider, unsigned level,
+    const uint8_t report_data[static REPORT_DATA_LEN], uint32_t timeout_ms,
+    struct tsm_report *ret, struct why *reterr_why) _must_check_;
+/* The same from the vTPM service of an SVSM, at level 0: REPORT_DATA is over
+ * report_data and ret->manifest. */
+int tsm_get_svsm_report(const char *dir,
     const uint8_t report_data[static REPORT_DATA_LEN], uint32_t timeout_ms,
     struct tsm_report *ret, struct why *reterr_why) _must_check_;
 /* The lowest level that reports can be had for; 0 where there are no levels. */

@@ -19,6 +19,7 @@ enum check_group {
 	GROUP_LOG = 1 << 6, /* TCG event log */
 	GROUP_CCEL = 1 << 7,
 	GROUP_HCL = 1 << 8, /* Azure's paravisor */
+	GROUP_SVSM = 1 << 9,
 };
 
 enum check_id {

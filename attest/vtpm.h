@@ -35,6 +35,13 @@ int vtpm_quote(struct vtpm *t, enum hash_alg bank, uint32_t mask,
     struct span qualifying, struct blob *ret_quote, struct blob *ret_signature,
     struct pcr_values *ret_pcrs, struct why *reterr_why) _must_check_;
 
+/* Proves that the AK, which has this name, is in the TPM whose endorsement key
+ * has this TPMT_PUBLIC, by a credential that no other could open
+ * (TPM2_ActivateCredential). CVM_E_DENIED: it is not, or not a key that can be
+ * made again. */
+int vtpm_activate(struct vtpm *t, struct span ek, struct span name,
+    struct why *reterr_why) _must_check_;
+
 int vtpm_read_pcrs(struct vtpm *t, enum hash_alg bank, uint32_t mask,
     struct pcr_values *ret, struct why *reterr_why) _must_check_;
 

@@ -129,6 +129,14 @@ check_policy(const struct json_doc *doc, const cJSON *item, void *out,
 		return json_refuse_member(doc, item, "tee",
 		    "\"snp\" or \"tdx\", as the AK's \"trust\" wants a report",
 		    why);
+	if (p->has_tpm && p->tpm.ak_trust == AK_TRUST_SVSM) {
+		if (p->tee != TEE_SNP)
+			return json_refuse_member(doc, item, "tee",
+			    "\"snp\", as the AK's \"trust\" is \"svsm\"", why);
+		if (p->snp.vmpl != 0)
+			return json_refuse_member(doc, json_member(item, "snp"),
+			    "vmpl", "0, the level of the SVSM", why);
+	}
 	if (p->tee == TEE_SNP && !p->has_tpm)
 		return json_refuse_present(doc, item, "event_log",
 		    "without \"tpm\": nothing would vouch for the log", why);

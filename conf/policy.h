@@ -31,6 +31,7 @@ enum policy_ak_trust {
 	AK_TRUST_PINNED, /* TPM name is in the list */
 	AK_TRUST_TEE,	 /* bound by REPORT_DATA of the TEE report */
 	AK_TRUST_AZURE,	 /* named by the paravisor's report */
+	AK_TRUST_SVSM,	 /* in the TPM of an SVSM's manifest */
 };
 enum tristate { ANY, FORBID, REQUIRE };
 enum snp_product { SNP_MILAN = 1, SNP_GENOA = 2, SNP_TURIN = 4 }; /* bits */
@@ -128,7 +129,8 @@ struct policy_vm { /* as Azure's paravisor tells */
 struct policy_tpm {
 	enum policy_ak_trust ak_trust;
 	struct value_list ak_roots; /* SHA-256 of SPKI; for AK_TRUST_GCE */
-	struct value_list ak_names; /* 34 (nameAlg SHA-256); for PINNED */
+	struct value_list ak_names; /* 34 (nameAlg SHA-256); PINNED, SVSM */
+	struct value_list eks;	    /* the same, of endorsement keys; SVSM */
 	struct policy_instance instance;
 	struct policy_vm vm;
 	enum hash_alg bank;			  /* sha256 or sha384 */
@@ -178,7 +180,7 @@ struct policy {
  * Reads a policy file (or bytes; name is for messages). CVM_E_NOT_FOUND,
  * CVM_E_CONFIG. Rules across fields: tee "snp" needs "snp", tee "tdx" needs
  * "tdx"; a policy has "tpm" or a TEE; AK trust
- * "tee" or "azure" needs a TEE.
+ * "tee" or "azure" needs a TEE, "svsm" SEV-SNP at VMPL 0.
  */
 int policy_load(const char *path, struct policy **ret,
     struct why *reterr_why) _must_check_;

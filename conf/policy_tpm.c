@@ -17,6 +17,7 @@ static const struct json_word trust_v[] = {
 	{ "pinned", AK_TRUST_PINNED },
 	{ "tee", AK_TRUST_TEE },
 	{ "azure", AK_TRUST_AZURE },
+	{ "svsm", AK_TRUST_SVSM },
 };
 static const struct json_word bank_v[] = {
 	{ "sha256", HASH_SHA256 },
@@ -210,6 +211,7 @@ static const struct json_field ak_fields[] = {
 		trust_words) },
 	{ ROW_VALUES("roots", POLICY_AT(tpm.ak_roots), value_32) },
 	{ ROW_VALUES("names", POLICY_AT(tpm.ak_names), ak_name) },
+	{ ROW_VALUES("eks", POLICY_AT(tpm.eks), ak_name) },
 	{ ROW_TABLE("instance", 0, instance_table) },
 	{ ROW_TABLE("vm", 0, vm_table) },
 };
@@ -222,26 +224,33 @@ check_ak(const struct json_doc *doc, const cJSON *item, void *out,
 {
 	static const struct {
 		const char *name;
-		enum policy_ak_trust trust;
+		enum policy_ak_trust trust, or ; /* the same: no other */
 		const char *when;
 		const char *needed; /* NULL: may be left out */
 	} rules[] = {
-		{ "roots", AK_TRUST_GCE, "unless \"trust\" is \"gce\"",
+		{ "roots", AK_TRUST_GCE, AK_TRUST_GCE,
+		    "unless \"trust\" is \"gce\"",
 		    "\"roots\", as \"trust\" is \"gce\"" },
-		{ "instance", AK_TRUST_GCE, "unless \"trust\" is \"gce\"",
-		    NULL },
-		{ "vm", AK_TRUST_AZURE, "unless \"trust\" is \"azure\"", NULL },
-		{ "names", AK_TRUST_PINNED, "unless \"trust\" is \"pinned\"",
+		{ "instance", AK_TRUST_GCE, AK_TRUST_GCE,
+		    "unless \"trust\" is \"gce\"", NULL },
+		{ "vm", AK_TRUST_AZURE, AK_TRUST_AZURE,
+		    "unless \"trust\" is \"azure\"", NULL },
+		{ "eks", AK_TRUST_SVSM, AK_TRUST_SVSM,
+		    "unless \"trust\" is \"svsm\"", NULL },
+		{ "names", AK_TRUST_PINNED, AK_TRUST_SVSM,
+		    "unless \"trust\" is \"pinned\" or \"svsm\"",
 		    "\"names\", as \"trust\" is \"pinned\"" },
 	};
 	const struct policy *p = out;
 	int err = CVM_OK;
 
 	for (size_t i = 0; i < NELEMS(rules) && err == CVM_OK; i++) {
-		if (p->tpm.ak_trust != rules[i].trust)
+		if (p->tpm.ak_trust != rules[i].trust &&
+			p->tpm.ak_trust != rules[i].or)
 			err = json_refuse_present(doc, item, rules[i].name,
 			    rules[i].when, why);
 		else if (rules[i].needed != NULL &&
+		    p->tpm.ak_trust == rules[i].trust &&
 		    json_member(item, rules[i].name) == NULL)
 			err = json_refuse_member(doc, item, rules[i].name,
 			    rules[i].needed, why);
@@ -276,6 +285,7 @@ policy_tpm_clear(struct policy_tpm *tpm)
 {
 	value_list_clear(&tpm->ak_roots);
 	value_list_clear(&tpm->ak_names);
+	value_list_clear(&tpm->eks);
 	string_list_clear(&tpm->firmware_versions);
 	string_list_clear(&tpm->vm.ids);
 	free(tpm->instance.zone);

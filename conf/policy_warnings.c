@@ -74,7 +74,8 @@ static bool
 provider_tpm(const struct policy *p)
 {
 	return p->has_tpm && p->tpm.ak_trust != AK_TRUST_TEE &&
-	    p->tpm.ak_trust != AK_TRUST_AZURE;
+	    p->tpm.ak_trust != AK_TRUST_AZURE &&
+	    p->tpm.ak_trust != AK_TRUST_SVSM;
 }
 
 static bool

@@ -35,6 +35,8 @@ FAMILIES = {
             "quote, attestation key and its certificate, PCRs, clock"),
     "HCL": ("Paravisor of Azure",
             "Azure's paravisor: its report, runtime data and attestation key"),
+    "SVSM": ("vTPM of an SVSM",
+             "an SVSM's manifest, its endorsement key, attestation key"),
     "LOG": ("Event logs",
             "event logs: replay, Secure Boot, authorities, command line"),
 }

@@ -26,7 +26,8 @@ ak_clear(struct ak *ak)
 	blob_clear(&ak->cert);
 }
 
-/* "azure" where a paravisor gave the report; "gce" where the key has a certificate and the roots are here. */
+/* "azure" where a paravisor gave the report; "gce" where the key has a
+ * certificate and the roots are here. */
 static const char *
 choose_trust(const struct enroll *e, const struct ak *ak)
 {

@@ -94,7 +94,8 @@ refuse "nothing signs when the machine is off" sign
 machine azure
 check "after a boot it does" until_true 20 sign
 machine gce
-edit etc-azure/config.json "p['tpm']['tcti'] = 'device:$CVM_TMP/gce/root/dev/tpmrm0'"
+edit etc-azure/config.json \
+    "p['tpm']['tcti'] = 'device:$CVM_TMP/gce/root/dev/tpmrm0'"
 token status >status.out 2>&1
 check "a machine that is not Azure's is told so" \
     grep -q "0x81000003\|0x01400001" status.out

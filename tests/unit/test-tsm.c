@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "attest/svsm.h"
 #include "attest/tsm.h"
 #include "tests/unit/machine.h"
 
@@ -397,6 +398,52 @@ level_asked_of_tdx(void **state)
 	machine_stop(&tdx);
 }
 
+/* The service's report: of level 0, over nonce and manifest. */
+static void
+service_of_an_svsm(void **state)
+{
+	static const char *const keys[] = { "tsm.ebusy", "tsm.generation",
+		"tsm.empty" };
+	struct machine above;
+	struct tsm_report r = { 0 };
+	uint8_t want[REPORT_DATA_LEN];
+	struct why why = { 0 };
+	char words[64];
+
+	(void)state;
+	if (!running)
+		skip();
+	/* Without one, the attributes are not there. */
+	assert_int_equal(tsm_get_svsm_report(machine_path(&machine, TSM),
+			     report_data, 500, &r, &why),
+	    CVM_E_UNREACHABLE);
+	assert_string_equal(why.field, "service_provider");
+	assert_non_null(strstr(why.hint, "SVSM"));
+	assert_int_equal(entries(), 0);
+	assert_true(machine_start(&above, "snp --vmpl 2"));
+	for (size_t i = 0; i < NELEMS(keys); i++) {
+		(void)snprintf(words, sizeof(words), "set %s 2", keys[i]);
+		machine_ctl(&above, words);
+		assert_int_equal(tsm_get_svsm_report(machine_path(&above, TSM),
+				     report_data, 5000, &r, &why),
+		    CVM_OK);
+	}
+	assert_int_equal(r.outblob.data[0x30], 0);
+	assert_true(r.manifest.len > 256);
+	assert_int_equal(svsm_report_data(report_data, blob_span(&r.manifest),
+			     want),
+	    0);
+	assert_memory_equal(r.outblob.data + SNP_REPORT_DATA_AT, want,
+	    sizeof(want));
+	machine_ctl(&above, "set tsm.generation -1");
+	assert_int_equal(tsm_get_svsm_report(machine_path(&above, TSM),
+			     report_data, 200, &r, &why),
+	    CVM_E_UNREACHABLE);
+	assert_string_equal(why.field, "generation");
+	tsm_report_clear(&r);
+	machine_stop(&above);
+}
+
 #define TEST(fn) cmocka_unit_test_setup(fn, setup)
 
 int
@@ -409,6 +456,7 @@ main(void)
 		TEST(provider_of_the_other_vendor),
 		TEST(level_below_the_floor_asked_of_the_kernel),
 		TEST(level_asked_of_tdx),
+		TEST(service_of_an_svsm),
 		TEST(directory_missing_or_not_configfs),
 		TEST(directory_forbidden),
 		TEST(log_of_the_machine),

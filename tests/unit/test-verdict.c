@@ -14,7 +14,7 @@
 
 #define EVERY_GROUP                                                            \
 	(GROUP_SRC | GROUP_BIND | GROUP_BIND_TPM | GROUP_SNP | GROUP_TDX |     \
-	    GROUP_TPM | GROUP_LOG | GROUP_CCEL | GROUP_HCL)
+	    GROUP_TPM | GROUP_LOG | GROUP_CCEL | GROUP_HCL | GROUP_SVSM)
 
 /* Everything of groups has passed. */
 static void

@@ -628,6 +628,82 @@ paravisor_with_a_tdreport(void **state)
 	vtpm_freep(&t);
 }
 
+/* The TCG's template L-1 of an endorsement key: 2048 bits of zero follow. */
+static const char ek_template[] = "0001000b000300b2"
+				  "0020837197674484b3f81a90cc8d46a5d724fd52d76e"
+				  "06520b64f2a1da1b331469aa"
+				  "000600800043001008000000000001"
+				  "00";
+
+static int
+make_ek(struct vtpm *t, void *arg, struct why *why)
+{
+	_cleanup_(tpm_object_endp) struct tpm_object o = { 0 };
+	_cleanup_(blob_clear) struct blob tmpl = { 0 };
+	static const uint8_t zero[256];
+
+	assert_int_equal(hex_decode_blob(ek_template, 100, &tmpl), 0);
+	assert_int_equal(blob_append(&tmpl, span(zero, sizeof(zero))), 0);
+	assert_int_equal(tpm_create_primary(t, TPM2_RH_ENDORSEMENT,
+			     blob_span(&tmpl), &o, why),
+	    0);
+	return blob_set(arg, blob_span(&o.public));
+}
+
+/* Only the TPM of the endorsement key opens the credential, and only for the
+ * attestation key that it names. */
+static void
+credential_of_another_key_or_tpm(void **state)
+{
+	TPM_OF(state);
+	static const struct {
+		size_t at; /* in the endorsement key */
+		uint8_t xor ;
+	} edits[] = {
+		{ 1, 0x22 }, /* ECC */
+		{ 5, 0x02 }, /* not for decryption */
+		{ 7, 0x02 }, /* not fixedTPM */
+		{ 10, 1 },   /* another policy */
+	};
+	_cleanup_(quoted_clear) struct quoted q = { 0 };
+	_cleanup_(blob_clear) struct blob ek = { 0 };
+	struct vtpm *t = connect_to(s->tcti);
+	struct why why = { 0 };
+	uint8_t name[TPM_NAME_MAX];
+	size_t len;
+
+	assert_int_equal(quote_with(t, MASK, &q, NULL), 0);
+	assert_int_equal(tpm_name(blob_span(&q.public), name, &len), 0);
+	assert_int_equal(vtpm_run(t, make_ek, &ek, NULL), 0);
+	assert_int_equal(vtpm_activate(t, blob_span(&ek), span(name, len),
+			     &why),
+	    0);
+	name[len - 1] ^= 1;
+	assert_int_equal(vtpm_activate(t, blob_span(&ek), span(name, len),
+			     &why),
+	    CVM_E_DENIED);
+	name[len - 1] ^= 1;
+	for (size_t i = 0; i < NELEMS(edits); i++) {
+		ek.data[edits[i].at] ^= edits[i].xor ;
+		assert_int_equal(vtpm_activate(t, blob_span(&ek),
+				     span(name, len), &why),
+		    CVM_E_DENIED);
+		assert_string_equal(why.field, "endorsement key");
+		ek.data[edits[i].at] ^= edits[i].xor ;
+	}
+	ek.data[ek.len - 1] ^= 2;
+	assert_int_equal(vtpm_activate(t, blob_span(&ek), span(name, len),
+			     &why),
+	    CVM_E_DENIED);
+	assert_non_null(strstr(why.got, "another TPM"));
+	ek.data[ek.len - 1] ^= 2;
+	assert_int_equal(vtpm_activate(t, blob_span(&ek), span(name, len),
+			     &why),
+	    0);
+	vtpm_freep(&t);
+	assert_int_equal(swtpm_loaded(s), 0);
+}
+
 int
 main(void)
 {
@@ -640,6 +716,7 @@ main(void)
 		TEST(certificate_that_is_not_der),
 		TEST(nv_index_missing_or_too_long),
 		TEST(nv_index_written_by_others),
+		TEST(credential_of_another_key_or_tpm),
 		TEST(paravisor_without_report),
 		TEST(paravisor_of_another_round),
 		TEST(paravisor_in_two_pieces),

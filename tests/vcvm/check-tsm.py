@@ -231,6 +231,7 @@ def svsm_guest(m):
         report, manifest = Snp(e.read("outblob")), e.read("manifestblob")
         assert report.vmpl == 0
         assert report.report_data == hashlib.sha512(DATA + manifest).digest()
+        assert manifest.hex() == machine.facts()["ek_public"]
         e.write("service_provider", b"other\n")
         refused(errno.EINVAL, e.read, "outblob")
 

@@ -108,6 +108,8 @@ machine_facts(struct machine *m)
 		amd_facts(m, facts);
 	if (m->setting[S_PLATFORM] == PLATFORM_TDX)
 		intel_facts(m, facts);
+	if (m->ek.len > 0)
+		fact_hex(facts, "ek_public", m->ek.p, m->ek.len);
 	cJSON_AddStringToObject(facts, "cloud", machine_setting(m, S_CLOUD));
 	if (m->setting[S_CLOUD] == CLOUD_AZURE) {
 		_cleanup_(freep) char *id = azure_vm_id(m);

@@ -71,6 +71,7 @@ struct machine {
 	struct boot_log log;
 	uint8_t report_id[32]; /* random per launch */
 	struct ak ak[AKS];
+	struct buf ek; /* TPMT_PUBLIC of the endorsement key, RSA */
 };
 
 /* In machine.c: the state directory. Failures end the program. */

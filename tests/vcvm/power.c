@@ -38,6 +38,30 @@ put_rsa_template(struct buf *b)
 	buf_fill(b, 0, 256);
 }
 
+/* TCG EK Credential Profile 2.5, template L-1. */
+static void
+put_ek_template(struct buf *b)
+{
+	uint8_t policy[32];
+
+	hex_to(
+	    "837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa",
+	    policy, sizeof(policy));
+	buf_be16(b, TPM_ALG_RSA);
+	buf_be16(b, TPM_ALG_SHA256);
+	buf_be32(b, 0x000300b2);
+	buf_be16(b, sizeof(policy));
+	buf_put(b, policy, sizeof(policy));
+	buf_be16(b, 0x0006); /* AES */
+	buf_be16(b, 128);
+	buf_be16(b, 0x0043); /* CFB */
+	buf_be16(b, TPM_ALG_NULL);
+	buf_be16(b, 2048);
+	buf_be32(b, 0);
+	buf_be16(b, 256);
+	buf_fill(b, 0, 256);
+}
+
 static void
 put_ecc_template(struct buf *b)
 {
@@ -163,6 +187,24 @@ load_aks(struct machine *m)
 	return 0;
 }
 
+/* An SVSM names its vTPM by the endorsement key. */
+static int
+load_ek(struct machine *m)
+{
+	_cleanup_(freep) char *path = machine_path(m, "state/ek.public");
+	_cleanup_(buf_free) struct buf template = { 0 };
+	int r;
+
+	if (m->setting[S_VMPL] == 0)
+		return 0;
+	buf_free(&m->ek);
+	if (file_read(path, &m->ek) == 0)
+		return 0;
+	put_ek_template(&template);
+	r = tpm_create_primary(&m->tpm, &template, &m->ek);
+	return r < 0 ? r : file_write(path, m->ek.p, m->ek.len, 0600);
+}
+
 static int
 provision_ak(struct machine *m, size_t i)
 {
@@ -230,6 +272,8 @@ power_on(struct machine *m)
 
 	if (r == 0)
 		r = tpm_startup(&m->tpm);
+	if (r == 0)
+		r = load_ek(m);
 	if (r == 0)
 		r = measure(m);
 	if (r == 0)

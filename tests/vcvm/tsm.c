@@ -237,13 +237,13 @@ wanted_error(struct machine *m)
 
 /* An SVSM binds its service manifest into a report at VMPL 0. */
 static void
-svsm_report(struct report *r)
+svsm_report(struct report *r, const uint8_t nonce[INBLOB_MAX])
 {
 	uint8_t both[INBLOB_MAX + 1024], data[64];
-	size_t len = r->m->ak[1].public.len;
+	size_t len = r->m->ek.len;
 
-	buf_put(&r->manifest, r->m->ak[1].public.p, len);
-	memcpy(both, r->inblob, INBLOB_MAX);
+	buf_put(&r->manifest, r->m->ek.p, len);
+	memcpy(both, nonce, INBLOB_MAX);
 	memcpy(both + INBLOB_MAX, r->manifest.p, len);
 	digest("SHA512", both, INBLOB_MAX + len, data);
 	amd_report(r->m, data, 0, &r->out, &r->aux);
@@ -297,7 +297,7 @@ report_new(struct report *r)
 	if (!is_snp(m))
 		intel_quote(m, data, &r->out);
 	else if (r->service_provider != NULL)
-		svsm_report(r);
+		svsm_report(r, data);
 	else
 		amd_report(m, data, r->privlevel, &r->out, &r->aux);
 	spoil(r);
