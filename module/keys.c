@@ -311,3 +311,61 @@ C_UnwrapKeyAuthenticated(CK_SESSION_HANDLE hSession,
 	return unwrap(&c, "C_UnwrapKeyAuthenticated", &p.mech, hUnwrappingKey,
 	    blob_span(&sealed), pTemplate, ulAttributeCount, phKey);
 }
+
+/*
+ * Key encapsulation (PKCS#11 3.2 section 5.18). The public half needs no
+ * admission, but the key that is made does, as any that is generated.
+ */
+CK_RV
+C_EncapsulateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
+    CK_OBJECT_HANDLE hPublicKey, CK_ATTRIBUTE_PTR pTemplate,
+    CK_ULONG ulAttributeCount, CK_BYTE_PTR pCiphertext,
+    CK_ULONG_PTR pulCiphertextLen, CK_OBJECT_HANDLE_PTR phKey)
+{
+	static const char function[] = "C_EncapsulateKey";
+	_cleanup_(call_leave) struct call c = { 0 };
+	_cleanup_(object_unrefp) struct object *key = NULL;
+	CK_RV rv = call_session(&c, hSession);
+
+	if (rv != CKR_OK)
+		return rv;
+	if (bad_mechanism(pMechanism) || pulCiphertextLen == NULL ||
+	    phKey == NULL || !template_bounded(pTemplate, ulAttributeCount))
+		return CKR_ARGUMENTS_BAD;
+	rv = call_key(&c, hPublicKey, &key);
+	if (rv == CKR_OK && pCiphertext != NULL)
+		rv = allow(&c, function, pMechanism, /* key= */ NULL,
+		    span("", 0));
+	if (rv == CKR_OK)
+		rv = rv_of_key(token_encapsulate(c.token, &c.caller, pMechanism,
+		    hPublicKey, pTemplate, ulAttributeCount, pCiphertext,
+		    pulCiphertextLen, phKey, &c.why));
+	return call_fail(&c, function, rv);
+}
+
+CK_RV
+C_DecapsulateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
+    CK_OBJECT_HANDLE hPrivateKey, CK_ATTRIBUTE_PTR pTemplate,
+    CK_ULONG ulAttributeCount, CK_BYTE_PTR pCiphertext,
+    CK_ULONG ulCiphertextLen, CK_OBJECT_HANDLE_PTR phKey)
+{
+	static const char function[] = "C_DecapsulateKey";
+	_cleanup_(call_leave) struct call c = { 0 };
+	_cleanup_(object_unrefp) struct object *key = NULL;
+	const struct span in = span(pCiphertext, ulCiphertextLen);
+	CK_RV rv = call_session(&c, hSession);
+
+	if (rv != CKR_OK)
+		return rv;
+	if (bad_mechanism(pMechanism) || pCiphertext == NULL || phKey == NULL ||
+	    !template_bounded(pTemplate, ulAttributeCount))
+		return CKR_ARGUMENTS_BAD;
+	rv = call_key(&c, hPrivateKey, &key);
+	if (rv == CKR_OK)
+		rv = allow(&c, function, pMechanism, key, in);
+	if (rv == CKR_OK)
+		rv = rv_of_key(token_decapsulate(c.token, &c.caller, pMechanism,
+		    hPrivateKey, pTemplate, ulAttributeCount, in, phKey,
+		    &c.why));
+	return call_fail(&c, function, rv);
+}

@@ -116,37 +116,3 @@ C_AsyncJoin(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pFunctionName,
 	(void)ulData;
 	return not_supported();
 }
-
-CK_RV
-C_EncapsulateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
-    CK_OBJECT_HANDLE hPublicKey, CK_ATTRIBUTE_PTR pTemplate,
-    CK_ULONG ulAttributeCount, CK_BYTE_PTR pCiphertext,
-    CK_ULONG_PTR pulCiphertextLen, CK_OBJECT_HANDLE_PTR phKey)
-{
-	(void)hSession;
-	(void)pMechanism;
-	(void)hPublicKey;
-	(void)pTemplate;
-	(void)ulAttributeCount;
-	(void)pCiphertext;
-	(void)pulCiphertextLen;
-	(void)phKey;
-	return not_supported();
-}
-
-CK_RV
-C_DecapsulateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
-    CK_OBJECT_HANDLE hPrivateKey, CK_ATTRIBUTE_PTR pTemplate,
-    CK_ULONG ulAttributeCount, CK_BYTE_PTR pCiphertext,
-    CK_ULONG ulCiphertextLen, CK_OBJECT_HANDLE_PTR phKey)
-{
-	(void)hSession;
-	(void)pMechanism;
-	(void)hPrivateKey;
-	(void)pTemplate;
-	(void)ulAttributeCount;
-	(void)pCiphertext;
-	(void)ulCiphertextLen;
-	(void)phKey;
-	return not_supported();
-}

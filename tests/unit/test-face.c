@@ -762,6 +762,43 @@ keys_are_wrapped_apart_from_the_tag(void **state)
 	expect_wrapped_apart(begin(&bound));
 }
 
+/* Section 5.18: with what there is at run time, and no handle on a refusal. */
+static void
+encapsulation_is_asked_for_what_there_is_not(void **state)
+{
+	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+	CK_KEY_TYPE type = CKK_AES;
+	CK_ATTRIBUTE t[] = { { CKA_CLASS, &class, sizeof(class) },
+		{ CKA_KEY_TYPE, &type, sizeof(type) } };
+	CK_OBJECT_HANDLE pub, priv, h = 77;
+	CK_BYTE out[2048];
+	CK_ULONG n = sizeof(out);
+	CK_SESSION_HANDLE s;
+
+	(void)state;
+	NEEDS_MACHINE();
+	s = begin(&plain);
+	pub = find(s, CKO_PUBLIC_KEY, "ec");
+	priv = find(s, CKO_PRIVATE_KEY, "ec");
+	assert_rv(CKR_MECHANISM_INVALID,
+	    C_EncapsulateKey(s, MECH(CKM_SHA256), pub, t, 2, out, &n, &h));
+	assert_rv(CKR_MECHANISM_INVALID,
+	    C_DecapsulateKey(s, MECH(CKM_SHA256), priv, t, 2, out, 99, &h));
+	assert_rv(CKR_KEY_HANDLE_INVALID,
+	    C_EncapsulateKey(s, MECH(CKM_ML_KEM), 0, t, 2, out, &n, &h));
+	assert_rv(CKR_KEY_HANDLE_INVALID,
+	    C_DecapsulateKey(s, MECH(CKM_ML_KEM), 0, t, 2, out, 99, &h));
+	assert_rv(CKR_ARGUMENTS_BAD,
+	    C_EncapsulateKey(s, MECH(CKM_ML_KEM), pub, t, 2, out, NULL, &h));
+	assert_rv(CKR_ARGUMENTS_BAD,
+	    C_EncapsulateKey(s, MECH(CKM_ML_KEM), pub, t, 2, out, &n, NULL));
+	assert_rv(CKR_ARGUMENTS_BAD,
+	    C_DecapsulateKey(s, MECH(CKM_ML_KEM), priv, t, 2, NULL, 9, &h));
+	assert_rv(CKR_ARGUMENTS_BAD,
+	    C_DecapsulateKey(s, MECH(CKM_ML_KEM), priv, t, 2, out, 9, NULL));
+	assert_int_equal(h, 77);
+}
+
 #define TEST(fn) cmocka_unit_test_teardown(fn, teardown)
 
 int
@@ -775,6 +812,7 @@ main(void)
 		TEST(signed_messages_out_of_order),
 		TEST(verifications_do_not_mix),
 		TEST(no_validation_is_claimed),
+		TEST(encapsulation_is_asked_for_what_there_is_not),
 		TEST(signature_comes_first),
 		TEST(messages_are_the_one_shot_form),
 		TEST(messages_are_signed),
