@@ -103,6 +103,9 @@ check_tokens(const struct json_doc *doc, const cJSON *item,
 			if (same(a->store, b->store))
 				return refuse_shared(doc, item, i, "store",
 				    why);
+			if (same(a->receipts.path, b->receipts.path))
+				return refuse_shared(doc, item, i, "receipts",
+				    why);
 		}
 	}
 	return CVM_OK;

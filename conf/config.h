@@ -54,6 +54,16 @@ struct config_mechs {
 	char **names; /* "CKM_..." , NULL-terminated; NULL: no list */
 };
 
+enum config_receipts_log { RECEIPTS_OFF, RECEIPTS_OPERATIONS, RECEIPTS_ALL };
+enum config_on_failure { ON_FAILURE_REFUSE, ON_FAILURE_CONTINUE };
+
+struct config_receipts {
+	enum config_receipts_log log;
+	char *path; /* of the log; never NULL */
+	/* What becomes of a round that the log does not take. */
+	enum config_on_failure on_failure;
+};
+
 struct config_token {
 	char *name;   /* [A-Za-z0-9._-]{1,64}, unique: names slot and files */
 	char *label;  /* for a token not yet initialised; CONFIG_LABEL_MAX */
@@ -68,6 +78,7 @@ struct config_token {
 	struct config_mechs mechanisms;
 	char *pin_file;	     /* or NULL; unattended user PIN */
 	uint32_t store_mode; /* 0600 or 0660 */
+	struct config_receipts receipts;
 };
 
 struct config {

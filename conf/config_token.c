@@ -120,6 +120,29 @@ static const struct json_words login_words = JSON_WORDS(login_v);
 static const struct json_words on_denial_words = JSON_WORDS(on_denial_v);
 static const struct json_words store_mode_words = JSON_WORDS(store_mode_v);
 
+static const struct json_word receipts_v[] = {
+	{ "off", RECEIPTS_OFF },
+	{ "operations", RECEIPTS_OPERATIONS },
+	{ "all", RECEIPTS_ALL },
+};
+static const struct json_word on_failure_v[] = {
+	{ "refuse", ON_FAILURE_REFUSE },
+	{ "continue", ON_FAILURE_CONTINUE },
+};
+static const struct json_words receipts_words = JSON_WORDS(receipts_v);
+static const struct json_words on_failure_words = JSON_WORDS(on_failure_v);
+
+#define AT(member) offsetof(struct config_receipts, member)
+static const struct json_field receipts_fields[] = {
+	{ ROW_WORDS("log", json_read_word, AT(log), receipts_words) },
+	{ ROW_PATH("path", AT(path)) },
+	{ ROW_WORDS("on_failure", json_read_word, AT(on_failure),
+	    on_failure_words) },
+};
+static const struct json_table receipts_table = JSON_TABLE(receipts_fields,
+    NULL);
+#undef AT
+
 #define AT(member) offsetof(struct config_token, member)
 static const struct json_field token_fields[] = {
 	{ ROW_REQUIRED, ROW_STRING("name", read_name, AT(name), 1, 64) },
@@ -137,6 +160,7 @@ static const struct json_field token_fields[] = {
 	{ ROW_U32("min_rsa_bits", AT(min_rsa_bits), 1024, 8192) },
 	{ ROW_TABLE("mechanisms", AT(mechanisms), mech_table) },
 	{ ROW_PATH("pin_file", AT(pin_file)) },
+	{ ROW_TABLE("receipts", AT(receipts), receipts_table) },
 };
 const struct json_table config_token_table = JSON_TABLE(token_fields,
     check_token);
@@ -159,6 +183,10 @@ config_token_defaults(struct config_token *t)
 	(void)snprintf(path, sizeof(path), "%s/%s.db", CVM_STATEDIR, t->name);
 	if (err == CVM_OK)
 		err = config_default_string(&t->store, path);
+	(void)snprintf(path, sizeof(path), "%s/%s.receipts", CVM_STATEDIR,
+	    t->name);
+	if (err == CVM_OK)
+		err = config_default_string(&t->receipts.path, path);
 	if (err == CVM_OK)
 		err = config_default_string(&t->policy,
 		    CVM_SYSCONFDIR "/policy.json");
@@ -177,5 +205,6 @@ config_token_clear(struct config_token *t)
 	free(t->store);
 	free(t->policy);
 	free(t->pin_file);
+	free(t->receipts.path);
 	*t = (struct config_token){ 0 };
 }

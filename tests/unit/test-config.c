@@ -89,6 +89,9 @@ default_missing(void **state)
 	assert_null(t->mechanisms.names);
 	assert_null(t->pin_file);
 	assert_int_equal(t->store_mode, 0600);
+	assert_int_equal(t->receipts.log, RECEIPTS_OFF);
+	assert_string_equal(t->receipts.path, "/var/lib/cvm-pkcs11/a.receipts");
+	assert_int_equal(t->receipts.on_failure, ON_FAILURE_REFUSE);
 }
 
 static void
@@ -109,7 +112,8 @@ value_in_another_place(void **state)
 	    "\"rsa_pkcs1_decrypt\":false,\"rsa_x509\":true,"
 	    "\"min_rsa_bits\":3072,\"mechanisms\":{\"deny\":[\"CKM_A\","
 	    "\"CKM_B\"]},\"pin_file\":\"/pin\","
-	    "\"store_mode\":\"0660\"}]}";
+	    "\"store_mode\":\"0660\",\"receipts\":{\"log\":\"operations\","
+	    "\"path\":\"/r\",\"on_failure\":\"continue\"}}]}";
 	_cleanup_(config_freep) struct config *c = NULL;
 	const struct config_token *t;
 
@@ -149,6 +153,9 @@ value_in_another_place(void **state)
 	assert_null(t->mechanisms.names[2]);
 	assert_string_equal(t->pin_file, "/pin");
 	assert_int_equal(t->store_mode, 0660);
+	assert_int_equal(t->receipts.log, RECEIPTS_OPERATIONS);
+	assert_string_equal(t->receipts.path, "/r");
+	assert_int_equal(t->receipts.on_failure, ON_FAILURE_CONTINUE);
 }
 
 /* p11-kit hands over x-init-reserved; the environment wins, then the default.*/
