@@ -138,8 +138,8 @@ is_other_vek(const struct evidence *ev, const char *name)
 }
 
 /* Endorsements are kept by vendor (attest/evidence.h). */
-static bool
-is_about(const struct evidence *ev, const char *name)
+bool
+endorsement_is_about(const struct evidence *ev, const char *name)
 {
 	static const struct {
 		const char *prefix;
@@ -167,7 +167,7 @@ put_endorsements(cJSON *root, const struct evidence *ev,
 	if ((obj = cJSON_AddObjectToObject(root, "endorsements")) == NULL)
 		return CVM_E_NOMEM;
 	for (size_t i = 0; (name = endorsements_name(e, i)) != NULL; i++)
-		if (is_about(ev, name) &&
+		if (endorsement_is_about(ev, name) &&
 		    (r = put_base64(obj, name, endorsements_find(e, name))) !=
 			CVM_OK)
 			return r;

@@ -23,6 +23,11 @@ struct bundle {
 	struct blob path; /* inclusion proof */
 	uint8_t policy_digest[SHA256_LEN];
 	int64_t time;
+
+	/* Not of the JSON, but of a receipt log. */
+	bool has_tee_age; /* of a report of an earlier round */
+	uint64_t tee_age_s;
+	struct chain_cache *cache; /* or NULL; borrowed */
 };
 
 /* Of e, which may be NULL, what is about this evidence. CVM_E_UNSUPPORTED:
@@ -30,6 +35,9 @@ struct bundle {
  * *ret_json. */
 int bundle_encode(const struct admission *a, const struct policy *policy,
     const struct endorsements *e, char **ret_json) _must_check_;
+/* True when the file of that name is about this evidence: of its vendor, and
+ * of its chip. */
+bool endorsement_is_about(const struct evidence *e, const char *name);
 int bundle_parse(struct span json, const char *name, struct bundle **ret,
     struct why *reterr_why) _must_check_;
 void bundle_freep(struct bundle **b);

@@ -83,10 +83,11 @@ bundle_appraise(const struct bundle *b, const struct policy *policy,
 	if ((r = merge(b, extra, &e)) != CVM_OK)
 		return why_set(reterr_why, r, "bundle", "endorsements", "", "");
 	a.endorsements = e;
+	a.cache = b->cache;
 	/* An older report proves no age by itself: only the nonce of this
-	 * very round does. */
+	 * very round does, or the log that later rounds are bound to. */
 	if (memcmp(b->root, b->tee_root, SHA256_LEN) != 0)
-		a.tee_age_s = UINT64_MAX;
+		a.tee_age_s = b->has_tee_age ? b->tee_age_s : UINT64_MAX;
 	appraise(&a, v, NULL);
 	return CVM_OK;
 }

@@ -102,6 +102,85 @@ merkle_proof(const struct blob *leaves, size_t n, size_t index,
 	return CVM_OK;
 }
 
+/* Row upon row; an odd one out rises unchanged, which yields the same nodes
+ * as the recursion of section 2.1.1. */
+struct merkle_tree {
+	size_t n;
+	uint8_t (*hash)[SHA256_LEN];
+};
+
+/* Nodes above a row of n until the root. */
+static size_t
+nodes_of(size_t n)
+{
+	size_t total = n;
+
+	for (; n > 1; n = (n + 1) / 2)
+		total += (n + 1) / 2;
+	return total;
+}
+
+int
+merkle_tree_new(const struct blob *leaves, size_t n, struct merkle_tree **ret)
+{
+	_cleanup_(merkle_tree_freep) struct merkle_tree *t = NULL;
+	uint8_t(*row)[SHA256_LEN], (*up)[SHA256_LEN];
+	int r;
+
+	if (n == 0 || n > MERKLE_LEAVES_MAX)
+		return CVM_E_INVAL;
+	if ((t = calloc(1, sizeof(*t))) == NULL ||
+	    (t->hash = calloc(nodes_of(n), SHA256_LEN)) == NULL)
+		return CVM_E_NOMEM;
+	t->n = n;
+	for (size_t i = 0; i < n; i++)
+		if ((r = leaf_hash(blob_span(&leaves[i]), t->hash[i])) !=
+		    CVM_OK)
+			return r;
+	for (row = t->hash; n > 1; n = (n + 1) / 2, row = up) {
+		up = row + n;
+		for (size_t i = 0; i + 1 < n; i += 2)
+			if ((r = node_hash(row[i], row[i + 1], up[i / 2])) !=
+			    CVM_OK)
+				return r;
+		if (n % 2 == 1)
+			memcpy(up[n / 2], row[n - 1], SHA256_LEN);
+	}
+	*ret = TAKE_PTR(t);
+	return CVM_OK;
+}
+
+int
+merkle_tree_path(const struct merkle_tree *t, size_t index,
+    struct blob *ret_path)
+{
+	_cleanup_(blob_clear) struct blob path = { 0 };
+	uint8_t(*row)[SHA256_LEN] = t->hash;
+	int r;
+
+	if (index >= t->n)
+		return CVM_E_INVAL;
+	for (size_t n = t->n; n > 1; row += n, n = (n + 1) / 2, index /= 2)
+		if ((index ^ 1) < n &&
+		    (r = blob_append(&path,
+			 span(row[index ^ 1], SHA256_LEN))) != CVM_OK)
+			return r;
+	blob_clear(ret_path);
+	*ret_path = path;
+	path = (struct blob){ 0 };
+	return CVM_OK;
+}
+
+void
+merkle_tree_freep(struct merkle_tree **t)
+{
+	if (t == NULL || *t == NULL)
+		return;
+	free((*t)->hash);
+	free(*t);
+	*t = NULL;
+}
+
 /* RFC 9162 section 2.1.3.2, in its own letters: fn, sn, r. */
 int
 merkle_verify(struct span leaf, size_t index, size_t n, struct span path,

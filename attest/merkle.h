@@ -18,6 +18,14 @@ int merkle_root(const struct blob *leaves, size_t n,
 /* Inclusion proof (2.1.3.1) of leaf index, as concatenated hashes. */
 int merkle_proof(const struct blob *leaves, size_t n, size_t index,
     struct blob *ret_path) _must_check_;
+/* The same for many leaves of one tree, whose hashes are computed once.
+ * Leaves are not needed after merkle_tree_new(). */
+struct merkle_tree;
+int merkle_tree_new(const struct blob *leaves, size_t n,
+    struct merkle_tree **ret) _must_check_;
+int merkle_tree_path(const struct merkle_tree *t, size_t index,
+    struct blob *ret_path) _must_check_;
+void merkle_tree_freep(struct merkle_tree **t);
 /* 0 when the leaf at index of n is under root by path (2.1.3.2), else
  * CVM_E_DENIED. */
 int merkle_verify(struct span leaf, size_t index, size_t n, struct span path,

@@ -3,13 +3,14 @@
 # Copyright (c) 2026 The cvm-pkcs11 authors
 """Reproduces the test vectors of attest/PROTOCOL.md, and verifies bundles.
 
-usage: check-protocol.py [BUNDLE...]
+usage: check-protocol.py [BUNDLE|LOG.receipts...]
 
 Written from attest/PROTOCOL.md alone, with nothing but Python's library; it
 shares no code with what it checks.  Every vector of derive-vectors.json is
 computed anew, must stand in the document, and every value that the document
 shows must be one of the vectors.  Of each BUNDLE the leaf, the inclusion proof
-and both nonces are verified.  Prints TAP.
+and both nonces are verified; of each log its chain, and the same of each round
+and admission.  Prints TAP.
 """
 
 import base64
@@ -22,6 +23,8 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SHOWN = re.compile(r'^\t([a-z0-9-]+) =((?: |[0-9a-f]|\n\t    )*)$', re.M)
+TEXT = re.compile(r'^\t([a-z0-9-]+-body) =\n((?:\t    .*\n)+)', re.M)
+MEMBER = re.compile(r'"([a-z0-9_]+)":(?:"[^"]*"|[0-9]+|true|false|{[^}]*})')
 DOCUMENT = os.path.join(HERE, '..', '..', 'attest', 'PROTOCOL.md')
 
 
@@ -55,6 +58,21 @@ def operation_leaf(v):
 def challenge_leaf(v):
 	return make_tuple('cvm-pkcs11/challenge/1', bytes.fromhex(v['nonce']),
 	    bytes.fromhex(v['key_fingerprint']))
+
+
+def chain_leaf(v):
+	return make_tuple('cvm-pkcs11/chain/1', bytes.fromhex(v['head']))
+
+
+def receipt_hash(v):
+	return sha256(make_tuple('cvm-pkcs11/receipt/1',
+	    bytes.fromhex(v['prev']), sha256(v['body'].encode('ascii'))))
+
+
+def sums(body):
+	members = [m.group(0) for m in MEMBER.finditer(body)]
+	return ''.join(sha256(m.encode('ascii')).hex()[:4]
+	    for m in members[:-1])
 
 
 def report_data(v):
@@ -141,6 +159,8 @@ KINDS = {
     'session': session_leaf,
     'operation': operation_leaf,
     'challenge': challenge_leaf,
+    'chain': chain_leaf,
+    'receipt': receipt_hash,
     'report_data': report_data,
     'qualifying': qualifying,
     'root': tree,
@@ -170,7 +190,16 @@ def check_vectors(tap, vectors):
 
 def check_document(tap, vectors):
 	with open(DOCUMENT, encoding='ascii') as f:
-		shown = dict(SHOWN.findall(f.read()))
+		text = f.read()
+	shown = dict(SHOWN.findall(text))
+	for v in vectors:
+		if 'body' in v:
+			body = dict(TEXT.findall(text)).get('receipt-body', '')
+			body = re.sub(r'\t    |\n', '', body)
+			tap.check(body == v['body'],
+			    'the document shows the body')
+			tap.check(sums(v['body']) in v['body'], 'its sums')
+	shown.pop('receipt-body', None)
 	shown = {k: re.sub(r'\s', '', v) for k, v in shown.items()}
 	known = {v['name']: v['out'] for v in vectors}
 	for name in sorted(set(shown) | set(known)):
@@ -206,6 +235,79 @@ def extra_data(attest):
 	at += 2 + struct.unpack('>H', attest[at:at + 2])[0]
 	size = struct.unpack('>H', attest[at:at + 2])[0]
 	return attest[at + 2:at + 2 + size]
+
+
+def leaf_of(r):
+	"""The leaf of an admission's line, from its members."""
+	v = dict(r)
+	if r['kind'] == 'session':
+		v.update(pid=int(r['pid']), fork_count=int(r['fork_count']))
+		return session_leaf(v)
+	if r['kind'] == 'operation':
+		v.update(session_id=r['session'], counter=int(r['counter']),
+		    mechanism=int(r['mechanism'], 16), key_fingerprint=r['key'])
+		return operation_leaf(v)
+	if r['kind'] == 'challenge':
+		return challenge_leaf({'nonce': r['nonce'],
+		    'key_fingerprint': r.get('key', '')})
+	return base64.b64decode(r['leaf'], validate=True)
+
+
+def check_nonces(r, parts):
+	"""Both nonces of a round with evidence."""
+	report, public = parts[r.get('tee_report')], parts[r.get('ak_public')]
+	good = True
+	if report:
+		want = report_data({'root': r['tee_root'],
+		    'ak_name': ak_name(public).hex() if public else '',
+		    'policy_digest': r['policy_digest']})
+		at = {'snp': 0x50, 'tdx': 48 + 520}[r['tee']]
+		good = report[at:at + 64] == want
+	if 'tpm_quote' in r:
+		quote = base64.b64decode(r['tpm_quote'], validate=True)
+		good = good and extra_data(quote) == qualifying(
+		    {'root': r['root'], 'tee_report': report.hex()})
+	return good
+
+
+def check_log(tap, path):
+	name = os.path.basename(path)
+	prev, heads, parts, lines = None, set(), {None: b''}, 0
+	chain = proofs = nonces = True
+	with open(path, encoding='ascii') as f:
+		text = f.read()
+	for line in text.split('\n')[:-1]:
+		body, tail = line.rsplit(',"prev":', 1)
+		r = json.loads(line)
+		want = receipt_hash({'prev': r['prev'], 'body': body}).hex()
+		chain = chain and want == r['hash'] and \
+		    prev in (None, r['prev']) and r['sums'] == sums(body) and \
+		    tail == '"%s","hash":"%s"}' % (r['prev'], r['hash'])
+		prev, lines = r['hash'], lines + 1
+		if lines == 1:
+			heads.add(r['prev'])
+		if r['type'] == 'part':
+			data = base64.b64decode(r['data'], validate=True)
+			proofs = proofs and sha256(data).hex() == r['sha256']
+			parts[r['sha256']] = data
+		elif r['type'] == 'round':
+			root = root_of_path(chain_leaf(r), r['leaves'] - 1,
+			    r['leaves'], bytes.fromhex(r['head_path']))
+			proofs = proofs and r['head'] in heads and \
+			    root.hex() == r['root']
+			if r['verdict'] != 'none':
+				nonces = nonces and check_nonces(r, parts)
+			last = r
+		elif r['type'] == 'admission':
+			root = root_of_path(leaf_of(r), r['index'],
+			    last['leaves'], bytes.fromhex(r['path']))
+			proofs = proofs and root is not None and \
+			    r['root'] == last['root'] == root.hex()
+		heads.add(r['hash'])
+	tap.check(text.endswith('\n') and lines > 1 and chain,
+	    name + ': the chain')
+	tap.check(proofs, name + ': every leaf is under its root')
+	tap.check(nonces, name + ': nonces of every round')
 
 
 def check_bundle(tap, path):
@@ -244,7 +346,10 @@ def main():
 	check_document(tap, vectors)
 	check_trees(tap)
 	for path in sys.argv[1:]:
-		check_bundle(tap, path)
+		if path.endswith('.receipts'):
+			check_log(tap, path)
+		else:
+			check_bundle(tap, path)
 	return tap.end()
 
 

@@ -12,7 +12,9 @@
 #include <cmocka.h>
 
 #include "attest/derive.h"
+#include "attest/leaf.h"
 #include "attest/merkle.h"
+#include "attest/receipt.h"
 #include "base/tuple.h"
 
 /* The code against the vectors of attest/PROTOCOL.md. */
@@ -166,6 +168,38 @@ derive_challenge(const cJSON *v, struct blob *ret)
 }
 
 static void
+derive_chain(const cJSON *v, struct blob *ret)
+{
+	uint8_t head[SHA256_LEN];
+
+	fixed(v, "head", head, sizeof(head));
+	assert_int_equal(leaf_chain(head, ret), 0);
+}
+
+/* The body is read as a line with its hash, and written again. */
+static void
+derive_receipt(const cJSON *v, struct blob *ret)
+{
+	_cleanup_(receipt_clear) struct receipt r = { 0 };
+	_cleanup_(receipt_body_clear) struct receipt_body b = { 0 };
+	uint8_t prev[SHA256_LEN], out[SHA256_LEN];
+	const char *body = word(v, "body");
+	char *line;
+
+	fixed(v, "prev", prev, sizeof(prev));
+	assert_true(asprintf(&line, "%s,\"prev\":\"%s\",\"hash\":\"%s\"}", body,
+			word(v, "prev"), word(v, "out")) > 0);
+	assert_int_equal(receipt_decode(span(line, strlen(line)), "line", prev,
+			     &r, NULL),
+	    0);
+	free(line);
+	assert_int_equal(receipt_encode(&r, &b), 0);
+	assert_true(span_equal(blob_span(&b.text), span(body, strlen(body))));
+	assert_int_equal(receipt_hash(prev, &b, out), 0);
+	assert_int_equal(blob_set(ret, span(out, sizeof(out))), 0);
+}
+
+static void
 derive_rd(const cJSON *v, struct blob *ret)
 {
 	uint8_t root[SHA256_LEN], policy[SHA256_LEN], out[REPORT_DATA_LEN];
@@ -250,6 +284,8 @@ leaf_encoded_otherwise(void **state)
 	expect("session", 1, derive_session);
 	expect("operation", 1, derive_operation);
 	expect("challenge", 2, derive_challenge);
+	expect("chain", 1, derive_chain);
+	expect("receipt", 1, derive_receipt);
 }
 
 static void
