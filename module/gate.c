@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "attest/bundle.h"
+#include "attest/receipt_log.h"
 #include "base/forkid.h"
 #include "base/log.h"
 #include "conf/policy.h"
@@ -17,10 +18,11 @@
 struct gate {
 	const struct config *cfg;
 	const struct config_token *tcfg;
-	struct policy *policy;	     /* NULL: it did not load */
-	struct rounds *rounds;	     /* NULL like policy */
-	struct why trouble;	     /* of the policy */
-	struct permit_issuer nobody; /* issues nothing: without a policy */
+	struct policy *policy;	      /* NULL: it did not load */
+	struct rounds *rounds;	      /* NULL like policy */
+	struct receipt_log *receipts; /* or NULL: none are kept */
+	struct why trouble;	      /* of the policy */
+	struct permit_issuer nobody;  /* issues nothing: without a policy */
 	struct token *_Atomic token;
 	_Atomic bool was_readable; /* the store, at some time */
 	pthread_mutex_t making;	   /* of the token */
@@ -95,7 +97,10 @@ verdict_changed(void *arg, enum round_state state, const struct why *why)
 		say(g, LOG_LEVEL_WARNING, "denied", why);
 	} else {
 		/* Keys stay: permits run out by themselves. */
-		say(g, LOG_LEVEL_WARNING, "no evidence", why);
+		if (strcmp(why->field, RECEIPT_FIELD) == 0)
+			say(g, LOG_LEVEL_WARNING, "no receipt", why);
+		else
+			say(g, LOG_LEVEL_WARNING, "no evidence", why);
 	}
 }
 
@@ -106,6 +111,22 @@ init_locks(struct gate *g)
 	    pthread_mutex_init(&g->unsealing, /* attr= */ NULL) != 0 ||
 	    pthread_mutex_init(&g->lock, /* attr= */ NULL) != 0)
 		return CVM_E_NOMEM;
+	return CVM_OK;
+}
+
+static int
+keep_receipts(struct gate *g)
+{
+	struct round_witness witness;
+	int err;
+
+	if (g->tcfg->receipts.log == RECEIPTS_OFF)
+		return CVM_OK;
+	err = receipt_log_new(g->tcfg, g->policy, &g->receipts);
+	if (err != CVM_OK)
+		return err;
+	receipt_log_witness(g->receipts, &witness);
+	rounds_set_witness(g->rounds, &witness);
 	return CVM_OK;
 }
 
@@ -128,7 +149,7 @@ gate_new(const struct config *cfg, const struct config_token *tcfg,
 	g->trouble.err = err;
 	if (err == CVM_OK) {
 		err = rounds_new(cfg, g->policy, &g->rounds);
-		if (err != CVM_OK)
+		if (err != CVM_OK || (err = keep_receipts(g)) != CVM_OK)
 			return err;
 		rounds_on_change(g->rounds, verdict_changed, g);
 	} else if (!gate_forbidden(g)) {
@@ -151,6 +172,7 @@ gate_freep(struct gate **gp)
 	t = atomic_exchange(&g->token, NULL);
 	token_freep(&t);
 	rounds_freep(&g->rounds);
+	receipt_log_freep(&g->receipts);
 	policy_freep(&g->policy);
 	free(g);
 }

@@ -36,7 +36,7 @@ struct command {
 extern const struct command command_table[];
 extern const size_t n_commands;
 
-#define OPERANDS_MAX 1
+#define OPERANDS_MAX 64
 
 /* What a command line says; strings borrow from argv. */
 struct tool {

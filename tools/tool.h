@@ -97,6 +97,9 @@ int cmd_recover(struct tool *t);
 int cmd_attest(struct tool *t);
 int cmd_verify(struct tool *t);
 int cmd_key_import(struct tool *t);
+int cmd_receipt_verify(struct tool *t);
+int cmd_receipt_show(struct tool *t);
+int cmd_receipt_rotate(struct tool *t);
 int cmd_uri(struct tool *t);
 
 #endif

@@ -32,7 +32,7 @@ from_page() {
 	text = open(sys.argv[1]).read()
 	for line in re.findall(r"^\.It Ic (.*)$", text, flags=re.M):
 	    name = re.match(r"[a-z]+( (add|check|diff|fetch|import|list|remove|"
-	        r"status))?", line).group(0)
+	        r"rotate|show|status|verify))?", line).group(0)
 	    print(name + ":", *sorted("-" + o for o in
 	        re.findall(r"Fl (-[a-z-]+)", line)))
 	print("all:", *sorted({"-" + o for o in
