@@ -58,6 +58,8 @@ static const struct {
 	{ CVM_E_BUFFER_TOO_SMALL, "buffer too small" },
 	{ CVM_E_DOMAIN_PARAMS, "domain parameters invalid" },
 	{ CVM_E_WRAPPED_INVALID, "wrapped key invalid" },
+	{ CVM_E_PARAMETER_SET, "parameter set not supported" },
+	{ CVM_E_WRAPPED_LEN, "wrapped key length out of range" },
 	{ CVM_E_READ_ONLY, "read-only" },
 };
 

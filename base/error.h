@@ -62,6 +62,8 @@ enum cvm_err {
 	CVM_E_DOMAIN_PARAMS = -61,
 	CVM_E_WRAPPED_INVALID = -62,
 	CVM_E_READ_ONLY = -63, /* session or token is read-only */
+	CVM_E_PARAMETER_SET = -64,
+	CVM_E_WRAPPED_LEN = -65,
 };
 
 #define WHY_WHERE_MAX 192

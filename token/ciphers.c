@@ -51,14 +51,34 @@ static const char *const cipher_names[N_CIPHERS][NELEMS(key_lens)] = {
 	[CIPHER_CHACHA20_POLY1305] = { NULL, NULL, "ChaCha20-Poly1305" },
 };
 
+/* One of a family: where it is, so are the others. */
+static const struct {
+	CK_KEY_TYPE type;
+	const char *name;
+} families[] = {
+	{ CKK_ML_DSA, "ML-DSA-65" },
+	{ CKK_ML_KEM, "ML-KEM-768" },
+	{ CKK_SLH_DSA, "SLH-DSA-SHA2-128f" },
+};
+
 /* Written once under the once, read-only from then on, never freed. */
 static struct {
 	EVP_MD *md[N_DIGESTS];
 	EVP_CIPHER *cipher[N_CIPHERS][NELEMS(key_lens)];
 	EVP_MAC *hmac, *cmac, *gmac;
 	EVP_KDF *pbkdf2;
+	bool pqc[NELEMS(families)];
 } fetched;
 static pthread_once_t fetch_once = PTHREAD_ONCE_INIT;
+
+static bool
+has_keys(OSSL_LIB_CTX *ctx, const char *name)
+{
+	EVP_KEYMGMT *k = EVP_KEYMGMT_fetch(ctx, name, /* props= */ NULL);
+
+	EVP_KEYMGMT_free(k);
+	return k != NULL;
+}
 
 static void
 fetch(void)
@@ -76,6 +96,8 @@ fetch(void)
 			if (cipher_names[i][k] != NULL)
 				fetched.cipher[i][k] = EVP_CIPHER_fetch(ctx,
 				    cipher_names[i][k], /* props= */ NULL);
+	for (size_t i = 0; i < NELEMS(families); i++)
+		fetched.pqc[i] = has_keys(ctx, families[i].name);
 	fetched.hmac = EVP_MAC_fetch(ctx, "HMAC", /* props= */ NULL);
 	fetched.cmac = EVP_MAC_fetch(ctx, "CMAC", /* props= */ NULL);
 	fetched.gmac = EVP_MAC_fetch(ctx, "GMAC", /* props= */ NULL);
@@ -191,4 +213,14 @@ kdf_pbkdf2(void)
 {
 	(void)pthread_once(&fetch_once, fetch);
 	return fetched.pbkdf2;
+}
+
+bool
+pqc_available(CK_KEY_TYPE key_type)
+{
+	(void)pthread_once(&fetch_once, fetch);
+	for (size_t i = 0; i < NELEMS(families); i++)
+		if (families[i].type == key_type)
+			return fetched.pqc[i];
+	return false;
 }

@@ -4,6 +4,7 @@
 #define TOKEN_CIPHERS_H
 
 #include <openssl/kdf.h>
+#include <stdbool.h>
 
 #include "base/pkcs11.h"
 #include "token/evp.h"
@@ -54,6 +55,8 @@ enum digest digest_by_pbkdf2(CK_ULONG prf);
 
 /* For a key of key_len bytes. */
 const EVP_CIPHER *cipher_get(enum cipher c, size_t key_len);
+/* Whether there are keys of CKK_ML_DSA, CKK_ML_KEM or CKK_SLH_DSA. */
+bool pqc_available(CK_KEY_TYPE key_type);
 EVP_MAC *mac_hmac(void);
 EVP_MAC *mac_cmac(void);
 EVP_MAC *mac_gmac(void);

@@ -42,6 +42,20 @@ generate_ec(const struct config_token *cfg, const struct mech *m,
 }
 
 int
+generate_pqc(const struct config_token *cfg, const struct mech *m,
+    struct attrs *pub, EVP_PKEY **ret, struct why *reterr_why)
+{
+	const struct param_set *set = param_set_find(m->key_type, pub);
+
+	(void)cfg;
+	if (set == NULL)
+		return template_refuse(reterr_why, CVM_E_PARAMETER_SET,
+		    CKA_PARAMETER_SET, "a parameter set of the mechanism",
+		    "another");
+	return pqc_generate(set, ret);
+}
+
+int
 generate_len(CK_KEY_TYPE type, const struct attrs *a, size_t *ret,
     struct why *reterr_why)
 {

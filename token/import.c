@@ -41,6 +41,8 @@ import_public(const struct config_token *cfg, struct newborn *b,
 	else if (type == CKK_EC || type == CKK_EC_EDWARDS ||
 	    type == CKK_EC_MONTGOMERY)
 		err = ec_from_public(type, &b->attrs, &b->pkey, reterr_why);
+	else if (pqc_is(type))
+		err = pqc_from_public(type, &b->attrs, &b->pkey, reterr_why);
 	else
 		return refuse_type(reterr_why);
 	if (err != CVM_OK)
@@ -76,6 +78,10 @@ import_private(const struct config_token *cfg, const CK_ATTRIBUTE *templ,
 	    type == CKK_EC_MONTGOMERY)
 		err = ec_from_private(type, &b->attrs,
 		    template_value(templ, n, CKA_VALUE), &b->pkey, reterr_why);
+	else if (pqc_is(type))
+		err = pqc_from_private(type, &b->attrs,
+		    template_value(templ, n, CKA_VALUE),
+		    template_value(templ, n, CKA_SEED), &b->pkey, reterr_why);
 	else
 		return refuse_type(reterr_why);
 	return err == CVM_OK ? finish_private(cfg, b, reterr_why) : err;

@@ -28,7 +28,8 @@ key_type_of(const EVP_PKEY *pkey)
 	for (size_t i = 0; i < NELEMS(names); i++)
 		if (EVP_PKEY_is_a(pkey, names[i].name) == 1)
 			return names[i].type;
-	return CK_UNAVAILABLE_INFORMATION;
+	return param_set_of(pkey) == NULL ? CK_UNAVAILABLE_INFORMATION :
+					    param_set_of(pkey)->key_type;
 }
 
 static void
@@ -127,6 +128,11 @@ key_size(CK_KEY_TYPE key_type, const struct attrs *a)
 		at = attrs_find(a, CKA_MODULUS);
 		return at == NULL ? 0 : rsa_bits(blob_span(&at->value));
 	}
+	if (pqc_is(key_type)) {
+		const struct param_set *set = param_set_find(key_type, a);
+
+		return set == NULL ? 0 : set->public_len;
+	}
 	at = attrs_find(a, CKA_EC_PARAMS);
 	if (at == NULL)
 		return attrs_ulong(a, CKA_VALUE_LEN, 0);
@@ -179,6 +185,8 @@ key_describe(const EVP_PKEY *pkey, CK_OBJECT_CLASS class, struct attrs *a,
 		return err;
 	if (key_type_of(pkey) == CKK_RSA)
 		return rsa_describe(pkey, class, a, reterr_why);
+	if (pqc_is(key_type_of(pkey)))
+		return pqc_describe(pkey, class, a, reterr_why);
 	return ec_describe(pkey, a, reterr_why);
 }
 
@@ -188,6 +196,8 @@ key_private_value(const EVP_PKEY *pkey, CK_ATTRIBUTE_TYPE type,
 {
 	if (key_type_of(pkey) == CKK_RSA)
 		return rsa_private_value(pkey, type, ret);
+	if (pqc_is(key_type_of(pkey)))
+		return pqc_private_value(pkey, type, ret);
 	return type == CKA_VALUE ? ec_private_value(pkey, ret) :
 				   CVM_E_ATTR_TYPE;
 }

@@ -24,7 +24,8 @@ int key_encode_public(const EVP_PKEY *pkey, struct blob *ret) _must_check_;
 int key_decode_public(struct span spki, EVP_PKEY **ret) _must_check_;
 /* CK_UNAVAILABLE_INFORMATION: none that is known here. */
 CK_KEY_TYPE key_type_of(const EVP_PKEY *pkey);
-/* Bits (secret keys: bytes), from the attributes; 0 when they do not say. */
+/* Bits, from the attributes; secret keys: bytes; ML-DSA and its like: bytes of
+ * the public key. 0 when they do not say. */
 CK_ULONG key_size(CK_KEY_TYPE key_type, const struct attrs *a);
 /* Sets what the key itself says in attributes of its class, CKA_ID and
  * CKA_PUBLIC_KEY_INFO included, where they are absent or empty. What is
@@ -96,6 +97,32 @@ int ec_generate(const struct curve *curve, EVP_PKEY **ret) _must_check_;
 /* The peer's key for a derivation: a raw point, or in a DER OCTET STRING. */
 int ec_peer(const struct curve *curve, struct span point,
     EVP_PKEY **ret) _must_check_;
+
+/* keys_pqc.c */
+struct param_set {
+	CK_KEY_TYPE key_type;
+	CK_ULONG set;	  /* CKA_PARAMETER_SET */
+	const char *name; /* OpenSSL's */
+	const char *oid;  /* the same, as NAME_RSA above */
+	size_t public_len, private_len;
+	size_t out_len; /* signature or ciphertext */
+};
+bool pqc_is(CK_KEY_TYPE key_type);
+const struct param_set *param_set_find(CK_KEY_TYPE key_type,
+    const struct attrs *a);
+const struct param_set *param_set_of(const EVP_PKEY *pkey);
+int pqc_describe(const EVP_PKEY *pkey, CK_OBJECT_CLASS class, struct attrs *a,
+    struct why *reterr_why) _must_check_;
+/* CKA_VALUE, or CKA_SEED: CVM_E_NOT_FOUND when the key has none. */
+int pqc_private_value(const EVP_PKEY *pkey, CK_ATTRIBUTE_TYPE type,
+    struct secret **ret) _must_check_;
+/* CVM_E_PARAMETER_SET: none that OpenSSL has at run time. */
+int pqc_from_public(CK_KEY_TYPE key_type, const struct attrs *a, EVP_PKEY **ret,
+    struct why *reterr_why) _must_check_;
+int pqc_from_private(CK_KEY_TYPE key_type, const struct attrs *a,
+    struct span value, struct span seed, EVP_PKEY **ret,
+    struct why *reterr_why) _must_check_;
+int pqc_generate(const struct param_set *set, EVP_PKEY **ret) _must_check_;
 
 /* keys_secret.c */
 bool secret_is_known(CK_KEY_TYPE key_type);

@@ -27,8 +27,13 @@ static const struct mech_ops rsa_oaep = { .parse = parse_oaep,
 	.crypt = &op_rsa_crypt };
 /* GnuTLS before 3.8 asks for Edwards keys under the name of the signature. */
 static const struct mech_ops eddsa = { .parse = parse_eddsa,
-	.sign = &op_eddsa,
+	.sign = &op_message,
 	.pair = generate_ec };
+static const struct mech_ops pqc_gen = { .parse = parse_none,
+	.pair = generate_pqc };
+static const struct mech_ops pqc_sign = { .parse = parse_context,
+	.sign = &op_message };
+static const struct mech_ops pqc_kem = { .parse = parse_none };
 static const struct mech_ops mac = { .parse = parse_none, .sign = &op_mac };
 static const struct mech_ops mac_general = { .parse = parse_mac_len,
 	.sign = &op_mac };
@@ -109,6 +114,9 @@ static const struct mech_ops pbkdf2 = { .parse = parse_pbkdf2,
 #define CHACHA(type, flags, ops)                                               \
 	ROW(#type, type, CKK_CHACHA20, 32, 32, flags, ops, DIGEST_NONE,        \
 	    CIPHER_CHACHA20_POLY1305)
+/* Sizes are those of public keys in bytes. */
+#define PQC(type, key, min, max, flags, ops)                                   \
+	ROW(#type, type, key, min, max, flags, ops, DIGEST_NONE, 0)
 #define HASH(type, hash)                                                       \
 	ROW(#type, type, CK_UNAVAILABLE_INFORMATION, 0, 0, CKF_DIGEST, digest, \
 	    hash, 0)
@@ -124,6 +132,16 @@ static const struct mech mechs[] = {
 	RSA(CKM_RSA_PKCS_OAEP, CRYPT | WRAP, rsa_oaep, DIGEST_NONE),
 	RSA(CKM_RSA_PKCS_PSS, SIGN, raw_pss, DIGEST_NONE),
 	RSA(CKM_SHA1_RSA_PKCS_PSS, SIGN, hash_pss, DIGEST_SHA1),
+	PQC(CKM_ML_KEM_KEY_PAIR_GEN, CKK_ML_KEM, 800, 1568,
+	    CKF_GENERATE_KEY_PAIR, pqc_gen),
+	PQC(CKM_ML_KEM, CKK_ML_KEM, 800, 1568,
+	    CKF_ENCAPSULATE | CKF_DECAPSULATE, pqc_kem),
+	PQC(CKM_ML_DSA_KEY_PAIR_GEN, CKK_ML_DSA, 1312, 2592,
+	    CKF_GENERATE_KEY_PAIR, pqc_gen),
+	PQC(CKM_ML_DSA, CKK_ML_DSA, 1312, 2592, SIGN, pqc_sign),
+	PQC(CKM_SLH_DSA_KEY_PAIR_GEN, CKK_SLH_DSA, 32, 64,
+	    CKF_GENERATE_KEY_PAIR, pqc_gen),
+	PQC(CKM_SLH_DSA, CKK_SLH_DSA, 32, 64, SIGN, pqc_sign),
 	RSA(CKM_SHA256_RSA_PKCS, SIGN, hash_sign, DIGEST_SHA256),
 	RSA(CKM_SHA384_RSA_PKCS, SIGN, hash_sign, DIGEST_SHA384),
 	RSA(CKM_SHA512_RSA_PKCS, SIGN, hash_sign, DIGEST_SHA512),
@@ -240,6 +258,8 @@ available(const struct mech *m)
 		return false;
 	if (m->key_type == CKK_AES || m->key_type == CKK_CHACHA20)
 		return cipher_get((enum cipher)m->cipher, 32) != NULL;
+	if (pqc_is(m->key_type))
+		return pqc_available(m->key_type);
 	if (m->type == CKM_PKCS5_PBKD2)
 		return kdf_pbkdf2() != NULL;
 	return crypto_libctx() != NULL;
@@ -370,6 +390,8 @@ static const struct {
 	{ CKF_WRAP, CKO_PUBLIC_KEY },
 	{ CKF_UNWRAP, CKO_PRIVATE_KEY },
 	{ CKF_DERIVE, CKO_PRIVATE_KEY },
+	{ CKF_ENCAPSULATE, CKO_PUBLIC_KEY },
+	{ CKF_DECAPSULATE, CKO_PRIVATE_KEY },
 };
 
 static bool

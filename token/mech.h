@@ -36,9 +36,10 @@ struct mech_params {
 	CK_ULONG kdf;	       /* ECDH1: CKD_... */
 	CK_ULONG aes_bits;     /* RSA_AES: the key between */
 	CK_ULONG iterations;   /* PBKDF2 */
-	bool given;	       /* EdDSA: there is a parameter */
-	bool extract, expand;  /* HKDF */
-	CK_ULONG salt_type;    /* HKDF: CKF_HKDF_SALT_... */
+	bool prehash, deterministic;
+	bool given;	      /* EdDSA: there is a parameter */
+	bool extract, expand; /* HKDF */
+	CK_ULONG salt_type;   /* HKDF: CKF_HKDF_SALT_... */
 	CK_OBJECT_HANDLE salt_key;
 	struct secret *password; /* PBKDF2 */
 	struct kdf_part parts[KDF_PARTS_MAX];
@@ -60,8 +61,8 @@ typedef int mech_parse(const CK_MECHANISM *in, const struct mech *m,
     struct mech_params *ret, struct writer *w, struct why *reterr_why);
 mech_parse parse_none, parse_pss, parse_oaep, parse_iv16, parse_ctr, parse_gcm,
     parse_ccm, parse_gmac, parse_chacha, parse_mac_len, parse_eddsa,
-    parse_wrap_iv, parse_rsa_aes, parse_ecdh1, parse_hkdf, parse_sp800_counter,
-    parse_pbkdf2;
+    parse_context, parse_wrap_iv, parse_rsa_aes, parse_ecdh1, parse_hkdf,
+    parse_sp800_counter, parse_pbkdf2;
 
 /* Between the files of the parsers. CVM_E_MECH_PARAM with the member. */
 int param_refuse(struct why *why, const struct mech *m, const char *field,
@@ -98,7 +99,7 @@ struct mech_ops {
 
 #define NO_KEY CK_UNAVAILABLE_INFORMATION
 
-extern const struct op_ops op_hash_sign, op_raw_sign, op_eddsa, op_mac,
+extern const struct op_ops op_hash_sign, op_raw_sign, op_message, op_mac,
     op_rsa_crypt, op_rsa_aes, op_cipher, op_aead, op_ccm, op_digest,
     op_key_wrap;
 
@@ -106,6 +107,8 @@ extern const struct op_ops op_hash_sign, op_raw_sign, op_eddsa, op_mac,
 int generate_rsa(const struct config_token *cfg, const struct mech *m,
     struct attrs *pub, EVP_PKEY **ret, struct why *reterr_why) _must_check_;
 int generate_ec(const struct config_token *cfg, const struct mech *m,
+    struct attrs *pub, EVP_PKEY **ret, struct why *reterr_why) _must_check_;
+int generate_pqc(const struct config_token *cfg, const struct mech *m,
     struct attrs *pub, EVP_PKEY **ret, struct why *reterr_why) _must_check_;
 /* How long a secret key of a template is to be. */
 int generate_len(CK_KEY_TYPE type, const struct attrs *a, size_t *ret,

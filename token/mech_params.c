@@ -196,11 +196,12 @@ parse_mac_len(const CK_MECHANISM *in, const struct mech *m,
 }
 
 /*
- * Without parameter: Ed25519 and, as commonly meant, Ed448. With one, only
- * what OpenSSL 3.0 has is taken: no pre-hash, no context. For Ed25519 such a
- * parameter means Ed25519ctx (RFC 8032 section 5.1), which it has not; the
- * sizes of the two curves are told apart where the key is known.
+ * Without parameter: Ed25519 and, as commonly meant, Ed448. With one, for
+ * Ed25519: Ed25519ctx, whose context is not empty, or Ed25519ph (RFC 8032
+ * section 5.1). What OpenSSL has of it is told where the key is known.
  */
+#define CONTEXT_MAX 255
+
 int
 parse_eddsa(const CK_MECHANISM *in, const struct mech *m,
     struct mech_params *ret, struct writer *w, struct why *reterr_why)
@@ -213,12 +214,43 @@ parse_eddsa(const CK_MECHANISM *in, const struct mech *m,
 	err = param_struct(in, m, &p, sizeof(p), reterr_why);
 	if (err != CVM_OK)
 		return err;
-	if (p.phFlag != CK_FALSE || p.ulContextDataLen != 0)
-		return param_refuse(reterr_why, m, "phFlag, ulContextDataLen",
-		    "FALSE and 0");
+	if (p.phFlag > CK_TRUE)
+		return param_refuse(reterr_why, m, "phFlag", "TRUE or FALSE");
+	err = param_bytes(m, "pContextData", p.pContextData, p.ulContextDataLen,
+	    CONTEXT_MAX, &ret->aad, reterr_why);
+	if (err != CVM_OK)
+		return err;
 	ret->given = true;
+	ret->prehash = p.phFlag == CK_TRUE;
 	write_u8(w, p.phFlag);
-	write_field(w, span("", 0));
+	write_field(w, blob_span(&ret->aad));
+	return CVM_OK;
+}
+
+/* FIPS 204 section 5.2, FIPS 205 section 10.2. */
+int
+parse_context(const CK_MECHANISM *in, const struct mech *m,
+    struct mech_params *ret, struct writer *w, struct why *reterr_why)
+{
+	CK_SIGN_ADDITIONAL_CONTEXT p;
+	int err;
+
+	if (in->ulParameterLen == 0)
+		return CVM_OK;
+	err = param_struct(in, m, &p, sizeof(p), reterr_why);
+	if (err != CVM_OK)
+		return err;
+	if (p.hedgeVariant > CKH_DETERMINISTIC_REQUIRED)
+		return param_refuse(reterr_why, m, "hedgeVariant",
+		    "CKH_HEDGE_PREFERRED, _REQUIRED or "
+		    "CKH_DETERMINISTIC_REQUIRED");
+	err = param_bytes(m, "pContext", p.pContext, p.ulContextLen,
+	    CONTEXT_MAX, &ret->aad, reterr_why);
+	if (err != CVM_OK)
+		return err;
+	ret->deterministic = p.hedgeVariant == CKH_DETERMINISTIC_REQUIRED;
+	write_be64(w, p.hedgeVariant);
+	write_field(w, blob_span(&ret->aad));
 	return CVM_OK;
 }
 

@@ -17,6 +17,8 @@ static const struct {
 	{ CKA_WRAP, CKF_WRAP },
 	{ CKA_UNWRAP, CKF_UNWRAP },
 	{ CKA_DERIVE, CKF_DERIVE },
+	{ CKA_ENCAPSULATE, CKF_ENCAPSULATE },
+	{ CKA_DECAPSULATE, CKF_DECAPSULATE },
 };
 
 /* FNV-1a: values come from the token's own users. */

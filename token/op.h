@@ -96,6 +96,20 @@ int op_restore(struct token *t, const struct config_token *cfg,
 /* Input came in parts: it is ended by op_final() only. */
 bool op_in_parts(const struct op *op);
 
+/*
+ * C_EncapsulateKey, C_DecapsulateKey. out NULL asks for the size of the
+ * ciphertext, and CVM_E_BUFFER_TOO_SMALL sets *len: no key is made. The shared
+ * key is a new object, which needs the caller's permit as any secret key does.
+ */
+int token_encapsulate(struct token *t, const struct caller *c,
+    const CK_MECHANISM *mech, CK_OBJECT_HANDLE key, const CK_ATTRIBUTE *templ,
+    CK_ULONG n, uint8_t *out, CK_ULONG *len, CK_OBJECT_HANDLE *ret,
+    struct why *reterr_why) _must_check_;
+int token_decapsulate(struct token *t, const struct caller *c,
+    const CK_MECHANISM *mech, CK_OBJECT_HANDLE key, const CK_ATTRIBUTE *templ,
+    CK_ULONG n, struct span in, CK_OBJECT_HANDLE *ret,
+    struct why *reterr_why) _must_check_;
+
 /* C_WrapKey, C_UnwrapKey, C_DeriveKey. */
 int token_wrap(struct token *t, const struct caller *c,
     const CK_MECHANISM *mech, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key,

@@ -330,6 +330,7 @@ eddsa_signature_wrong(void **state)
 	    sizeof(ed25519), false);
 	struct pair b = make_ec(s, CKM_EC_EDWARDS_KEY_PAIR_GEN, ed448,
 	    sizeof(ed448), false);
+	CK_BYTE box[256] = { 0 };
 	CK_EDDSA_PARAMS params = { CK_FALSE, 0, NULL };
 	CK_MECHANISM with = { CKM_EDDSA, &params, sizeof(params) };
 
@@ -339,12 +340,51 @@ eddsa_signature_wrong(void **state)
 	/* That would be Ed25519ctx. */
 	assert_int_equal(try_begin(s, OP_SIGN, &with, a.priv),
 	    CVM_E_MECH_PARAM);
-	params.phFlag = CK_TRUE;
+	params = (CK_EDDSA_PARAMS){ 2, 0, NULL };
 	assert_int_equal(try_begin(s, OP_SIGN, &with, b.priv),
 	    CVM_E_MECH_PARAM);
-	params = (CK_EDDSA_PARAMS){ CK_FALSE, 1, (CK_BYTE[]){ 1 } };
+	params = (CK_EDDSA_PARAMS){ CK_FALSE, 256, box };
 	assert_int_equal(try_begin(s, OP_SIGN, &with, b.priv),
 	    CVM_E_MECH_PARAM);
+	params = (CK_EDDSA_PARAMS){ CK_FALSE, 1, NULL };
+	assert_int_equal(try_begin(s, OP_SIGN, &with, b.priv),
+	    CVM_E_MECH_PARAM);
+}
+
+/* Pre-hash and context came with OpenSSL 3.2; before, they are refused, and
+ * after, they make a signature that is not the plain one. */
+static void
+eddsa_variant_is_the_plain_one(void **state)
+{
+	struct stage *s = *state;
+	CK_BYTE context[] = { 1 };
+	const CK_EDDSA_PARAMS variants[] = { { CK_TRUE, 0, NULL },
+		{ CK_FALSE, 1, context }, { CK_TRUE, 1, context } };
+	struct pair p[] = { make_ec(s, CKM_EC_EDWARDS_KEY_PAIR_GEN, ed25519,
+				sizeof(ed25519), false),
+		make_ec(s, CKM_EC_EDWARDS_KEY_PAIR_GEN, ed448, sizeof(ed448),
+		    false) };
+	CK_MECHANISM plain = { CKM_EDDSA, NULL, 0 };
+	bool known = OpenSSL_version_num() >= 0x30200000UL;
+
+	for (size_t i = 0; i < COUNT(variants) * COUNT(p); i++) {
+		CK_EDDSA_PARAMS params = variants[i / COUNT(p)];
+		struct pair key = p[i % COUNT(p)];
+		CK_MECHANISM with = { CKM_EDDSA, &params, sizeof(params) };
+		_cleanup_(blob_clear) struct blob sig = { 0 };
+
+		assert_int_equal(try_begin(s, OP_SIGN, &with, key.priv),
+		    known ? CVM_OK : CVM_E_MECH_PARAM);
+		assert_int_equal(try_begin(s, OP_VERIFY, &with, key.pub),
+		    known ? CVM_OK : CVM_E_MECH_PARAM);
+		if (!known)
+			continue;
+		round_trip(s, &with, key, MESSAGE);
+		sign_as(s, &with, key.priv, MESSAGE, &sig);
+		assert_int_equal(verify(s, &plain, key.pub, MESSAGE,
+				     blob_span(&sig)),
+		    CVM_E_SIGNATURE_INVALID);
+	}
 }
 
 /* RFC 8032 section 7.1, TEST 2, with the private key imported. */
@@ -688,6 +728,7 @@ main(void)
 		ON_STAGE(raw_input_of_wrong_length),
 		ON_STAGE(ecdsa_signature_wrong_on_some_curve),
 		ON_STAGE(eddsa_signature_wrong),
+		ON_STAGE(eddsa_variant_is_the_plain_one),
 		ON_STAGE(eddsa_not_of_rfc8032),
 		ON_STAGE(rsa_decryption_wrong),
 		ON_STAGE(oaep_failure_tells_apart),
