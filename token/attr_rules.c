@@ -12,9 +12,10 @@
 #define R (1 << 3)
 #define S (1 << 4)
 #define P (1 << 5)
+#define M (1 << 6)
 #define KEYS (U | R | S)
 #define STORED (D | C | U | R | S)
-#define ANY_CLASS (STORED | P)
+#define ANY_CLASS (STORED | P | M)
 
 /* Key types. */
 #define RSA (1 << 0)
@@ -51,6 +52,7 @@ static const struct {
 	{ CKO_PRIVATE_KEY, R },
 	{ CKO_SECRET_KEY, S },
 	{ CKO_PROFILE, P },
+	{ CKO_MECHANISM, M },
 };
 
 static const struct {
@@ -96,7 +98,7 @@ static const struct attr_rule rules[] = {
 	RULE(CKA_TOKEN, ANY_CLASS, ANY_TYPE, BOOL, NEW | COPY, 0, FALSE),
 	RULE(CKA_PRIVATE, R | S, ANY_TYPE, BOOL, NEW | COPY, ATTR_ONLY_TRUE,
 	    TRUE),
-	RULE(CKA_PRIVATE, D | C | U | P, ANY_TYPE, BOOL, NEW | COPY,
+	RULE(CKA_PRIVATE, D | C | U | P | M, ANY_TYPE, BOOL, NEW | COPY,
 	    ATTR_ONLY_TRUE, FALSE),
 	RULE(CKA_MODIFIABLE, ANY_CLASS, ANY_TYPE, BOOL, NEW | COPY, 0, TRUE),
 	RULE(CKA_COPYABLE, ANY_CLASS, ANY_TYPE, BOOL, ALL, ATTR_ONLY_FALSE,
@@ -105,6 +107,7 @@ static const struct attr_rule rules[] = {
 	RULE(CKA_LABEL, ANY_CLASS, ANY_TYPE, BYTES, ALL, 0, EMPTY),
 	RULE(CKA_UNIQUE_ID, ANY_CLASS, ANY_TYPE, BYTES, 0, 0, NONE),
 	RULE(CKA_PROFILE_ID, P, ANY_TYPE, ULONG, 0, 0, NONE),
+	RULE(CKA_MECHANISM_TYPE, M, ANY_TYPE, ULONG, 0, 0, NONE),
 
 	RULE(CKA_APPLICATION, D, ANY_TYPE, BYTES, ALL, 0, EMPTY),
 	RULE(CKA_OBJECT_ID, D, ANY_TYPE, BYTES, ALL, 0, EMPTY),
@@ -161,6 +164,13 @@ static const struct attr_rule rules[] = {
 	RULE(CKA_VERIFY_RECOVER, U, ANY_TYPE, BOOL, ALL, 0, FALSE),
 	RULE(CKA_WRAP, U | S, ANY_TYPE, BOOL, ALL, 0, FALSE),
 	RULE(CKA_UNWRAP, R | S, ANY_TYPE, BOOL, ALL, 0, FALSE),
+
+	/* What binds whoever uses a key cannot be taken off by them. */
+	RULE(CKA_WRAP_TEMPLATE, U | S, ANY_TYPE, TEMPLATE, NEW, 0, NONE),
+	RULE(CKA_UNWRAP_TEMPLATE, R | S, ANY_TYPE, TEMPLATE, NEW, 0, NONE),
+	RULE(CKA_DERIVE_TEMPLATE, R | S, ANY_TYPE, TEMPLATE, NEW, 0, NONE),
+	RULE(CKA_ENCAPSULATE_TEMPLATE, U, ANY_TYPE, TEMPLATE, NEW, 0, NONE),
+	RULE(CKA_DECAPSULATE_TEMPLATE, R, ANY_TYPE, TEMPLATE, NEW, 0, NONE),
 
 	RULE(CKA_SENSITIVE, R | S, ANY_TYPE, BOOL, ALL, ATTR_ONLY_TRUE, TRUE),
 	RULE(CKA_EXTRACTABLE, R | S, ANY_TYPE, BOOL, ALL, ATTR_ONLY_FALSE,
@@ -265,13 +275,21 @@ attr_rule_next(const struct attr_rule *after, CK_OBJECT_CLASS class,
 	return NULL;
 }
 
-const char *
-attr_name(CK_ATTRIBUTE_TYPE type)
+const struct attr_rule *
+attr_rule_any(CK_ATTRIBUTE_TYPE type)
 {
 	for (size_t i = 0; i < NELEMS(rules); i++)
 		if (rules[i].type == type)
-			return rules[i].name;
+			return &rules[i];
 	return NULL;
+}
+
+const char *
+attr_name(CK_ATTRIBUTE_TYPE type)
+{
+	const struct attr_rule *rule = attr_rule_any(type);
+
+	return rule == NULL ? NULL : rule->name;
 }
 
 static int
@@ -334,6 +352,9 @@ attr_value_ok(const struct attr_rule *rule, struct span value)
 	case FORM_MECHS:
 		return value.len % sizeof(CK_MECHANISM_TYPE) == 0 &&
 		    value.len <= ATTR_VALUE_MAX;
+	case FORM_TEMPLATE:
+		return value.len % sizeof(CK_ATTRIBUTE) == 0 &&
+		    value.len / sizeof(CK_ATTRIBUTE) <= ATTRS_MAX;
 	case FORM_BYTES:
 	default:
 		return value.len <= ATTR_VALUE_MAX;

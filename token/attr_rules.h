@@ -10,7 +10,15 @@
  * an attribute, what its value looks like, where it may be given, and what
  * it is when it is not.
  */
-enum attr_form { FORM_BOOL, FORM_ULONG, FORM_BYTES, FORM_DATE, FORM_MECHS };
+/* FORM_TEMPLATE: an array of CK_ATTRIBUTE (token/nested.h). */
+enum attr_form {
+	FORM_BOOL,
+	FORM_ULONG,
+	FORM_BYTES,
+	FORM_DATE,
+	FORM_MECHS,
+	FORM_TEMPLATE,
+};
 
 /* The templates in which an attribute may stand. */
 enum {
@@ -60,6 +68,8 @@ uint16_t key_type_bit(CK_KEY_TYPE key_type);
 /* The rule of an attribute of such objects, or NULL: they do not have it. */
 const struct attr_rule *attr_rule_find(CK_ATTRIBUTE_TYPE type,
     CK_OBJECT_CLASS class, CK_KEY_TYPE key_type);
+/* The first rule of an attribute, whosever; the form is that of them all. */
+const struct attr_rule *attr_rule_any(CK_ATTRIBUTE_TYPE type);
 /* The i-th rule that applies to such objects, or NULL past the end. */
 const struct attr_rule *attr_rule_next(const struct attr_rule *after,
     CK_OBJECT_CLASS class, CK_KEY_TYPE key_type);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "token/import.h"
+#include "token/nested.h"
 #include "token/op_impl.h"
 #include "token/template.h"
 
@@ -220,6 +221,9 @@ token_derive(struct token *t, const struct caller *c, const CK_MECHANISM *mech,
 		err = read_use(m, templ, n, &use, reterr_why);
 	if (err == CVM_OK)
 		err = template_read(&use, templ, n, &b.attrs, reterr_why);
+	if (err == CVM_OK)
+		err = nested_apply(o, CKA_DERIVE_TEMPLATE, &use, &b.attrs,
+		    reterr_why);
 	if (err == CVM_OK)
 		err = m->ops->derive(t, c, o, &params,
 		    attrs_ulong(&b.attrs, CKA_VALUE_LEN,

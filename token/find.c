@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "token/builtin.h"
 #include "token/object_impl.h"
 #include "token/template.h"
 
@@ -91,29 +92,43 @@ choose_index(const struct search *s, struct span *ret_value)
 	return ret_value->len > 0 ? BY_LABEL : BY_HANDLE;
 }
 
+/* Searches the token's objects, or those that no store holds. */
+static int
+search(struct token *t, struct search *s, struct why *why)
+{
+	CK_OBJECT_CLASS class = CK_UNAVAILABLE_INFORMATION;
+	enum object_index index;
+	struct span value;
+	int err = template_ulong(s->templ, s->n_templ, CKA_CLASS, &class,
+	    /* reterr_why= */ NULL);
+
+	if (err == CVM_OK && builtin_class(class))
+		return builtin_each(token_config(t), class, found, s);
+	err = object_table_refresh(t, why);
+	if (err != CVM_OK)
+		return err;
+	s->admitted = caller_admitted(t, s->c);
+	index = choose_index(s, &value);
+	err = object_search(t, index, value, found, s);
+	/* The store changed under the search. */
+	for (int i = 0; i < SEARCH_TRIES && err == CVM_E_BUSY; i++) {
+		s->n = 0;
+		err = object_table_refresh(t, why);
+		if (err == CVM_OK)
+			err = object_search(t, index, value, found, s);
+	}
+	return err;
+}
+
 int
 token_find(struct token *t, const struct caller *c, const CK_ATTRIBUTE *templ,
     CK_ULONG n, CK_OBJECT_HANDLE **ret, size_t *ret_n, struct why *reterr_why)
 {
 	struct search s = { .c = c, .templ = templ, .n_templ = n };
-	enum object_index index;
-	struct span value;
 	int err = check_template(templ, n, reterr_why);
 
 	if (err == CVM_OK)
-		err = object_table_refresh(t, reterr_why);
-	if (err != CVM_OK)
-		return err;
-	s.admitted = caller_admitted(t, c);
-	index = choose_index(&s, &value);
-	err = object_search(t, index, value, found, &s);
-	/* The store changed under the search. */
-	for (int i = 0; i < SEARCH_TRIES && err == CVM_E_BUSY; i++) {
-		s.n = 0;
-		err = object_table_refresh(t, reterr_why);
-		if (err == CVM_OK)
-			err = object_search(t, index, value, found, &s);
-	}
+		err = search(t, &s, reterr_why);
 	if (err != CVM_OK) {
 		free(s.v);
 		return err;

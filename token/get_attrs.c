@@ -5,6 +5,7 @@
 
 #include "token/attr_rules.h"
 #include "token/keys.h"
+#include "token/nested.h"
 #include "token/object_impl.h"
 
 /* C_GetAttributeValue (PKCS#11 section 5.7.5) and C_GetObjectSize. */
@@ -80,6 +81,10 @@ get_one(struct token *t, struct object *o, const struct caller *c,
 	if ((rule->flags & ATTR_SECRET) != 0 ||
 	    (o->class == CKO_DATA && o->private && a->type == CKA_VALUE))
 		return get_secret(t, o, c, a);
+	if (rule->form == FORM_TEMPLATE)
+		return nested_give(have == NULL ? span("", 0) :
+						  blob_span(&have->value),
+		    a);
 	if (have == NULL)
 		return withhold(a, CVM_E_ATTR_TYPE);
 	return give(a, blob_span(&have->value));

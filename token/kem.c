@@ -4,6 +4,7 @@
 #include "token/import.h"
 #include "token/keys.h"
 #include "token/mech.h"
+#include "token/nested.h"
 #include "token/template.h"
 
 /* C_EncapsulateKey and C_DecapsulateKey (PKCS#11 3.2 section 5.18): a secret
@@ -29,7 +30,8 @@ check_mech(struct token *t, const CK_MECHANISM *mech, CK_FLAGS use,
 
 /* The template of the shared key; its value came from outside. */
 static int
-read_template(const struct caller *c, const CK_ATTRIBUTE *templ, CK_ULONG n,
+read_template(const struct caller *c, const struct object *key,
+    CK_ATTRIBUTE_TYPE nested, const CK_ATTRIBUTE *templ, CK_ULONG n,
     struct attrs *ret, struct why *why)
 {
 	struct template_use use = { .in = IN_UNWRAP,
@@ -46,6 +48,8 @@ read_template(const struct caller *c, const CK_ATTRIBUTE *templ, CK_ULONG n,
 		return template_refuse(why, CVM_E_ATTR_VALUE, CKA_KEY_TYPE,
 		    "a kind of secret key that is known here", "another");
 	err = template_read(&use, templ, n, ret, why);
+	if (err == CVM_OK)
+		err = nested_apply(key, nested, &use, ret, why);
 	return err == CVM_OK ? attrs_set_ulong(ret, CKA_CLASS, use.class) : err;
 }
 
@@ -105,7 +109,8 @@ token_encapsulate(struct token *t, const struct caller *c,
 	if (err == CVM_OK && set == NULL)
 		err = CVM_E_PARAMETER_SET;
 	if (err == CVM_OK)
-		err = read_template(c, templ, n, &b.attrs, reterr_why);
+		err = read_template(c, o, CKA_ENCAPSULATE_TEMPLATE, templ, n,
+		    &b.attrs, reterr_why);
 	if (err != CVM_OK)
 		return err;
 	if (out == NULL || *len < set->out_len) {
@@ -166,7 +171,8 @@ token_decapsulate(struct token *t, const struct caller *c,
 		err = why_set(reterr_why, CVM_E_WRAPPED_LEN, "ciphertext",
 		    "length", "that of the parameter set", "another");
 	if (err == CVM_OK)
-		err = read_template(c, templ, n, &b.attrs, reterr_why);
+		err = read_template(c, o, CKA_DECAPSULATE_TEMPLATE, templ, n,
+		    &b.attrs, reterr_why);
 	if (err == CVM_OK)
 		err = object_private_key(t, o, c->permit, &pkey, reterr_why);
 	if (err == CVM_OK)

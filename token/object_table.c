@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "token/builtin.h"
 #include "token/object_table.h"
 
 static int
@@ -374,9 +375,11 @@ token_object(struct token *t, const struct caller *c, CK_OBJECT_HANDLE handle,
 {
 	_cleanup_(object_unrefp) struct object *o = NULL;
 	struct object_table *ot = token_objects(t);
-	int err = object_table_stale(ot) ? CVM_E_BUSY :
-					   open_handle(t, handle, &o);
+	int err;
 
+	if (handle >= BUILTIN_HANDLE_BASE)
+		return builtin_object(token_config(t), handle, ret);
+	err = object_table_stale(ot) ? CVM_E_BUSY : open_handle(t, handle, &o);
 	for (int i = 0; i < OPEN_TRIES && err == CVM_E_BUSY; i++) {
 		err = object_table_refresh(t, /* reterr_why= */ NULL);
 		if (err != CVM_OK)

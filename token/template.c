@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "token/nested.h"
 #include "token/template.h"
 
 int
@@ -131,6 +132,7 @@ read_one(const struct template_use *use, const CK_ATTRIBUTE *a,
 {
 	const struct attr_rule *rule = attr_rule_find(a->type, use->class,
 	    use->key_type);
+	_cleanup_(blob_clear) struct blob packed = { 0 };
 	struct span value;
 	int err;
 
@@ -154,7 +156,11 @@ read_one(const struct template_use *use, const CK_ATTRIBUTE *a,
 		err = template_change(use, rule, /* old= */ NULL, value, why);
 	if (err != CVM_OK || (rule->flags & ATTR_SECRET) != 0)
 		return err;
-	return attrs_set(ret, a->type, value);
+	if (rule->form == FORM_TEMPLATE) {
+		err = nested_pack(value, &packed, why);
+		value = blob_span(&packed);
+	}
+	return err == CVM_OK ? attrs_set(ret, a->type, value) : err;
 }
 
 static int

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "token/import.h"
+#include "token/nested.h"
 #include "token/op_impl.h"
 #include "token/template.h"
 
@@ -57,6 +58,8 @@ token_wrap(struct token *t, const struct caller *c, const CK_MECHANISM *mech,
 
 	if (err == CVM_OK)
 		err = check_target(k, w, reterr_why);
+	if (err == CVM_OK)
+		err = nested_check(w, k, reterr_why);
 	if (err == CVM_OK)
 		err = op_start(t, token_config(t), OP_ENCRYPT, CKF_WRAP, mech,
 		    w, c->permit, &op, reterr_why);
@@ -148,6 +151,9 @@ token_unwrap(struct token *t, const struct caller *c, const CK_MECHANISM *mech,
 		err = read_use(templ, n, &use, reterr_why);
 	if (err == CVM_OK)
 		err = template_read(&use, templ, n, &b.attrs, reterr_why);
+	if (err == CVM_OK)
+		err = nested_apply(key, CKA_UNWRAP_TEMPLATE, &use, &b.attrs,
+		    reterr_why);
 	if (err == CVM_OK)
 		err = unwrap_bytes(t, c, mech, key, wrapped, &plain,
 		    reterr_why);

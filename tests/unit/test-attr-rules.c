@@ -180,7 +180,7 @@ template_hostile(void **state)
 	assert_int_equal(try_read(IN_SET, worse, 1), CVM_E_ATTR_VALUE);
 	assert_int_equal(try_read(IN_SET, twice, 2),
 	    CVM_E_TEMPLATE_INCONSISTENT);
-	assert_int_equal(try_read(IN_SET, nested, 1), CVM_E_ATTR_TYPE);
+	assert_int_equal(try_read(IN_SET, nested, 1), CVM_E_ATTR_READ_ONLY);
 	assert_int_equal(try_read(IN_SET, odd, 1), CVM_E_ATTR_VALUE);
 	assert_int_equal(try_read(IN_SET, none, 1), CVM_E_ATTR_VALUE);
 	assert_int_equal(try_read(IN_SET, unknown, 1), CVM_E_ATTR_TYPE);
