@@ -535,11 +535,11 @@ gate_operation(struct gate *g, struct gate_session *s, const char *function,
 	if (!gate_binds_operation(g, key))
 		return gate_permit(g, s, ret, reterr_why);
 	leaf.mechanism = op_mechanism(op);
-	op_parameter_digest(op, leaf.parameter_digest);
-	if (input != NULL)
-		err = hash(HASH_SHA256, *input, leaf.input_digest);
-	else
-		err = op_input_digest(op, leaf.input_digest);
+	err = op_parameter_digest(op, leaf.parameter_digest);
+	if (err == CVM_OK)
+		err = input != NULL ?
+		    hash(HASH_SHA256, *input, leaf.input_digest) :
+		    op_input_digest(op, leaf.input_digest);
 	if (err != CVM_OK)
 		return why_set(reterr_why, err, function, "input", "", "");
 	return operation_admit(g, s, &leaf, key, ret, reterr_why);
@@ -557,9 +557,7 @@ parameter_digest(const struct gate *g, const CK_MECHANISM *mech,
 		return why_setf(why, CVM_E_MECH_INVALID, "mechanism", "type",
 		    "one of the token", "0x%lx", mech->mechanism);
 	err = mech_params_read(mech, m, &params, why);
-	if (err == CVM_OK)
-		memcpy(out, params.digest, SHA256_LEN);
-	return err;
+	return err == CVM_OK ? mech_params_digest(&params, out) : err;
 }
 
 int

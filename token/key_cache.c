@@ -33,6 +33,7 @@ prepared_freep(struct prepared **p)
 		return;
 	EVP_PKEY_CTX_free((*p)->pctx);
 	EVP_MD_CTX_free((*p)->md);
+	EVP_CIPHER_CTX_free((*p)->cipher);
 	secret_wipe((*p)->rejection, sizeof((*p)->rejection));
 	free(*p);
 	*p = NULL;

@@ -44,17 +44,20 @@ struct mech_params {
 	struct secret *password; /* PBKDF2 */
 	struct kdf_part parts[KDF_PARTS_MAX];
 	size_t n_parts;
-	struct blob iv;	 /* IV, nonce, counter block, salt; ECDH1: point */
-	struct blob aad; /* additional data; OAEP: label; ECDH1: shared;
+	struct blob iv;	     /* IV, nonce, counter block, salt; ECDH1: point */
+	struct blob aad;     /* additional data; OAEP: label; ECDH1: shared;
 			    HKDF: info; SP 800-108: byte arrays */
-	/* SHA-256 of the encoding that attest/PROTOCOL.md gives. */
-	uint8_t digest[SHA256_LEN];
+	struct blob encoded; /* what an operation is bound to */
 };
 
 void mech_params_clear(struct mech_params *p);
 /* CVM_E_MECH_PARAM; why names the mechanism and the member. */
 int mech_params_read(const CK_MECHANISM *in, const struct mech *m,
     struct mech_params *ret, struct why *reterr_why) _must_check_;
+
+/* SHA-256 of the encoding that attest/PROTOCOL.md gives. */
+int mech_params_digest(const struct mech_params *p,
+    uint8_t out[static SHA256_LEN]) _must_check_;
 
 /* Parsers: each checks, copies, and writes the encoding to w. */
 typedef int mech_parse(const CK_MECHANISM *in, const struct mech *m,

@@ -17,6 +17,7 @@ mech_params_clear(struct mech_params *p)
 	secret_freep(&p->password);
 	blob_clear(&p->iv);
 	blob_clear(&p->aad);
+	blob_clear(&p->encoded);
 }
 
 int
@@ -270,11 +271,12 @@ parse_wrap_iv(const CK_MECHANISM *in, const struct mech *m,
 	return blob_set(&ret->iv, span(in->pParameter, len));
 }
 
-/* SHA-256 of nothing (FIPS 180-4): most parameters are none. */
-static const uint8_t empty_digest[SHA256_LEN] = { 0xe3, 0xb0, 0xc4, 0x42, 0x98,
-	0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24, 0x27,
-	0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78,
-	0x52, 0xb8, 0x55 };
+/* Only what is bound to its parameter pays for the digest. */
+int
+mech_params_digest(const struct mech_params *p, uint8_t out[static SHA256_LEN])
+{
+	return hash(HASH_SHA256, blob_span(&p->encoded), out);
+}
 
 int
 mech_params_read(const CK_MECHANISM *in, const struct mech *m,
@@ -284,17 +286,10 @@ mech_params_read(const CK_MECHANISM *in, const struct mech *m,
 	    mech_params_clear) struct mech_params p = { .hash = DIGEST_NONE,
 		.mgf = DIGEST_NONE };
 	_cleanup_(writer_clear) struct writer w = { 0 };
-	_cleanup_(blob_clear) struct blob text = { 0 };
 	int err = m->ops->parse(in, m, &p, &w, reterr_why);
 
 	if (err == CVM_OK)
-		err = writer_end(&w, &text);
-	if (err != CVM_OK)
-		return err;
-	if (text.len == 0)
-		memcpy(p.digest, empty_digest, sizeof(p.digest));
-	else
-		err = hash(HASH_SHA256, blob_span(&text), p.digest);
+		err = writer_end(&w, &p.encoded);
 	if (err != CVM_OK)
 		return err;
 	*ret = p;

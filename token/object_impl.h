@@ -17,12 +17,13 @@
  */
 
 /*
- * A prepared private operation: EVP contexts that are ready for the next
- * input. tag tells for what; 0 fits nothing.
+ * A prepared private or secret operation: EVP contexts that are ready for the
+ * next input. tag tells for what; 0 fits nothing.
  */
 struct prepared {
 	EVP_PKEY_CTX *pctx;
 	EVP_MD_CTX *md;
+	EVP_CIPHER_CTX *cipher; /* with the key of a secret-key object */
 	uint64_t tag;
 	uint64_t generation;
 	/* token/rsa_unpad.h: what false messages come from; or all zero. */

@@ -20,6 +20,9 @@ static const struct {
 static void
 drop_contexts(struct op *op)
 {
+	/* A prepared cipher is the key's, not the operation's. */
+	if (op->key != NULL && op->key->cipher != NULL)
+		op->cipher = NULL;
 	if (op->key != NULL)
 		prepared_give(op->object->key, &op->key);
 	EVP_PKEY_free(op->pkey);
@@ -189,6 +192,40 @@ op_prepare(struct op *op, const struct permit *p, uint64_t tag,
 	return CVM_OK;
 }
 
+int
+op_prepare_cipher(struct op *op, const struct permit *p, uint64_t tag,
+    int (*init)(struct op *op, EVP_CIPHER_CTX *ctx, struct span key),
+    struct why *reterr_why)
+{
+	_cleanup_(prepared_freep) struct prepared *k = NULL;
+	_cleanup_(secret_freep) struct secret *key = NULL;
+	int err = check_permit(op, p);
+
+	if (err != CVM_OK)
+		return err;
+	op->key = prepared_take(op->object->key, tag);
+	if (op->key == NULL) {
+		k = calloc(1, sizeof(*k));
+		if (k == NULL)
+			return CVM_E_NOMEM;
+		k->tag = tag;
+		k->generation = atomic_load(&op->object->key->wiped);
+		err = object_secret_value(op->token, op->object, p, &key,
+		    reterr_why);
+		if (err != CVM_OK)
+			return err;
+		k->cipher = EVP_CIPHER_CTX_new();
+		if (k->cipher == NULL)
+			return CVM_E_NOMEM;
+		err = init(op, k->cipher, secret_span(key));
+		if (err != CVM_OK)
+			return err;
+		op->key = TAKE_PTR(k);
+	}
+	op->cipher = op->key->cipher;
+	return CVM_OK;
+}
+
 enum op_kind
 op_get_kind(const struct op *op)
 {
@@ -213,10 +250,10 @@ op_mechanism(const struct op *op)
 	return op->mech->type;
 }
 
-void
+int
 op_parameter_digest(const struct op *op, uint8_t out[static SHA256_LEN])
 {
-	memcpy(out, op->params.digest, SHA256_LEN);
+	return mech_params_digest(&op->params, out);
 }
 
 void

@@ -61,7 +61,8 @@ bool op_needs_permit(const struct op *op);
 CK_MECHANISM_TYPE op_mechanism(const struct op *op);
 /* SHA-256 of the mechanism's parameter as received, nested pointers encoded
  * (PROTOCOL.md); of the empty string when there is none. */
-void op_parameter_digest(const struct op *op, uint8_t out[static SHA256_LEN]);
+int op_parameter_digest(const struct op *op,
+    uint8_t out[static SHA256_LEN]) _must_check_;
 /* SHA-256 of all input so far; used with bind "operation" (op_hash_input()
  * switches it on before the first data). */
 int op_hash_input(struct op *op) _must_check_;

@@ -36,27 +36,53 @@ aead_update_bound(const struct op *op, size_t in)
 	return in;
 }
 
-/* Key and nonce, in the order in which OpenSSL wants to learn their sizes. */
+/* The key. CCM's schedule is of its tag's and nonce's lengths too, which
+ * OpenSSL wants to learn first. */
 static int
-set_up(struct op *op, struct span key)
+set_key(struct op *op, EVP_CIPHER_CTX *ctx, struct span key)
 {
 	const struct mech_params *mp = &op->params;
 	int encrypt = op->kind == OP_ENCRYPT;
 
-	if (EVP_CipherInit_ex2(op->cipher,
+	if (EVP_CipherInit_ex2(ctx,
 		cipher_get((enum cipher)op->mech->cipher, key.len), NULL, NULL,
-		encrypt, /* params= */ NULL) != 1 ||
-	    EVP_CIPHER_CTX_ctrl(op->cipher, EVP_CTRL_AEAD_SET_IVLEN,
-		(int)mp->iv.len, NULL) != 1)
+		encrypt, /* params= */ NULL) != 1)
 		return CVM_E_CRYPTO;
 	if (is_ccm(op) &&
-	    EVP_CIPHER_CTX_ctrl(op->cipher, EVP_CTRL_AEAD_SET_TAG,
-		(int)mp->tag_len, NULL) != 1)
+	    (EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, (int)mp->iv.len,
+		 NULL) != 1 ||
+		EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG,
+		    (int)mp->tag_len, NULL) != 1))
 		return CVM_E_CRYPTO;
-	return EVP_CipherInit_ex2(op->cipher, NULL, key.data, mp->iv.data,
-		   encrypt, /* params= */ NULL) == 1 ?
+	return EVP_CipherInit_ex2(ctx, NULL, key.data, NULL, encrypt,
+		   /* params= */ NULL) == 1 ?
 	    CVM_OK :
 	    CVM_E_CRYPTO;
+}
+
+static int
+set_nonce(struct op *op)
+{
+	const struct blob *iv = &op->params.iv;
+
+	if (!is_ccm(op) &&
+	    EVP_CIPHER_CTX_ctrl(op->cipher, EVP_CTRL_AEAD_SET_IVLEN,
+		(int)iv->len, NULL) != 1)
+		return CVM_E_CRYPTO;
+	return EVP_CipherInit_ex2(op->cipher, NULL, NULL, iv->data,
+		   op->kind == OP_ENCRYPT, /* params= */ NULL) == 1 ?
+	    CVM_OK :
+	    CVM_E_CRYPTO;
+}
+
+/* CCM's context is of one use: its lengths are in it. */
+static uint64_t
+aead_tag(const struct op *op)
+{
+	if (is_ccm(op))
+		return 0;
+	return (uint64_t)op->mech->type << 40 |
+	    (op->kind == OP_ENCRYPT ? 3 : 4);
 }
 
 static int
@@ -76,16 +102,10 @@ feed_aad(struct op *op)
 static int
 aead_begin(struct op *op, const struct permit *p, struct why *why)
 {
-	_cleanup_(secret_freep) struct secret *key = NULL;
-	int err;
+	int err = op_prepare_cipher(op, p, aead_tag(op), set_key, why);
 
-	err = object_secret_value(op->token, op->object, p, &key, why);
-	if (err != CVM_OK)
-		return err;
-	op->cipher = EVP_CIPHER_CTX_new();
-	if (op->cipher == NULL)
-		return CVM_E_NOMEM;
-	err = set_up(op, secret_span(key));
+	if (err == CVM_OK)
+		err = set_nonce(op);
 	/* CCM's length goes before its additional data. */
 	return err == CVM_OK && !is_ccm(op) ? feed_aad(op) : err;
 }

@@ -78,4 +78,10 @@ int op_prepare(struct op *op, const struct permit *p, uint64_t tag,
     int (*init)(struct op *op, EVP_PKEY_CTX *ctx),
     struct why *reterr_why) _must_check_;
 
+/* The same for a secret key's cipher, which init gives the key and nothing
+ * else; op->cipher is then the prepared one. */
+int op_prepare_cipher(struct op *op, const struct permit *p, uint64_t tag,
+    int (*init)(struct op *op, EVP_CIPHER_CTX *ctx, struct span key),
+    struct why *reterr_why) _must_check_;
+
 #endif
