@@ -104,6 +104,10 @@ const char *tdx_time_text(int64_t t, char buf[static TDX_TIME_LEN]);
 bool intel_name_is(const X509_NAME *name, const char *common_name);
 extern const char intel_root_ca[], intel_platform_ca[], intel_processor_ca[];
 
+/* tdx_pck.c: the quoting enclave's key from its x and y. CVM_E_DENIED for what
+ * is not on the curve. */
+int tdx_attestation_key(struct span xy, EVP_PKEY **ret) _must_check_;
+
 /* sgx_extension.c */
 int sgx_extension_parse(struct span der, struct sgx_extension *ret,
     struct why *reterr_why) _must_check_;

@@ -101,8 +101,8 @@ tdx_check_pck(struct tdx_run *run)
  * A point from x || y; fromdata refuses what is not on the curve, and P-256
  * has no other subgroup (cofactor 1), so nothing is left to check.
  */
-static int
-point_key(struct span xy, EVP_PKEY **ret)
+int
+tdx_attestation_key(struct span xy, EVP_PKEY **ret)
 {
 	quiet_openssl();
 	_cleanup_(pkey_ctx_freep) EVP_PKEY_CTX *ctx = NULL;
@@ -127,6 +127,35 @@ point_key(struct span xy, EVP_PKEY **ret)
 		return CVM_E_DENIED;
 	*ret = TAKE_PTR(key);
 	return CVM_OK;
+}
+
+static void
+free_key(void *object)
+{
+	EVP_PKEY *key = object;
+
+	evp_pkey_freep(&key);
+}
+
+/* The enclave keeps its key for as long as it runs. */
+static int
+attestation_key(const struct tdx_run *run, EVP_PKEY **ret)
+{
+	static const struct parsed_kind kind = { free_key };
+	struct parsed *p = chain_cache_parsed(run->a->cache);
+	struct span xy = run->quote.attestation_key;
+	EVP_PKEY *known = parsed_find(p, &kind, xy);
+	int r;
+
+	if (known != NULL && EVP_PKEY_up_ref(known) == 1) {
+		*ret = known;
+		return CVM_OK;
+	}
+	r = tdx_attestation_key(xy, ret);
+	if (r == CVM_OK && EVP_PKEY_up_ref(*ret) == 1 &&
+	    !parsed_keep(p, &kind, xy, *ret))
+		free_key(*ret);
+	return r;
 }
 
 static bool
@@ -171,7 +200,7 @@ tdx_check_signatures(struct tdx_run *run)
 		q->qe.bytes) ||
 	    !check_binding(run))
 		return false;
-	ok = point_key(q->attestation_key, &key) == CVM_OK;
+	ok = attestation_key(run, &key) == CVM_OK;
 	if (!verdict_check(run->v, CHECK_TDX_17, ok, "a point on the curve",
 		"%s", ok ? "one" : "another value"))
 		return false;

@@ -6,13 +6,42 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "attest/chain.h"
+#include "attest/chain_cache.h"
 #include "attest/tpm_parts.h"
 
 static void
 tpm_case_clear(struct tpm_case *c)
 {
 	evp_pkey_freep(&c->key);
+}
+
+static void
+free_key(void *object)
+{
+	EVP_PKEY *key = object;
+
+	evp_pkey_freep(&key);
+}
+
+/* One key signs all quotes of a machine. */
+static int
+attestation_key(struct tpm_case *c)
+{
+	static const struct parsed_kind kind = { free_key };
+	struct parsed *p = chain_cache_parsed(c->a->cache);
+	struct span public = blob_span(&c->a->evidence->ak_public);
+	EVP_PKEY *known = parsed_find(p, &kind, public);
+	int r;
+
+	if (known != NULL && EVP_PKEY_up_ref(known) == 1) {
+		c->key = known;
+		return CVM_OK;
+	}
+	r = tpm_public_key(&c->public, &c->key);
+	if (r == CVM_OK && EVP_PKEY_up_ref(c->key) == 1 &&
+	    !parsed_keep(p, &kind, public, c->key))
+		free_key(c->key);
+	return r;
 }
 
 /* Structures and signature: the rest is about bytes that the TPM signed. */
@@ -30,7 +59,7 @@ quote_appraise(struct tpm_case *c)
 	if (r == CVM_OK)
 		r = tpm_name(blob_span(&e->ak_public), c->name, &c->name_len);
 	if (r == CVM_OK)
-		r = tpm_public_key(&c->public, &c->key);
+		r = attestation_key(c);
 	if (r != CVM_OK)
 		return verdict_fail(c->v, CHECK_TPM_02,
 		    "a TPMT_PUBLIC of an RSA or ECC key", "%s: %s %s",
