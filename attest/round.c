@@ -54,6 +54,7 @@ struct rounds {
 	struct tpm_clock last_clock;
 	bool has_clock;
 	uint64_t rounds;
+	_Atomic int64_t newest_time; /* everybody's */
 	void (*on_change)(void *, enum round_state, const struct why *);
 	void *on_change_arg;
 };
@@ -170,6 +171,22 @@ struct permit_issuer *
 rounds_issuer(struct rounds *r)
 {
 	return &r->issuer;
+}
+
+int64_t
+rounds_newest_time(struct rounds *r)
+{
+	return atomic_load(&r->newest_time);
+}
+
+void
+rounds_not_before(struct rounds *r, int64_t time)
+{
+	int64_t seen = atomic_load(&r->newest_time);
+
+	while (seen < time &&
+	    !atomic_compare_exchange_weak(&r->newest_time, &seen, time))
+		;
 }
 
 void
@@ -305,7 +322,7 @@ judge(struct rounds *r, struct round_result *rr, struct why *why)
 		.policy = r->policy,
 		.evidence = &rr->evidence,
 		.endorsements = r->endorsements,
-		.now = rr->time,
+		.now = rr->judged_time,
 		.allow_simulated = r->cfg->simulated,
 		.last_clock = r->has_clock ? &r->last_clock : NULL,
 		.cache = r->cache,
@@ -329,6 +346,7 @@ judge(struct rounds *r, struct round_result *rr, struct why *why)
 		return verdict_why(&rr->verdict, why);
 	}
 	note_restart(r, rr, &facts.clock);
+	rounds_not_before(r, facts.newest_time);
 	r->last_clock = facts.clock;
 	r->has_clock = r->policy->has_tpm;
 	return CVM_OK;
@@ -371,6 +389,9 @@ collect_and_judge(struct rounds *r, struct batch *b, struct round_result *rr,
 		 &b->why)) != CVM_OK)
 		return err;
 	rr->time = (int64_t)time(NULL);
+	rr->judged_time = rounds_newest_time(r);
+	if (rr->judged_time < rr->time)
+		rr->judged_time = rr->time;
 	*ret_judged = true;
 	return judge(r, rr, &b->why);
 }

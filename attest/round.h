@@ -43,6 +43,7 @@ struct round_result {
 	uint64_t asked_ns;	      /* CLOCK_BOOTTIME before collecting */
 	uint64_t tee_age_s;	      /* of the TEE report, at asked_ns */
 	int64_t time;		      /* CLOCK_REALTIME, seconds */
+	int64_t judged_time;	      /* of certificates and collateral */
 	struct blob *leaves;	      /* in tree order */
 	size_t n_leaves;
 	_Atomic unsigned refs;
@@ -93,6 +94,17 @@ struct round_witness {
 	void (*after_fork)(void *arg);
 };
 void rounds_set_witness(struct rounds *r, const struct round_witness *w);
+
+/*
+ * The host sets the clock; what its vendors signed it cannot. Certificates,
+ * CRLs and collateral are judged at the system's time, or at the newest time
+ * known if that is later: of verified collateral in an admission of this
+ * process, and what others knew (the token keeps it). It never goes back, and
+ * nothing that was not signed, or was not yet valid when it was judged, moves
+ * it. 0: none.
+ */
+int64_t rounds_newest_time(struct rounds *r);
+void rounds_not_before(struct rounds *r, int64_t time);
 
 /* Called at each change of the verdict (admit, deny, unreachable), outside of
  * locks, by the leader's thread or, when the leader does not come back, by

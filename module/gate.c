@@ -369,6 +369,33 @@ note_seal(struct gate *g, int err, const struct why *why)
 	return news;
 }
 
+/*
+ * The newest time of verified collateral, told by the token to the rounds and
+ * back. CVM_E_PERMIT: the token knows a later time than this admission was
+ * judged at (the first one of a process, on a machine whose clock was set
+ * back), so that whoever was admitted asks again.
+ */
+static int
+agree_on_time(struct gate *g, const struct gate_session *s,
+    const struct permit *p, struct why *why)
+{
+	struct token *t = gate_token(g);
+	int64_t mark = token_time_mark(t);
+	int64_t newest = rounds_newest_time(g->rounds);
+	struct why trouble = { 0 };
+
+	if (s->admission.round->judged_time < mark) {
+		rounds_not_before(g->rounds, mark);
+		permit_revoke_all(issuer_of(g));
+		return why_set(why, CVM_E_PERMIT, "admission", "time",
+		    "judged at the newest time known", "at an earlier one");
+	}
+	rounds_not_before(g->rounds, mark);
+	if (newest > mark && token_note_time(t, p, newest, &trouble) != CVM_OK)
+		say(g, LOG_LEVEL_DEBUG, "newest time not kept", &trouble);
+	return CVM_OK;
+}
+
 /* Seals that do not open are a denial in all that follows from it. */
 static int
 unseal_locked(struct gate *g, const struct permit *p, struct why *why)
@@ -399,7 +426,8 @@ unseal_locked(struct gate *g, const struct permit *p, struct why *why)
 }
 
 static int
-unseal(struct gate *g, const struct permit *p, struct why *why)
+unseal(struct gate *g, const struct gate_session *s, const struct permit *p,
+    struct why *why)
 {
 	struct why unused = { 0 };
 	int err;
@@ -408,9 +436,11 @@ unseal(struct gate *g, const struct permit *p, struct why *why)
 		why = &unused;
 	(void)pthread_mutex_lock(&g->unsealing);
 	err = unseal_locked(g, p, why);
+	if (err == CVM_OK)
+		err = agree_on_time(g, s, p, why);
 	(void)pthread_mutex_unlock(&g->unsealing);
 	/* Verdicts and seals have been said already. */
-	if (err != CVM_E_SEALED)
+	if (err != CVM_E_SEALED && err != CVM_E_PERMIT)
 		say_once(g, err, why);
 	return err;
 }
@@ -452,9 +482,14 @@ gate_open_session(struct gate *g, struct gate_session *s,
 	s->permit = (struct permit){ 0 };
 	if (g->rounds != NULL && (err = check_token(g, reterr_why)) != CVM_OK)
 		return err;
-	if ((err = gate_admit(g, s, reterr_why)) != CVM_OK)
-		return err;
-	err = unseal(g, &s->permit, reterr_why);
+	/* Again where the token knows a later time than the clock. */
+	for (int i = 0; i < 2; i++) {
+		if ((err = gate_admit(g, s, reterr_why)) != CVM_OK)
+			return err;
+		err = unseal(g, s, &s->permit, reterr_why);
+		if (err != CVM_E_PERMIT)
+			break;
+	}
 	if (err != CVM_OK)
 		s->permit = (struct permit){ 0 };
 	return err;
@@ -493,7 +528,7 @@ gate_binds_operation(const struct gate *g, const struct object *key)
 
 /* The leaf's members that every operation has; the rest is the caller's. */
 static int
-operation_admit(struct gate *g, struct gate_session *s,
+operation_admit_once(struct gate *g, struct gate_session *s,
     struct operation_leaf *leaf, const struct object *key, struct permit *ret,
     struct why *why)
 {
@@ -520,7 +555,20 @@ operation_admit(struct gate *g, struct gate_session *s,
 	if ((err = leaf_operation(leaf, &bytes)) != CVM_OK)
 		return why_set(why, err, "operation leaf", "", "", "");
 	err = join(g, s, blob_span(&bytes), /* single_use= */ true, ret, why);
-	return err != CVM_OK ? err : unseal(g, ret, why);
+	return err != CVM_OK ? err : unseal(g, s, ret, why);
+}
+
+/* Again where the token knows a later time than it was judged at. */
+static int
+operation_admit(struct gate *g, struct gate_session *s,
+    struct operation_leaf *leaf, const struct object *key, struct permit *ret,
+    struct why *why)
+{
+	int err = operation_admit_once(g, s, leaf, key, ret, why);
+
+	return err != CVM_E_PERMIT ?
+	    err :
+	    operation_admit_once(g, s, leaf, key, ret, why);
 }
 
 int

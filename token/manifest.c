@@ -217,10 +217,11 @@ manifest_read(struct store *s, const uint8_t id[static TOKEN_ID_LEN],
 	m.generation = read_be64(&r);
 	m.objects = read_be64(&r);
 	m.seals = read_be64(&r);
+	m.time = (int64_t)read_be64(&r);
 	read_bytes(&r, m.sum, sizeof(m.sum));
-	if (reader_end(&r) != CVM_OK)
+	if (reader_end(&r) != CVM_OK || m.time < 0)
 		return why_setf(reterr_why, CVM_E_CORRUPT, store_path(s),
-		    "manifest", "56 bytes", "%zu", secret_len(plain));
+		    "manifest", "64 bytes", "%zu", secret_len(plain));
 	*ret = m;
 	return CVM_OK;
 }
@@ -238,6 +239,7 @@ manifest_write(struct store *s, const uint8_t id[static TOKEN_ID_LEN],
 	write_be64(&w, m->generation);
 	write_be64(&w, m->objects);
 	write_be64(&w, m->seals);
+	write_be64(&w, (uint64_t)m->time);
 	write_bytes(&w, span(m->sum, sizeof(m->sum)));
 	if (w.failed)
 		return CVM_E_NOMEM;

@@ -72,6 +72,17 @@ int token_unseal(struct token *t, const struct permit *p,
     const struct policy *policy, struct vtpm *vtpm,
     struct why *reterr_why) _must_check_;
 bool token_unsealed(struct token *t);
+/*
+ * The newest time that collateral had which an appraisal verified, in any
+ * process that ever wrote it into this store; 0 before the token was unsealed,
+ * or when there is none. Never goes back in one process.
+ */
+int64_t token_time_mark(const struct token *t);
+/* Raises it, for an admitted caller; writes the store only for a newer time.
+ * A store that cannot be written is an error that leaves the time raised in
+ * this process. */
+int token_note_time(struct token *t, const struct permit *p, int64_t time,
+    struct why *reterr_why) _must_check_;
 /* A denial: wipes keys, material, cached EVP keys, attributes of private
  * objects. Object handles stay valid; logins keep only the auth value. */
 void token_wipe(struct token *t);

@@ -70,13 +70,14 @@ struct token {
 	struct why trouble;		/* [lock] err 0: none */
 	struct stamp stamp;		/* [lock] when info was read */
 
-	struct store *store;  /* [store] NULL: never opened */
-	bool connected;	      /* [store] */
-	struct stamp opened;  /* [store] the file of the connection */
-	atomic_bool wipe_due; /* the objects are of another token */
-	bool verified;	      /* [store] manifest seen good at version */
-	uint64_t version;     /* [store] */
-	uint64_t generation;  /* [store] highest that was seen */
+	struct store *store;	   /* [store] NULL: never opened */
+	bool connected;		   /* [store] */
+	struct stamp opened;	   /* [store] the file of the connection */
+	atomic_bool wipe_due;	   /* the objects are of another token */
+	bool verified;		   /* [store] manifest seen good at version */
+	uint64_t version;	   /* [store] */
+	uint64_t generation;	   /* [store] highest that was seen */
+	_Atomic int64_t time_mark; /* newest of manifests and of our own */
 };
 
 /* token.c */
@@ -123,6 +124,8 @@ void token_forget(struct token *t, bool so);
  * went back; store_lock() is held. */
 int token_generation(struct token *t, const struct manifest *m,
     uint64_t version, struct why *reterr_why) _must_check_;
+/* mark.c: raises the time in memory; it never goes back. */
+void token_raise_mark(struct token *t, int64_t time);
 /* Checks metadata and manifest under a token key not kept yet. */
 int token_verify(struct token *t, const struct secret *token_key,
     struct why *reterr_why) _must_check_;
@@ -150,6 +153,7 @@ int meta_label(const char *label, char out[static CONFIG_LABEL_MAX + 1],
 #define MANIFEST_SUM_LEN 32
 struct manifest {
 	uint64_t generation, objects, seals;
+	int64_t time; /* newest that verified collateral had, or 0 */
 	uint8_t sum[MANIFEST_SUM_LEN];
 };
 struct manifest_mac; /* the keyed hash of rows, ready */

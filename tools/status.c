@@ -3,8 +3,10 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "tools/platform.h"
+#include "tools/text.h"
 #include "tools/tool.h"
 
 struct status {
@@ -85,6 +87,28 @@ print_devices(const struct status *s)
 	}
 }
 
+/* Known once the token was opened. */
+static int64_t
+newest_time(const struct status *s)
+{
+	return token_time_mark(gate_token(s->c.gate));
+}
+
+static void
+print_newest_time(const struct status *s)
+{
+	int64_t newest = newest_time(s);
+	char when[TIME_TEXT_MAX];
+
+	if (newest == 0)
+		return;
+	(void)time_text(newest, when);
+	(void)printf("  newest verified collateral: %s\n", when);
+	if ((int64_t)time(NULL) < newest)
+		(void)printf("  *** THE CLOCK IS BEHIND IT: certificates are "
+			     "judged at that time ***\n");
+}
+
 static void
 print_token(const struct status *s)
 {
@@ -100,6 +124,7 @@ print_token(const struct status *s)
 		    t->name, s->info.label, s->info.serial,
 		    t->login == LOGIN_PIN ? "PIN" : "attestation",
 		    s->info.user_tries_left, s->info.so_tries_left);
+	print_newest_time(s);
 	if (p != NULL)
 		(void)printf("policy      %s (\"%s\", tee %s, bind %s)\n",
 		    p->path, p->name, tee_kind_name(p->tee),
@@ -145,7 +170,10 @@ print_status(const struct status *s)
 		print_verdict(stdout, &s->admission.round->verdict,
 		    /* all= */ true);
 	}
-	if (s->asked && s->result != CVM_E_DENIED && s->result != CVM_OK)
+	/* A denial is in the verdict, unless it came with opening the token. */
+	if (s->asked && s->result != CVM_OK &&
+	    (s->result != CVM_E_DENIED || s->admission.round == NULL ||
+		s->admission.round->verdict.admit))
 		print_trouble(&s->why);
 }
 
@@ -173,6 +201,7 @@ static void
 json_token(cJSON *root, const struct status *s)
 {
 	cJSON *o = cJSON_AddObjectToObject(root, "token");
+	int64_t newest = newest_time(s);
 
 	(void)cJSON_AddStringToObject(o, "name", s->c.tcfg->name);
 	(void)cJSON_AddStringToObject(o, "store", s->c.tcfg->store);
@@ -181,6 +210,8 @@ json_token(cJSON *root, const struct status *s)
 	(void)cJSON_AddBoolToObject(o, "initialised", s->info.initialised);
 	(void)cJSON_AddStringToObject(o, "label", s->info.label);
 	(void)cJSON_AddStringToObject(o, "serial", s->info.serial);
+	(void)cJSON_AddNumberToObject(o, "newest_collateral_time",
+	    (double)newest);
 	(void)cJSON_AddBoolToObject(o, "user_pin_set", s->info.user_pin_set);
 	(void)cJSON_AddNumberToObject(o, "user_tries_left",
 	    s->info.user_tries_left);
