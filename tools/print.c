@@ -34,9 +34,8 @@ print_row(FILE *out, const struct verdict *v, enum check_id id)
 }
 
 void
-print_verdict(FILE *out, const struct verdict *v, bool all)
+print_checks(FILE *out, const struct verdict *v, bool all)
 {
-	char sentence[VERDICT_SENTENCE_MAX];
 	unsigned not_run = 0;
 
 	for (enum check_id id = 0; id < CHECK_COUNT; id++) {
@@ -49,6 +48,14 @@ print_verdict(FILE *out, const struct verdict *v, bool all)
 	}
 	if (not_run > 0)
 		(void)fprintf(out, "  %u checks were not reached\n", not_run);
+}
+
+void
+print_verdict(FILE *out, const struct verdict *v, bool all)
+{
+	char sentence[VERDICT_SENTENCE_MAX];
+
+	print_checks(out, v, all);
 	(void)fprintf(out, "%s\n",
 	    verdict_sentence(v, sentence, sizeof(sentence)));
 }

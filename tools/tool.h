@@ -71,6 +71,8 @@ int tool_write(const char *path, struct span s, bool over,
     struct why *reterr_why) _must_check_;
 
 /* Printing. all: passed and skipped checks too. */
+void print_checks(FILE *out, const struct verdict *v, bool all);
+/* The same, and the verdict in a sentence. */
 void print_verdict(FILE *out, const struct verdict *v, bool all);
 cJSON *json_verdict(const struct verdict *v);
 void json_why(cJSON *root, const char *name, const struct why *why);

@@ -6,8 +6,10 @@
 #include <time.h>
 
 #include "attest/bundle.h"
+#include "tools/evidence_files.h"
 #include "tools/text.h"
 #include "tools/tool.h"
+#include "tools/verify.h"
 
 struct verification {
 	struct bundle *bundle;
@@ -36,7 +38,7 @@ read_options(const struct tool *t, struct verification *v)
 	uint8_t fp[SHA256_LEN];
 
 	v->now = (int64_t)time(NULL);
-	if (t->opt[OPT_POLICY] == NULL)
+	if (t->opt[OPT_POLICY] == NULL && !verify_is_raw(t))
 		return "--policy FILE is missing";
 	if (t->opt[OPT_TIME] != NULL &&
 	    time_parse(t->opt[OPT_TIME], &v->now) != CVM_OK)
@@ -47,6 +49,8 @@ read_options(const struct tool *t, struct verification *v)
 		return "--key-fingerprint says nothing without --nonce";
 	if (hex == NULL)
 		return NULL;
+	if (verify_is_raw(t))
+		return "--nonce is of a bundle: --report-data, --qualifying";
 	if (hex_decode_blob(hex, CHALLENGE_NONCE_MAX, &nonce) != CVM_OK ||
 	    nonce.len < CHALLENGE_NONCE_MIN ||
 	    leaf_challenge(blob_span(&nonce),
@@ -62,7 +66,7 @@ load(const struct tool *t, struct verification *v, struct why *why)
 	const char *path = t->operand[0], *dir = t->opt[OPT_COLLATERAL];
 	int r;
 
-	if ((r = tool_read(path, BUNDLE_BYTES_MAX, &text, why)) != CVM_OK ||
+	if ((r = evidence_file(path, BUNDLE_BYTES_MAX, &text, why)) != CVM_OK ||
 	    (r = bundle_parse(blob_span(&text), path, &v->bundle, why)) !=
 		CVM_OK ||
 	    (r = policy_load(t->opt[OPT_POLICY], &v->policy, why)) != CVM_OK)
@@ -115,6 +119,8 @@ cmd_verify(struct tool *t)
 
 	if (complaint != NULL)
 		return tool_usage(t, complaint);
+	if (verify_is_raw(t))
+		return verify_raw(t, v.now);
 	if ((r = load(t, &v, &why)) != CVM_OK ||
 	    (r = bundle_appraise(v.bundle, v.policy, v.extra,
 		 blob_span(&v.leaf), v.now, t->opt[OPT_SIMULATED] != NULL,

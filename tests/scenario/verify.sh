@@ -1,0 +1,213 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The cvm-pkcs11 authors
+#
+# What an auditor does with evidence that somebody sent in files, on a machine
+# without TEE, TPM or configuration; and what whoever sends it may try. Real
+# evidence comes from VECTORS_DIR, and is skipped where there is none.
+
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+
+V=${VECTORS_DIR:-/nonexistent}
+unset CVM_PKCS11_CONF
+
+# answers STATUS TEXT COMMAND...: ends with that status, soon, and says TEXT.
+answers() {
+	local want=$1 text=$2 rc
+	shift 2
+	"$@" >answers.out 2>&1 </dev/null
+	rc=$?
+	[ "$rc" = "$want" ] && grep -qF -- "$text" answers.out && return 0
+	cat answers.out
+	echo "status $rc"
+	return 1
+}
+verify() { timeout 20 "$TOKEN" verify "$@"; }
+json() {
+	"$TOKEN" verify --json "${@:2}" >answer.json
+	/usr/bin/python3 - "$1" <<-'END'
+	import json, sys
+	p = json.load(open("answer.json"))
+	c = {x["id"]: x["result"] for x in p["checks"]}
+	sys.exit(not eval(sys.argv[1]))
+	END
+}
+# with_little_memory OPTION...: the same, in an address space of 200 MB.
+with_little_memory() { (ulimit -v 200000 && verify "$@"); }
+
+### Files that are no evidence
+
+mkdir -p dir
+mkfifo fifo
+: >empty
+printf 'x' >tiny
+ln -sf tiny link
+head -c 1184 /dev/zero >zeros
+truncate -s 3G huge
+/usr/bin/python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("sock")'
+for opt in --report --quote; do
+	more=(--signature tiny --ak-public tiny --pcr-values tiny)
+	[ $opt = --report ] && more=()
+	check "$opt: a directory" answers 2 "dir: expected a regular file" \
+	    verify $opt dir "${more[@]}"
+	check "$opt: a FIFO, without waiting" answers 2 "got a FIFO" \
+	    verify $opt fifo "${more[@]}"
+	check "$opt: a socket" answers 2 "got a socket" \
+	    verify $opt sock "${more[@]}"
+	check "$opt: a device" answers 2 "got a device" \
+	    verify $opt /dev/zero "${more[@]}"
+	check "$opt: a symbolic link" answers 2 "got a symbolic link" \
+	    verify $opt link "${more[@]}"
+	check "$opt: nothing there" answers 2 "No such file" \
+	    verify $opt absent "${more[@]}"
+	check "$opt: an empty file" answers 2 "empty" \
+	    verify $opt empty "${more[@]}"
+	check "$opt: three gigabytes, in little memory" \
+	    answers 2 "huge: length: expected a smaller file" \
+	    with_little_memory $opt huge "${more[@]}"
+done
+check "a bundle that is a FIFO" answers 2 "got a FIFO" \
+    verify fifo --policy tiny
+check "a bundle of three gigabytes" answers 2 "smaller file" \
+    with_little_memory huge --policy tiny
+check "neither report nor quote" answers 2 "zeros: first 8 bytes" \
+    verify --report zeros
+check "one byte" answers 2 "tiny: first 8 bytes" verify --report tiny
+check "no evidence at all" answers 2 "--report FILE" verify
+check "a quote alone" answers 2 "expected --signature" verify --quote tiny
+check "an event log alone" answers 2 "expected --quote" \
+    verify --event-log tiny
+check "a signature alone" answers 2 "--quote" verify --signature tiny \
+    --report tiny
+check "a nonce is of a bundle" answers 2 "--report-data" \
+    verify --report tiny --nonce 0011223344556677
+check "a bundle needs a policy" answers 2 "--policy" verify tiny
+
+if [ ! -d "$V" ]; then
+	echo "# real evidence: skipped, VECTORS_DIR names none"
+	exit 0
+fi
+
+### SEV-SNP
+
+G=$V/tpm/gce-cos-85-nonce9009
+snp() {
+	verify --report "$V/snp/$1.report.bin" --vek "$V/snp/$1.vek.der" \
+	    --ca "$V/collateral/amd/$2" "${@:3}"
+}
+check "Milan, VCEK: genuine, and no more than that" \
+    answers 2 "without --policy nothing says" snp milan-v2-vcek ask_ark_milan.pem
+check "Genoa, VCEK" answers 2 "genuine" snp genoa-v3-vcek ask_ark_genoa.pem
+check "Milan, VLEK" answers 2 "genuine" snp milan-v3-vlek-vmpl1 \
+    ask_ark_milan_vlek.pem --time 2025-06-01T00:00:00Z
+check "the same when it has expired" answers 1 "SNP-17" \
+    snp milan-v3-vlek-vmpl1 ask_ark_milan_vlek.pem --time 2026-06-01T00:00:00Z
+check "another line's CAs" answers 2 "endorsements are missing" \
+    snp milan-v2-vcek ask_ark_genoa.pem
+check "no certificate" answers 2 "endorsements are missing" \
+    verify --report "$V/snp/milan-v2-vcek.report.bin"
+check "another chip's certificate" answers 1 "SNP-11" verify --report \
+    "$V/snp/milan-v2-vcek.report.bin" --vek "$V/snp/genoa-v3-vcek.vek.der" \
+    --ca "$V/collateral/amd/ask_ark_milan.pem"
+check "a certificate that is none" answers 2 "malformed" verify --report \
+    "$V/snp/milan-v2-vcek.report.bin" --vek zeros \
+    --ca "$V/collateral/amd/ask_ark_milan.pem"
+cp "$V/snp/milan-v2-vcek.report.bin" bad.bin
+printf '\377' | dd of=bad.bin bs=1 seek=144 conv=notrunc status=none
+check "one byte of the measurement changed" answers 1 "SNP-11" verify --report bad.bin --vek \
+    "$V/snp/milan-v2-vcek.vek.der" --ca "$V/collateral/amd/ask_ark_milan.pem"
+head -c 1183 "$V/snp/milan-v2-vcek.report.bin" >short.bin
+check "one byte less" answers 2 "1183 bytes" verify --report short.bin
+check "REPORT_DATA of another length" answers 2 "64 bytes in hex" \
+    snp milan-v2-vcek ask_ark_milan.pem --report-data 00
+check "another REPORT_DATA" answers 1 "BIND-01" snp milan-v2-vcek \
+    ask_ark_milan.pem --report-data "$(printf '%0128d' 0)"
+check "--json tells programs the same" json "p['admit'] is False and \
+    p['answer'] == 'cannot-tell' and p['judged'] == 'genuineness' and \
+    c['SNP-11'] == 'pass' and c['SNP-28'] == 'skipped'" \
+    --report "$V/snp/milan-v2-vcek.report.bin" \
+    --vek "$V/snp/milan-v2-vcek.vek.der" \
+    --ca "$V/collateral/amd/ask_ark_milan.pem"
+
+# By a policy.
+hex() { od -An -v -tx1 -j "$(($2))" -N "$3" "$1" | tr -d ' \n'; }
+R=$V/snp/milan-v2-vcek.report.bin
+# policy MEASUREMENT
+policy() {
+	cat <<-END
+	{ "version": 1, "name": "auditor", "tee": "snp", "bind": "session",
+	  "snp": { "products": ["milan"], "measurement": ["$1"], "crl": "skip",
+	    "guest_policy": { "debug": "any" },
+	    "min_tcb": { "bootloader": 0, "tee": 0, "snp": 0, "microcode": 0 } } }
+	END
+}
+policy "$(hex "$R" 0x90 48)" >policy.json
+policy "$(printf '%096d' 1)" >other.json
+data=$(hex "$R" 0x50 64)
+check "the policy admits it" answers 0 "admitted" snp milan-v2-vcek \
+    ask_ark_milan.pem --policy policy.json --report-data "$data"
+check "as programs see it" json "p['admit'] is True and \
+    p['answer'] == 'admit' and p['judged'] == 'policy'" --report "$R" \
+    --vek "$V/snp/milan-v2-vcek.vek.der" --policy policy.json \
+    --ca "$V/collateral/amd/ask_ark_milan.pem" --report-data "$data"
+check "not compared is not admitted" answers 2 "REPORT_DATA was not compared" \
+    snp milan-v2-vcek ask_ark_milan.pem --policy policy.json
+check "another REPORT_DATA is denied" answers 1 "BIND-01" snp milan-v2-vcek \
+    ask_ark_milan.pem --policy policy.json --report-data "00${data:2}"
+check "another measurement is denied" answers 1 "SNP-28" snp milan-v2-vcek \
+    ask_ark_milan.pem --policy other.json --report-data "$data"
+check "a quote that the policy does not look at" answers 2 "--quote" \
+    snp milan-v2-vcek ask_ark_milan.pem --policy policy.json \
+    --quote "$G/quote-sha256.attest" --signature "$G/quote-sha256.sig" \
+    --ak-public "$G/ak.tpmt_public" --pcr-values "$G/pcrs-sha256.json"
+check "a policy that asks for a quote" answers 2 "--quote" snp milan-v2-vcek \
+    ask_ark_milan.pem --policy "$CVM_SOURCE/conf/examples/policy-snp.json"
+
+### TPM
+
+quote() {
+	verify --quote "$G/quote-$1.attest" --signature "$G/quote-$1.sig" \
+	    --ak-public "$G/ak.tpmt_public" --pcr-values "$G/pcrs-$2.json" \
+	    "${@:3}"
+}
+check "a quote with its event log: genuine" answers 2 "genuine" \
+    quote sha256 sha256 --event-log "$G/eventlog.bin"
+check "of another bank" answers 2 "genuine" quote sha384 sha384
+check "SHA-1 is not taken" answers 2 "sha256 or sha384" quote sha1 sha1
+check "values of another bank" answers 2 "sha384: expected the number" \
+    quote sha256 sha384
+sed 's/"0f35c2/"0f35c3/' "$G/pcrs-sha256.json" >pcrs.json
+check "another value" answers 1 "TPM-13" verify \
+    --quote "$G/quote-sha256.attest" --signature "$G/quote-sha256.sig" \
+    --ak-public "$G/ak.tpmt_public" --pcr-values pcrs.json
+check "another log" answers 1 "LOG-02" quote sha256 sha256 \
+    --event-log "$V/tpm/eventlog-ubuntu-2404-amd-sevsnp.bin"
+check "a signature of another quote" answers 1 "TPM-04" verify \
+    --quote "$G/quote-sha256.attest" --signature "$G/quote-sha384.sig" \
+    --ak-public "$G/ak.tpmt_public" --pcr-values "$G/pcrs-sha256.json"
+check "qualifyingData of another length" answers 2 "32 bytes in hex" \
+    quote sha256 sha256 --qualifying 9009
+check "a quote that is none" answers 2 "TPMS_ATTEST" verify --quote zeros \
+    --signature "$G/quote-sha256.sig" --ak-public "$G/ak.tpmt_public" \
+    --pcr-values "$G/pcrs-sha256.json"
+
+### TDX: every quote, without and with a log
+
+for q in "$V"/tdx/v[45]-*.quote.bin; do
+	check "${q##*/}: nothing is known without collateral" \
+	    answers 2 "endorsements are missing" verify --report "$q" \
+	    --time 2026-07-01T00:00:00Z
+done
+check "a quote and the log that leads to its RTMRs" json \
+    "p['answer'] == 'cannot-tell' and c['LOG-04'] == 'pass'" \
+    --report "$V/tdx/v4-gce-cos113-2024.quote.bin" \
+    --ccel "$V/ccel/gce-cos113.ccel.bin" --time 2025-01-01T00:00:00Z
+check "and another log" answers 1 "LOG-04" verify \
+    --report "$V/tdx/v4-gce-cos113-2024.quote.bin" \
+    --ccel "$V/ccel/gce-vm.ccel.bin" --time 2025-01-01T00:00:00Z
+check "before it was made" answers 1 "TDX-12" verify \
+    --report "$V/tdx/v4-gce-2026.quote.bin" --time 2025-11-01T00:00:00Z
+check "a quote of SGX" answers 2 "TDX quote" verify \
+    --report "$V/tdx/sgx-v3-00a067.quote.bin"
+check "years later" answers 1 "TDX-12" verify \
+    --report "$V/tdx/v4-gce-2026.quote.bin" --time 2060-01-01T00:00:00Z
