@@ -93,8 +93,50 @@ hex_short(struct span s, char out[static 2 * REPORT_DATA_LEN + 1])
 	(void)hex_encode(s, out, 2 * REPORT_DATA_LEN + 1);
 }
 
+/*
+ * Whoever was admitted once is looked for again: a report of another guest,
+ * even one that looks the same, is not of this boot. A reboot, which nothing
+ * that remembers survives but in tests, resets the TPM as well.
+ */
 static void
-bind_tee(const struct appraisal *a, struct verdict *v)
+bind_guest(const struct appraisal *a, struct verdict *v,
+    struct appraisal_facts *facts)
+{
+	const struct tpm_clock *last = a->last_clock;
+	char expected[2 * REPORT_DATA_LEN + 1], got[2 * REPORT_DATA_LEN + 1];
+	struct snp_report snp;
+	struct why why;
+
+	if (a->evidence->tee != TEE_SNP) {
+		(void)verdict_skip(v, CHECK_BIND_04,
+		    "a TDX quote does not tell launches apart");
+		return;
+	}
+	if (snp_report_parse(blob_span(&a->evidence->tee_report), &snp, &why) !=
+	    CVM_OK)
+		return;
+	memcpy(facts->guest.report_id, snp.report_id.data, SNP_REPORT_ID_LEN);
+	hex_short(snp.report_id, got);
+	if (a->last_guest == NULL) {
+		(void)verdict_pass_value(v, CHECK_BIND_04, "first report: %s",
+		    got);
+		return;
+	}
+	if (a->policy->has_tpm && last != NULL &&
+	    facts->clock.reset_count != last->reset_count) {
+		(void)verdict_pass_value(v, CHECK_BIND_04, "rebooted: %s", got);
+		return;
+	}
+	hex_short(span(a->last_guest->report_id, SNP_REPORT_ID_LEN), expected);
+	(void)verdict_check(v, CHECK_BIND_04,
+	    span_equal(snp.report_id,
+		span(a->last_guest->report_id, SNP_REPORT_ID_LEN)),
+	    expected, "%s", got);
+}
+
+static void
+bind_tee(const struct appraisal *a, struct verdict *v,
+    struct appraisal_facts *facts)
 {
 	char expected[2 * REPORT_DATA_LEN + 1], got[2 * REPORT_DATA_LEN + 1];
 	struct span rd, want = span(a->report_data, REPORT_DATA_LEN);
@@ -125,6 +167,7 @@ bind_tee(const struct appraisal *a, struct verdict *v)
 	(void)verdict_check(v, CHECK_BIND_03,
 	    a->tee_age_s <= a->policy->tee_report_max_age_s, expected, "%llu s",
 	    (unsigned long long)a->tee_age_s);
+	bind_guest(a, v, facts);
 }
 
 static void
@@ -277,7 +320,7 @@ appraise_all(const struct appraisal *a, struct verdict *v,
 	if ((v->groups & GROUP_SVSM) != 0)
 		(void)svsm_appraise(a, v);
 	if ((v->groups & GROUP_BIND) != 0)
-		bind_tee(a, v);
+		bind_tee(a, v, facts);
 	if ((v->groups & GROUP_BIND_TPM) != 0)
 		bind_tpm(a, v);
 }

@@ -13,6 +13,12 @@ struct tpm_clock {
 	bool safe;
 };
 
+/* REPORT_ID: random at every launch of a guest, constant until its end. */
+#define SNP_REPORT_ID_LEN 32
+struct snp_guest {
+	uint8_t report_id[SNP_REPORT_ID_LEN];
+};
+
 struct chain_cache;
 
 /* Everything an appraisal reads: pure, bytes and a time in, verdict out. */
@@ -27,12 +33,14 @@ struct appraisal {
 	uint64_t tee_age_s; /* of the TEE report when the quote was asked for */
 	bool allow_simulated;
 	const struct tpm_clock *last_clock; /* or NULL */
+	const struct snp_guest *last_guest; /* or NULL */
 	struct chain_cache *cache;	    /* or NULL: everything anew */
 };
 
 /* What is known after an appraisal that passed its signatures. */
 struct appraisal_facts {
 	struct tpm_clock clock;
+	struct snp_guest guest; /* zero without an SNP report */
 	uint8_t ak_name[TPM_NAME_MAX];
 	size_t ak_name_len;
 	int64_t newest_time; /* latest thisUpdate/issueDate in verified

@@ -52,7 +52,8 @@ struct rounds {
 	struct round_witness witness;
 	struct chain_cache *cache;
 	struct tpm_clock last_clock;
-	bool has_clock;
+	struct snp_guest last_guest;
+	bool has_clock, has_guest;
 	uint64_t rounds;
 	_Atomic int64_t newest_time; /* everybody's */
 	void (*on_change)(void *, enum round_state, const struct why *);
@@ -325,6 +326,7 @@ judge(struct rounds *r, struct round_result *rr, struct why *why)
 		.now = rr->judged_time,
 		.allow_simulated = r->cfg->simulated,
 		.last_clock = r->has_clock ? &r->last_clock : NULL,
+		.last_guest = r->has_guest ? &r->last_guest : NULL,
 		.cache = r->cache,
 	};
 	struct appraisal_facts facts;
@@ -349,6 +351,8 @@ judge(struct rounds *r, struct round_result *rr, struct why *why)
 	rounds_not_before(r, facts.newest_time);
 	r->last_clock = facts.clock;
 	r->has_clock = r->policy->has_tpm;
+	r->last_guest = facts.guest;
+	r->has_guest = r->policy->tee == TEE_SNP;
 	return CVM_OK;
 }
 

@@ -213,6 +213,31 @@ hides_what_is_of_this_round(void **state)
 	assert_int_equal(s.v.results[CHECK_SRC_02].status, CHECK_FAIL);
 }
 
+/* One launch, one REPORT_ID; a reboot, which the TPM counts, is another. */
+static void
+guest_exchanged(void **state)
+{
+	_cleanup_(scene_clear) struct scene s;
+	struct appraisal_facts facts;
+	struct snp_guest last;
+
+	(void)state;
+	begin(&s);
+	appraise(&s.a, &s.v, &facts);
+	assert_memory_equal(facts.guest.report_id, &s.m.report[0x140],
+	    sizeof(facts.guest.report_id));
+	last = facts.guest;
+	s.a.last_guest = &last;
+	assert_true(admits(&s));
+	for (size_t i = 0; i < SNP_REPORT_ID_LEN * 8; i++) {
+		last.report_id[i / 8] ^= (uint8_t)(1 << i % 8);
+		assert_false(admits(&s));
+		assert_int_equal(s.v.results[CHECK_BIND_04].status, CHECK_FAIL);
+		last.report_id[i / 8] ^= (uint8_t)(1 << i % 8);
+	}
+	assert_true(admits(&s));
+}
+
 static void
 remembers_denials(void **state)
 {
@@ -299,6 +324,7 @@ main(void)
 		cmocka_unit_test(outlives_its_policy),
 		cmocka_unit_test(serves_other_evidence),
 		cmocka_unit_test(hides_what_is_of_this_round),
+		cmocka_unit_test(guest_exchanged),
 		cmocka_unit_test(remembers_denials),
 		cmocka_unit_test(grows_without_bounds),
 		cmocka_unit_test(log_explains_other_registers),
