@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "attest/verdict.h"
+#include "conf/json_read.h"
 
 #define EVERY_GROUP                                                            \
 	(GROUP_SRC | GROUP_BIND | GROUP_BIND_TPM | GROUP_SNP | GROUP_TDX |     \
@@ -232,10 +233,71 @@ checks_without_or_with_the_same_name(void **state)
 		assert_true(check_status_name((enum check_status)s)[0] != 0);
 }
 
+/* What no check of an appraisal is about: names, and what a round does. */
+static const char *const not_judged[] = { "version", "name", "bind",
+	"session_max_age_s", "tpm.bank" };
+
+static bool
+is_below(const char *path, const char *field)
+{
+	size_t n = strlen(field);
+
+	return n > 0 && strncmp(path, field, n) == 0 &&
+	    (path[n] == '\0' || path[n] == '.');
+}
+
+static bool
+governs_a_check(const char *path)
+{
+	for (size_t i = 0; i < NELEMS(not_judged); i++)
+		if (strcmp(path, not_judged[i]) == 0)
+			return true;
+	for (size_t i = 0; i < CHECK_COUNT; i++)
+		if (strcmp(check_table[i].field, "event_log") != 0 &&
+		    is_below(path, check_table[i].field))
+			return true;
+	return false;
+}
+
+/* Walks the rows of the policy: each leaf is some check's, and the fields that
+ * were met are counted. */
+static void
+walk(const struct json_table *table, const char *above,
+    bool met[static CHECK_COUNT])
+{
+	for (size_t i = 0; i < table->n; i++) {
+		const struct json_field *row = &table->fields[i];
+		char path[128];
+
+		(void)snprintf(path, sizeof(path), "%s%s%s", above,
+		    above[0] != '\0' ? "." : "", row->name);
+		for (size_t k = 0; k < CHECK_COUNT; k++)
+			met[k] |= strcmp(check_table[k].field, path) == 0;
+		if (row->read == json_read_table)
+			walk(row->arg, path, met);
+		else if (!governs_a_check(path))
+			fail_msg("%s: no check reads it", path);
+	}
+}
+
+static void
+policy_field_without_check(void **state)
+{
+	bool met[CHECK_COUNT] = { false };
+
+	(void)state;
+	walk(&policy_table, "", met);
+	for (size_t k = 0; k < CHECK_COUNT; k++)
+		if (check_table[k].field[0] != '\0' && !met[k])
+			fail_msg("%s: no policy has a field \"%s\"",
+			    check_table[k].name, check_table[k].field);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(policy_field_without_check),
 		cmocka_unit_test(check_that_was_never_run_admits),
 		cmocka_unit_test(nothing_asked_admits),
 		cmocka_unit_test(failed_check_passes_later),
