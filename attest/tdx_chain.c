@@ -32,12 +32,37 @@ padding_is_canonical(struct span s, size_t at)
 	return digit != NULL && ((unsigned)(digit - digits) & unused) == 0;
 }
 
+/* Certificates and line ends: no text before, between or after them. */
+static bool
+pem_is_blocks(struct span s)
+{
+	static const char begin[] = "-----BEGIN CERTIFICATE-----";
+	static const char end[] = "-----END CERTIFICATE-----";
+	const uint8_t *at = s.data, *stop = s.data + s.len;
+
+	for (;;) {
+		while (at < stop && (*at == '\n' || *at == '\r'))
+			at++;
+		if (at == stop)
+			return true;
+		if ((size_t)(stop - at) < sizeof(begin) - 1 ||
+		    memcmp(at, begin, sizeof(begin) - 1) != 0)
+			return false;
+		at = memmem(at, (size_t)(stop - at), end, sizeof(end) - 1);
+		if (at == NULL)
+			return false;
+		at += sizeof(end) - 1;
+	}
+}
+
 /* One text for one chain: OpenSSL's reader passes over much more. */
 static bool
 pem_is_plain(struct span s)
 {
 	if (s.len > 0 && s.data[s.len - 1] == '\0')
 		s.len--;
+	if (s.len == 0 || !pem_is_blocks(s))
+		return false;
 	for (size_t i = 0; i < s.len; i++) {
 		uint8_t c = s.data[i];
 

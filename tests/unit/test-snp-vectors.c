@@ -16,6 +16,7 @@
 #include <cjson/cJSON.h>
 #include <cmocka.h>
 
+#include "attest/chain_cache.h"
 #include "attest/snp_parts.h"
 #include "tests/unit/vectors.h"
 
@@ -309,6 +310,79 @@ files_judged_as_listed(void **state)
 		    why);
 		if (admit != (strcmp(text(f, "verdict"), "valid") == 0))
 			fail_msg("%s: %s", path, why);
+		n++;
+	}
+	print_message("%zu reports\n", n);
+	assert_true(n > 0);
+}
+
+/* Any change of a genuine report: all bits of the first, one of every byte of
+ * the others. Endorsements and policy stay those of the good. */
+static void
+flip_report(struct span good, X509 *vek, struct endorsements *endorsements,
+    int64_t now, bool all, const char *path)
+{
+	_cleanup_(evidence_clear) struct evidence e = { .tee = TEE_SNP };
+	_cleanup_(lax_clear) struct lax lax;
+	_cleanup_(
+	    chain_cache_freep) struct chain_cache *cache = chain_cache_new();
+	struct appraisal_facts facts = { 0 };
+	struct appraisal a = { .evidence = &e,
+		.endorsements = endorsements,
+		.now = now,
+		.cache = cache };
+	struct verdict v;
+
+	lax_init(&lax, good, vek);
+	a.policy = &lax.policy;
+	assert_int_equal(blob_set(&e.tee_report, good), 0);
+	for (size_t i = 0; i <= good.len * 8; i++) {
+		uint8_t mask = (uint8_t)(1 << i % 8);
+		bool last = i == good.len * 8;
+
+		if (!all && !last && i % 8 != i / 8 % 8)
+			continue;
+		if (!last)
+			e.tee_report.data[i / 8] ^= mask;
+		verdict_init(&v, GROUP_SNP);
+		(void)snp_appraise(&a, &v, &facts);
+		verdict_finish(&v);
+		if (v.admit != last)
+			fail_msg("%s: byte 0x%zx bit %zu", path, i / 8, i % 8);
+		if (!last)
+			e.tee_report.data[i / 8] ^= mask;
+	}
+}
+
+static void
+any_bit_flipped(void **state)
+{
+	const cJSON *f;
+	size_t n = 0;
+
+	(void)state;
+	load_manifest(state);
+	cJSON_ArrayForEach(f, array("files")) {
+		_cleanup_(blob_clear) struct blob b = { 0 };
+		_cleanup_(x509_freep) X509 *vek = NULL;
+		_cleanup_(endorsements_freep) struct endorsements *e =
+		    endorsements_new();
+		const char *path = text(f, "path");
+		char vek_path[PATH_LEN_MAX];
+		struct span report;
+
+		if (!is_report(path) || strcmp(text(f, "verdict"), "valid") ||
+		    !vek_of(path, vek_path))
+			continue;
+		vector_load(path, &b);
+		report = report_in(path, blob_span(&b));
+		if (report.len == 0)
+			continue;
+		read_vek(vek_path, &vek);
+		add_all_cas(e);
+		add_vek(e, report, vek);
+		flip_report(report, vek, e, seconds(text(f, "verify_time")),
+		    n == 0, path);
 		n++;
 	}
 	print_message("%zu reports\n", n);
@@ -614,6 +688,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(files_judged_as_listed),
+		cmocka_unit_test(any_bit_flipped),
 		cmocka_unit_test(forged_certificates),
 		cmocka_unit_test(cases_judged_as_listed),
 		cmocka_unit_test(mutations_refused),

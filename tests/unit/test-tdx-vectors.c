@@ -12,6 +12,7 @@
 #include <cjson/cJSON.h>
 #include <cmocka.h>
 
+#include "attest/chain_cache.h"
 #include "attest/hcl.h"
 #include "attest/tdx_parts.h"
 #include "tests/unit/vectors.h"
@@ -692,6 +693,77 @@ recorded_mutations_are_refused(void **state)
 	assert_true(n > 0);
 }
 
+/*
+ * No bit of a genuine quote is free, nor of the zeros behind it: all bits of
+ * the first quote of version 5, one of every byte of the others.
+ */
+static void
+flip_quote(struct trial *t, const char *when, bool all, const char *id)
+{
+	struct chain_cache *cache = chain_cache_new();
+	struct appraisal a = { .policy = &t->policy,
+		.evidence = &t->evidence,
+		.endorsements = t->e,
+		.now = time_of(when),
+		.cache = cache };
+	struct appraisal_facts facts;
+	uint8_t *data = t->evidence.tee_report.data;
+
+	for (size_t i = 0; i < t->evidence.tee_report.len * 8; i++) {
+		if (!all && i % 8 != i / 8 % 8)
+			continue;
+		data[i / 8] ^= (uint8_t)(1 << i % 8);
+		verdict_init(&t->v, GROUP_TDX);
+		facts_init(&facts);
+		(void)tdx_appraise(&a, &t->v, &facts);
+		verdict_finish(&t->v);
+		if (t->v.admit)
+			fail_msg("%s: byte %zu bit %zu", id, i / 8, i % 8);
+		data[i / 8] ^= (uint8_t)(1 << i % 8);
+	}
+	trial_run(t, when);
+	assert_true(t->admitted);
+	chain_cache_freep(&cache);
+}
+
+static void
+any_bit_of_a_recorded_quote_counts(void **state)
+{
+	bool seen = false;
+	const cJSON *c, *input;
+	size_t n = 0;
+
+	(void)state;
+	cJSON_ArrayForEach(c, manifest_array("cases")) {
+		struct blob quote = { 0 };
+		struct trial t;
+
+		cJSON_ArrayForEach(input, member(c, "inputs"))
+			if (is_quote(input->valuestring))
+				vector_load(input->valuestring, &quote);
+		trial_begin(&t, blob_span(&quote));
+		cJSON_ArrayForEach(input, member(c, "inputs"))
+			if (strncmp(input->valuestring, "collateral/intel/",
+				17) == 0)
+				put_file(&t, input->valuestring);
+		if (quote.len > 0 && text_of(c, "verify_time")[0] != '\0') {
+			trial_run(&t, text_of(c, "verify_time"));
+			t.policy.tdx.trailing_bytes = false;
+			if (t.admitted) {
+				flip_quote(&t, text_of(c, "verify_time"),
+				    quote.data[0] == 5 && !seen,
+				    text_of(c, "id"));
+				seen |= quote.data[0] == 5;
+				n++;
+			}
+		}
+		trial_end(&t);
+		blob_clear(&quote);
+	}
+	print_message("%zu quotes\n", n);
+	assert_true(n > 0);
+}
+
 /* The member of the first of the set's files that has it. */
 static bool
 signed_text(const struct endorsements *e, const char *name, const char *what,
@@ -906,6 +978,7 @@ main(void)
 		cmocka_unit_test(recorded_cases_are_judged_right),
 		cmocka_unit_test(recorded_mutations_are_refused),
 		cmocka_unit_test(levels_are_chosen_as_recorded),
+		cmocka_unit_test(any_bit_of_a_recorded_quote_counts),
 	};
 
 	return cmocka_run_group_tests_name("tdx-vectors", tests, NULL, end);
