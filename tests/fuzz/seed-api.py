@@ -54,7 +54,8 @@ SECRET = (number(CLASS, 4), number(KEY_TYPE, 0x1f), boolean(TOKEN, False))
 OUT = b"\0"                              # where a handle goes
 
 signs = [
-    (0x1, RSA, b"\0"), (0x40, RSA, b"\0"), (0x43, RSA, pair(2, b"x", b"y" * 32)),
+    (0x1, RSA, b"\0"), (0x40, RSA, b"\0"),
+    (0x43, RSA, pair(2, b"x", b"y" * 32)),
     (0xd, RSA, pair(2, b"x", b"y" * 32)), (0x1041, EC, b"\0"),
     (0x1044, EC, b"\0"), (0x251, MAC, b"\0"), (0x252, MAC, pair(10, b"z" * 8)),
     (0x108a, AES, b"\0"),
@@ -81,7 +82,8 @@ def sign(kind, key, shape):
 def cipher(kind, to, of, shape):
     text = b"t" * 32
     m = mech(kind, shape)
-    yield (call("C_EncryptInit", S, m, to) + call("C_Encrypt", S, data(text), ROOM)
+    yield (call("C_EncryptInit", S, m, to)
+           + call("C_Encrypt", S, data(text), ROOM)
            + call("C_DecryptInit", S, m, of)
            + call("C_Decrypt", S, data(text), ROOM)
            + call("C_DecryptInit", S, m, of)
@@ -122,7 +124,8 @@ def others():
            + call("C_SignMessage", S, b"\0" + bytes([255, 0]), data(b"t"), ROOM)
            + call("C_MessageSignFinal", S))
     yield (call("C_Login", S, b"\1", b"\0\xff") + call("C_Logout", S)
-           + call("C_GenerateRandom", S, b"\x20") + call("C_SessionCancel", S, b"\xff"))
+           + call("C_GenerateRandom", S, b"\x20")
+           + call("C_SessionCancel", S, b"\xff"))
 
 
 def main():

@@ -323,12 +323,12 @@ unwrap_authenticated(void)
 }
 
 STEP(encapsulate,
-    C_EncapsulateKey(x.s, MECH(CKM_RSA_PKCS_OAEP), x.key[KEY_RSA], TEMPLATE, 2,
-	x.out, &x.len, &x.made))
+    C_EncapsulateKey(x.s, MECH(CKM_ML_KEM), x.key[KEY_RSA], TEMPLATE, 2, x.out,
+	&x.len, &x.made))
 
 STEP(decapsulate,
-    C_DecapsulateKey(x.s, MECH(CKM_RSA_PKCS_OAEP), x.key[KEY_RSA], TEMPLATE, 2,
-	x.out, 256, &x.made))
+    C_DecapsulateKey(x.s, MECH(CKM_ML_KEM), x.key[KEY_RSA], TEMPLATE, 2, x.out,
+	256, &x.made))
 
 static CK_RV
 create(void)
@@ -514,6 +514,7 @@ enum kind {
 	NO_KEY, /* or a public one */
 	USE,
 	HOLDS, /* bound, it keeps its input for an admission of the whole */
+	KEM,   /* a use that only a newer OpenSSL has a key for */
 	KEEPS, /* the same, bound or not: the end of a message is the use */
 };
 
@@ -630,8 +631,8 @@ static const struct row {
 	ROW(C_VerifyMessageNext, USE, verify_message_begun,
 	    verify_message_next),
 	NONE(C_MessageVerifyFinal),
-	ROW(C_EncapsulateKey, USE, NULL, encapsulate),
-	ROW(C_DecapsulateKey, USE, NULL, decapsulate),
+	ROW(C_EncapsulateKey, KEM, NULL, encapsulate),
+	ROW(C_DecapsulateKey, KEM, NULL, decapsulate),
 	ROW(C_VerifySignatureInit, USE, NULL, signature_init),
 	ROW(C_VerifySignature, USE, signature_init, signature),
 	ROW(C_VerifySignatureUpdate, HOLDS, signature_init, signature_update),
@@ -761,7 +762,7 @@ key_reached_without_permit(const char *bind)
 	for (size_t i = 0; i < NELEMS(rows); i++) {
 		if (rows[i].kind == NO_KEY)
 			continue;
-		if (!offered(&rows[i])) {
+		if (rows[i].kind != KEM && !offered(&rows[i])) {
 			missing++;
 			continue;
 		}
