@@ -96,7 +96,8 @@ snp() {
 	    --ca "$V/collateral/amd/$2" "${@:3}"
 }
 check "Milan, VCEK: genuine, and no more than that" \
-    answers 2 "without --policy nothing says" snp milan-v2-vcek ask_ark_milan.pem
+    answers 2 "without --policy nothing says" snp milan-v2-vcek \
+        ask_ark_milan.pem
 check "Genoa, VCEK" answers 2 "genuine" snp genoa-v3-vcek ask_ark_genoa.pem
 check "Milan, VLEK" answers 2 "genuine" snp milan-v3-vlek-vmpl1 \
     ask_ark_milan_vlek.pem --time 2025-06-01T00:00:00Z
@@ -114,7 +115,8 @@ check "a certificate that is none" answers 2 "malformed" verify --report \
     --ca "$V/collateral/amd/ask_ark_milan.pem"
 cp "$V/snp/milan-v2-vcek.report.bin" bad.bin
 printf '\377' | dd of=bad.bin bs=1 seek=144 conv=notrunc status=none
-check "one byte of the measurement changed" answers 1 "SNP-11" verify --report bad.bin --vek \
+check "one byte of the measurement changed" answers 1 "SNP-11" verify \
+    --report bad.bin --vek \
     "$V/snp/milan-v2-vcek.vek.der" --ca "$V/collateral/amd/ask_ark_milan.pem"
 head -c 1183 "$V/snp/milan-v2-vcek.report.bin" >short.bin
 check "one byte less" answers 2 "1183 bytes" verify --report short.bin
@@ -138,7 +140,8 @@ policy() {
 	{ "version": 1, "name": "auditor", "tee": "snp", "bind": "session",
 	  "snp": { "products": ["milan"], "measurement": ["$1"], "crl": "skip",
 	    "guest_policy": { "debug": "any" },
-	    "min_tcb": { "bootloader": 0, "tee": 0, "snp": 0, "microcode": 0 } } }
+	    "min_tcb": { "bootloader": 0, "tee": 0,
+	        "snp": 0, "microcode": 0 } } }
 	END
 }
 policy "$(hex "$R" 0x90 48)" >policy.json
