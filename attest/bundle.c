@@ -201,6 +201,13 @@ int
 bundle_encode(const struct admission *a, const struct policy *policy,
     const struct endorsements *e, char **ret_json)
 {
+	return bundle_encode_key(a, policy, e, /* key= */ NULL, ret_json);
+}
+
+int
+bundle_encode_key(const struct admission *a, const struct policy *policy,
+    const struct endorsements *e, const struct birth *key, char **ret_json)
+{
 	_cleanup_(cjson_freep) cJSON *root = cJSON_CreateObject();
 	_cleanup_(freep) char *text = NULL;
 	char when[24];
@@ -216,6 +223,7 @@ bundle_encode(const struct admission *a, const struct policy *policy,
 	if ((r = put_hex(root, "policy_digest",
 		 span(policy->digest, POLICY_DIGEST_LEN))) != CVM_OK ||
 	    (r = put_admission(root, a)) != CVM_OK ||
+	    (key != NULL && (r = birth_put(root, key)) != CVM_OK) ||
 	    (r = put_evidence(root, &a->round->evidence)) != CVM_OK ||
 	    (r = put_endorsements(root, &a->round->evidence, e)) != CVM_OK)
 		return r;
@@ -483,6 +491,17 @@ read_endorsements(const struct json_doc *doc, const cJSON *item,
 	return CVM_OK;
 }
 
+static int
+read_key(const struct json_doc *doc, const cJSON *item,
+    const struct json_field *f, void *out, struct why *why)
+{
+	struct bundle *b = out;
+
+	(void)f;
+	b->has_key = true;
+	return birth_read(doc, item, &b->key, why);
+}
+
 int
 bundle_parse(struct span json, const char *name, struct bundle **ret,
     struct why *reterr_why)
@@ -494,6 +513,7 @@ bundle_parse(struct span json, const char *name, struct bundle **ret,
 		{ "policy_digest", true, read_digest, B(policy_digest), 0,
 		    POLICY_DIGEST_LEN, NULL, NULL },
 		{ "admission", true, read_admission, 0, 0, 0, NULL, NULL },
+		{ "key", false, read_key, 0, 0, 0, NULL, NULL },
 		{ "evidence", true, read_evidence, B(evidence), 0, 0, NULL,
 		    NULL },
 		{ "endorsements", false, read_endorsements, B(endorsements), 0,

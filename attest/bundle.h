@@ -3,6 +3,7 @@
 #ifndef ATTEST_BUNDLE_H
 #define ATTEST_BUNDLE_H
 
+#include "attest/birth.h"
 #include "attest/round.h"
 
 /*
@@ -23,6 +24,8 @@ struct bundle {
 	struct blob path; /* inclusion proof */
 	uint8_t policy_digest[SHA256_LEN];
 	int64_t time;
+	bool has_key; /* a statement about a key, which the leaf is over */
+	struct birth key;
 
 	/* Not of the JSON, but of a receipt log. */
 	bool has_tee_age; /* of a report of an earlier round */
@@ -35,6 +38,10 @@ struct bundle {
  * *ret_json. */
 int bundle_encode(const struct admission *a, const struct policy *policy,
     const struct endorsements *e, char **ret_json) _must_check_;
+/* The same of an admission whose leaf is leaf_key() of key. */
+int bundle_encode_key(const struct admission *a, const struct policy *policy,
+    const struct endorsements *e, const struct birth *key,
+    char **ret_json) _must_check_;
 /* True when the file of that name is about this evidence: of its vendor, and
  * of its chip. */
 bool endorsement_is_about(const struct evidence *e, const char *name);

@@ -54,6 +54,30 @@ derive_expected(const struct bundle *b, struct appraisal *a, struct why *why)
 	return CVM_OK;
 }
 
+/* What is said of a key is what the leaf is over, or it is nobody's word. */
+static int
+check_key(const struct bundle *b, struct why *why)
+{
+	_cleanup_(blob_clear) struct blob leaf = { 0 };
+	struct leaf l;
+	int r;
+
+	if (!b->has_key)
+		return CVM_OK;
+	leaf_read(blob_span(&b->leaf), &l);
+	if (l.kind != LEAF_KEY)
+		return why_set(why, CVM_E_DENIED, "bundle", "key",
+		    "none, as the leaf is not about a key",
+		    "a statement about a key");
+	r = leaf_key(&b->key, l.field[1], &leaf);
+	if (r == CVM_E_NOMEM)
+		return r;
+	if (r != CVM_OK || !span_equal(blob_span(&leaf), blob_span(&b->leaf)))
+		return why_set(why, CVM_E_DENIED, "bundle", "key",
+		    "the statement that the leaf is over", "another one");
+	return CVM_OK;
+}
+
 int
 bundle_appraise(const struct bundle *b, const struct policy *policy,
     const struct endorsements *extra, struct span leaf_expected, int64_t now,
@@ -78,7 +102,8 @@ bundle_appraise(const struct bundle *b, const struct policy *policy,
 		return why_set(reterr_why, r, "bundle", "admission.path",
 		    "an inclusion proof of the leaf in the root",
 		    "one that does not fit");
-	if ((r = derive_expected(b, &a, reterr_why)) != CVM_OK)
+	if ((r = check_key(b, reterr_why)) != CVM_OK ||
+	    (r = derive_expected(b, &a, reterr_why)) != CVM_OK)
 		return r;
 	if ((r = merge(b, extra, &e)) != CVM_OK)
 		return why_set(reterr_why, r, "bundle", "endorsements", "", "");

@@ -20,8 +20,7 @@ static const struct {
 	    { ANY, SESSION_ID_LEN, 8, ANY, 8, 32, 32, 32, 16 } },
 	[LEAF_CHALLENGE] = { "challenge", "cvm-pkcs11/challenge/1", 2,
 	    { ANY, ANY } },
-	[LEAF_KEY] = { "key", "cvm-pkcs11/key/1", 5,
-	    { ANY, ANY, 32, ANY, ANY } },
+	[LEAF_KEY] = { "key", "cvm-pkcs11/key/1", 4, { ANY, ANY, 32, ANY } },
 	[LEAF_CHAIN] = { "chain", "cvm-pkcs11/chain/1", 1, { 32 } },
 	[LEAF_OTHER] = { "other", NULL, 0, { ANY } },
 };

@@ -20,6 +20,17 @@
 #define CKA_CVM_BIND_OPERATION 0xc3564d01UL /* CKA_VENDOR_DEFINED | "CVM" 1 */
 
 /*
+ * CKA_CVM_ORIGIN, a CK_ULONG of private and secret keys, read-only: how the key
+ * came to this token. A copy has that of its original. It is
+ * CK_UNAVAILABLE_INFORMATION for keys that are older than this attribute.
+ */
+#define CKA_CVM_ORIGIN 0xc3564d02UL
+#define CVM_ORIGIN_GENERATED 1UL
+#define CVM_ORIGIN_IMPORTED 2UL
+#define CVM_ORIGIN_UNWRAPPED 3UL
+#define CVM_ORIGIN_DERIVED 4UL
+
+/*
  * An admitted session has one session object of class CKO_DATA with this
  * CKA_LABEL (no terminating NUL). Its CKA_VALUE is the evidence bundle of the
  * session's last admission: JSON, not NUL-terminated, some ten kilobytes up to
@@ -33,7 +44,8 @@
  * CKA_APPLICATION and a verifier's nonce as CKA_VALUE joins a round over that
  * nonce. The object's CKA_VALUE is then the bundle over it, whatever the
  * machine's own verdict. It belongs to the session, and goes with it or with
- * C_DestroyObject().
+ * C_DestroyObject(). With a PKCS#11 URI as CKA_LABEL it also says how that private
+ * or secret key was born.
  */
 #define CVM_CHALLENGE_APPLICATION "cvm-pkcs11 challenge"
 #define CVM_CHALLENGE_NONCE_MIN 8 /* bytes */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "module/evidence.h"
+#include "module/key_name.h"
 
 #define LABEL CVM_ATTESTATION_LABEL
 #define APPLICATION "cvm-pkcs11"
@@ -12,6 +13,7 @@
 struct evidence_object {
 	CK_OBJECT_HANDLE handle;
 	bool challenge;
+	struct blob label; /* of a challenge, as it was given */
 	char *json;
 	struct evidence_object *next;
 };
@@ -23,6 +25,7 @@ object_freep(struct evidence_object **op)
 
 	if (o == NULL)
 		return;
+	blob_clear(&o->label);
 	free(o->json);
 	free(o);
 }
@@ -57,6 +60,8 @@ value_of(const struct evidence_object *o, CK_ATTRIBUTE_TYPE type,
     struct span *ret)
 {
 	const char *app = o->challenge ? CHALLENGE : APPLICATION;
+	struct span label = o->label.len > 0 ? blob_span(&o->label) :
+					       span(LABEL, strlen(LABEL));
 	const struct {
 		CK_ATTRIBUTE_TYPE type;
 		struct span value;
@@ -67,7 +72,7 @@ value_of(const struct evidence_object *o, CK_ATTRIBUTE_TYPE type,
 		{ CKA_MODIFIABLE, span(&no, sizeof(no)) },
 		{ CKA_COPYABLE, span(&no, sizeof(no)) },
 		{ CKA_DESTROYABLE, span(&yes, sizeof(yes)) },
-		{ CKA_LABEL, span(LABEL, strlen(LABEL)) },
+		{ CKA_LABEL, label },
 		{ CKA_APPLICATION, span(app, strlen(app)) },
 		{ CKA_OBJECT_ID, span("", 0) },
 		{ CKA_VALUE, span(o->json, strlen(o->json)) },
@@ -156,7 +161,7 @@ is_for_data(const CK_ATTRIBUTE *templ, CK_ULONG n)
 
 	probe.json = empty;
 	for (CK_ULONG i = 0; i < n; i++) {
-		if (templ[i].type == CKA_VALUE ||
+		if (templ[i].type == CKA_VALUE || templ[i].type == CKA_LABEL ||
 		    templ[i].type == CKA_APPLICATION)
 			continue;
 		if (!matches(&probe, &templ[i], 1))
@@ -208,11 +213,34 @@ evidence_is_challenge(const CK_ATTRIBUTE *templ, CK_ULONG n)
 	    has(templ, n, CKA_APPLICATION, span(CHALLENGE, strlen(CHALLENGE)));
 }
 
+/* The key that CKA_LABEL names as a URI; NULL where it is an other label. A key
+ * that is not seen here, for want of a login, say, is not spoken of. */
+static int
+named_key(struct call *c, const CK_ATTRIBUTE *templ, CK_ULONG n,
+    struct object **ret)
+{
+	const CK_ATTRIBUTE *label = attribute(templ, n, CKA_LABEL);
+	struct span name;
+	int err;
+
+	if (label == NULL || label->ulValueLen > KEY_URI_MAX)
+		return CVM_OK;
+	name = span(label->pValue, label->ulValueLen);
+	if (!key_name_is_uri(name))
+		return CVM_OK;
+	if ((err = call_admit(c)) != CVM_OK)
+		return err;
+	err = key_name_find(c->token, &c->caller, name, ret, &c->why);
+	return err == CVM_E_NOT_FOUND || err == CVM_E_PARSE ? CVM_E_ATTR_VALUE :
+							      err;
+}
+
 CK_RV
 evidence_challenge(struct call *c, const CK_ATTRIBUTE *templ, CK_ULONG n,
     CK_OBJECT_HANDLE *ret)
 {
-	const CK_ATTRIBUTE *nonce = attribute(templ, n, CKA_VALUE);
+	const CK_ATTRIBUTE *nonce = attribute(templ, n, CKA_VALUE), *label;
+	_cleanup_(object_unrefp) struct object *key = NULL;
 	_cleanup_(freep) char *json = NULL;
 	struct evidence_object *o = NULL;
 	CK_RV rv;
@@ -223,16 +251,22 @@ evidence_challenge(struct call *c, const CK_ATTRIBUTE *templ, CK_ULONG n,
 	if (nonce->ulValueLen < CHALLENGE_NONCE_MIN ||
 	    nonce->ulValueLen > CHALLENGE_NONCE_MAX)
 		return CKR_ATTRIBUTE_VALUE_INVALID;
-	if (has(templ, n, CKA_TOKEN, span(&yes, sizeof(yes))))
-		return CKR_TEMPLATE_INCONSISTENT;
-	err = gate_challenge(c->slot->gate,
-	    span(nonce->pValue, nonce->ulValueLen), &json, &c->why);
+	if ((err = named_key(c, templ, n, &key)) == CVM_OK)
+		err = gate_challenge(c->slot->gate,
+		    span(nonce->pValue, nonce->ulValueLen), key, &json,
+		    &c->why);
 	if (err != CVM_OK)
 		return rv_of(err);
 	rv = add(c, /* challenge= */ true, &json, &o);
-	if (rv == CKR_OK)
-		*ret = o->handle;
-	return rv;
+	if (rv != CKR_OK)
+		return rv;
+	label = attribute(templ, n, CKA_LABEL);
+	if (label != NULL && label->ulValueLen <= KEY_URI_MAX &&
+	    blob_set(&o->label, span(label->pValue, label->ulValueLen)) !=
+		CVM_OK)
+		return CKR_HOST_MEMORY;
+	*ret = o->handle;
+	return CKR_OK;
 }
 
 static CK_RV

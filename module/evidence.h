@@ -13,11 +13,14 @@
  *   by any search that names one of its attributes.
  * - CKA_APPLICATION "cvm-pkcs11 challenge": created by the application with a
  *   verifier's nonce as CKA_VALUE, which becomes evidence over that nonce,
- *   whatever the verdict of this machine's own policy.
- * They are visible in their session only, and live in none of the stores.
+ *   whatever the verdict of this machine's own policy. With a PKCS#11 URI as
+ *   CKA_LABEL, it is over what the store says of that key, too.
+ * They are visible in their session only, and live in none of the stores,
+ * also where the template asks for a token object, as pkcs11-tool's does.
  */
 #define EVIDENCE_HANDLE_BASE 0x40000000UL
 #define EVIDENCE_OBJECTS_MAX 64 /* in a session */
+#define KEY_URI_MAX 1024
 
 struct evidence_object;
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -658,27 +659,48 @@ gate_end(struct gate_session *s)
 	permit_turn_end(&s->turn);
 }
 
-int
-gate_bundle(struct gate *g, const struct admission *a, char **ret_json,
-    struct why *reterr_why)
+static int
+encode(struct gate *g, const struct admission *a, const struct birth *key,
+    char **ret_json, struct why *why)
 {
 	_cleanup_(endorsements_freep) struct endorsements *e = NULL;
 
 	if (a->round == NULL || g->policy == NULL)
 		return CVM_E_NOT_FOUND;
 	/* A bundle without them is still evidence. */
-	if (endorsements_load(g->cfg->evidence.collateral, &e, reterr_why) !=
-	    CVM_OK)
+	if (endorsements_load(g->cfg->evidence.collateral, &e, why) != CVM_OK)
 		endorsements_freep(&e);
-	return bundle_encode(a, g->policy, e, ret_json);
+	return bundle_encode_key(a, g->policy, e, key, ret_json);
 }
 
 int
-gate_challenge(struct gate *g, struct span nonce, char **ret_json,
+gate_bundle(struct gate *g, const struct admission *a, char **ret_json,
     struct why *reterr_why)
+{
+	return encode(g, a, /* key= */ NULL, ret_json, reterr_why);
+}
+
+/* What the store says of a key, as this token says it. */
+static int
+describe(struct gate *g, const struct object *key, struct birth *ret)
+{
+	struct token_info info = { 0 };
+	int err = object_birth(key, ret);
+
+	if (err != CVM_OK)
+		return err;
+	token_get_info(gate_token(g), &info);
+	(void)snprintf(ret->serial, sizeof(ret->serial), "%s", info.serial);
+	return CVM_OK;
+}
+
+int
+gate_challenge(struct gate *g, struct span nonce, const struct object *key,
+    char **ret_json, struct why *reterr_why)
 {
 	_cleanup_(admission_clear) struct admission a = { 0 };
 	_cleanup_(blob_clear) struct blob leaf = { 0 };
+	struct birth birth;
 	int err;
 
 	if (g->rounds == NULL) {
@@ -686,14 +708,17 @@ gate_challenge(struct gate *g, struct span nonce, char **ret_json,
 			*reterr_why = g->trouble;
 		return CVM_E_CONFIG;
 	}
-	err = leaf_challenge(nonce, span("", 0), &leaf);
+	err = key == NULL ? leaf_challenge(nonce, span("", 0), &leaf) :
+			    describe(g, key, &birth);
+	if (err == CVM_OK && key != NULL)
+		err = leaf_key(&birth, nonce, &leaf);
 	if (err != CVM_OK)
 		return why_set(reterr_why, err, "challenge", "", "", "");
 	err = rounds_join(g->rounds, blob_span(&leaf), /* fresh= */ true, &a,
 	    reterr_why);
 	if (err != CVM_OK && a.round == NULL)
 		return err;
-	return gate_bundle(g, &a, ret_json, reterr_why);
+	return encode(g, &a, key != NULL ? &birth : NULL, ret_json, reterr_why);
 }
 
 void

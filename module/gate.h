@@ -115,9 +115,10 @@ void gate_end(struct gate_session *s);
  */
 int gate_bundle(struct gate *g, const struct admission *a, char **ret_json,
     struct why *reterr_why) _must_check_;
-/* A bundle of fresh evidence over a verifier's nonce, whatever the verdict. */
-int gate_challenge(struct gate *g, struct span nonce, char **ret_json,
-    struct why *reterr_why) _must_check_;
+/* A bundle of fresh evidence over a verifier's nonce, whatever the verdict;
+ * with a private or secret key, over what the store says of it, too. */
+int gate_challenge(struct gate *g, struct span nonce, const struct object *key,
+    char **ret_json, struct why *reterr_why) _must_check_;
 
 /* True when this use must be an admission of its own. */
 bool gate_binds_operation(const struct gate *g, const struct object *key);

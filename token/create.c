@@ -192,6 +192,10 @@ token_create(struct token *t, const struct caller *c, const CK_ATTRIBUTE *templ,
 	if (err == CVM_OK)
 		err = describe(token_config(t), use.class, templ, n, &b,
 		    reterr_why);
+	if (err == CVM_OK &&
+	    (use.class == CKO_PRIVATE_KEY || use.class == CKO_SECRET_KEY))
+		err = attrs_set_ulong(&b.attrs, CKA_CVM_ORIGIN,
+		    CVM_ORIGIN_IMPORTED);
 	if (err != CVM_OK)
 		return err;
 	return objects_publish(t, c, &b, 1, ret, reterr_why);

@@ -141,6 +141,8 @@ inherit(const struct object *base, struct attrs *a)
 	    !attrs_bool(a, CKA_EXTRACTABLE, false);
 	int err = attrs_set_bool(a, CKA_ALWAYS_SENSITIVE, sensitive);
 
+	if (err == CVM_OK)
+		err = attrs_set_ulong(a, CKA_CVM_ORIGIN, CVM_ORIGIN_DERIVED);
 	return err == CVM_OK ? attrs_set_bool(a, CKA_NEVER_EXTRACTABLE, kept) :
 			       err;
 }

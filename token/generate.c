@@ -109,6 +109,9 @@ set_origin(struct attrs *a, CK_OBJECT_CLASS class, CK_KEY_TYPE type,
 		err = attrs_set_ulong(a, CKA_KEY_GEN_MECHANISM, m->type);
 	if (err != CVM_OK || class == CKO_PUBLIC_KEY)
 		return err;
+	err = attrs_set_ulong(a, CKA_CVM_ORIGIN, CVM_ORIGIN_GENERATED);
+	if (err != CVM_OK)
+		return err;
 	err = attrs_set_bool(a, CKA_ALWAYS_SENSITIVE,
 	    attrs_bool(a, CKA_SENSITIVE, true));
 	if (err != CVM_OK)

@@ -193,3 +193,37 @@ object_fingerprint(const struct object *o, uint8_t out[static SHA256_LEN])
 		return CVM_E_KEY_TYPE;
 	return hash(HASH_SHA256, blob_span(&info->value), out);
 }
+
+_Static_assert(CVM_ORIGIN_GENERATED == ORIGIN_GENERATED &&
+	CVM_ORIGIN_IMPORTED == ORIGIN_IMPORTED &&
+	CVM_ORIGIN_UNWRAPPED == ORIGIN_UNWRAPPED &&
+	CVM_ORIGIN_DERIVED == ORIGIN_DERIVED,
+    "statements say what the store says");
+
+int
+object_birth(const struct object *o, struct birth *ret)
+{
+	CK_ULONG origin = attrs_ulong(&o->attrs, CKA_CVM_ORIGIN, 0);
+	struct birth b = {
+		.origin = origin <= CVM_ORIGIN_DERIVED ? (uint32_t)origin :
+							 ORIGIN_UNKNOWN,
+		.is_secret = o->class == CKO_SECRET_KEY,
+		.key_type = object_key_type(o),
+		.gen_mechanism = attrs_ulong(&o->attrs, CKA_KEY_GEN_MECHANISM,
+		    CK_UNAVAILABLE_INFORMATION),
+		.local = object_bool(o, CKA_LOCAL),
+		.always_sensitive = object_bool(o, CKA_ALWAYS_SENSITIVE),
+		.never_extractable = object_bool(o, CKA_NEVER_EXTRACTABLE),
+		.sensitive = object_bool(o, CKA_SENSITIVE),
+		.extractable = object_bool(o, CKA_EXTRACTABLE),
+		.bind_operation = object_bool(o, CKA_CVM_BIND_OPERATION),
+	};
+	int err;
+
+	if (o->class != CKO_PRIVATE_KEY && o->class != CKO_SECRET_KEY)
+		return CVM_E_KEY_TYPE;
+	if ((err = object_fingerprint(o, b.fingerprint)) != CVM_OK)
+		return err;
+	*ret = b;
+	return CVM_OK;
+}

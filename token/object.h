@@ -5,6 +5,7 @@
 
 #include <openssl/types.h>
 
+#include "attest/birth.h"
 #include "attest/permit.h"
 #include "base/crypto.h"
 #include "token/attrs.h"
@@ -82,6 +83,10 @@ void token_session_closed(struct token *t, CK_SESSION_HANDLE session);
  * one: the fingerprint in operation leaves and bundles. */
 int object_fingerprint(const struct object *o,
     uint8_t out[static SHA256_LEN]) _must_check_;
+
+/* What the store says of a private or secret key; the serial is the token's.
+ * CVM_E_KEY_TYPE for other objects. */
+int object_birth(const struct object *o, struct birth *ret) _must_check_;
 
 /*
  * The usable key. Public: no permit. Private and secret: decrypted when first

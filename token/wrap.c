@@ -162,6 +162,9 @@ token_unwrap(struct token *t, const struct caller *c, const CK_MECHANISM *mech,
 		    import_pkcs8(token_config(t), secret_span(plain), &b,
 			reterr_why) :
 		    import_value(&plain, &b, reterr_why);
+	if (err == CVM_OK)
+		err = attrs_set_ulong(&b.attrs, CKA_CVM_ORIGIN,
+		    CVM_ORIGIN_UNWRAPPED);
 	if (err != CVM_OK)
 		return unwrap_error(err, reterr_why);
 	return objects_publish(t, c, &b, 1, ret, reterr_why);

@@ -15,7 +15,10 @@ struct verification {
 	struct bundle *bundle;
 	struct policy *policy;
 	struct endorsements *extra;
-	struct blob leaf; /* that the verifier's nonce yields, or empty */
+	struct blob nonce; /* of the verifier, or empty */
+	bool has_fingerprint;
+	uint8_t fingerprint[SHA256_LEN];
+	struct blob leaf; /* that the nonce yields, or empty */
 	int64_t now;
 };
 
@@ -26,16 +29,15 @@ verification_clear(struct verification *v)
 	policy_freep(&v->policy);
 	endorsements_freep(&v->extra);
 	blob_clear(&v->leaf);
+	blob_clear(&v->nonce);
 }
 
 /* A complaint, or NULL. */
 static const char *
 read_options(const struct tool *t, struct verification *v)
 {
-	_cleanup_(blob_clear) struct blob nonce = { 0 };
 	const char *hex = t->opt[OPT_NONCE];
 	const char *key = t->opt[OPT_KEY_FINGERPRINT];
-	uint8_t fp[SHA256_LEN];
 
 	v->now = (int64_t)time(NULL);
 	if (t->opt[OPT_POLICY] == NULL && !verify_is_raw(t))
@@ -43,20 +45,40 @@ read_options(const struct tool *t, struct verification *v)
 	if (t->opt[OPT_TIME] != NULL &&
 	    time_parse(t->opt[OPT_TIME], &v->now) != CVM_OK)
 		return "--time: as 2026-01-31T12:00:00Z, or seconds since 1970";
-	if (key != NULL && hex_decode(key, fp, sizeof(fp)) != CVM_OK)
+	v->has_fingerprint = key != NULL;
+	if (key != NULL &&
+	    hex_decode(key, v->fingerprint, SHA256_LEN) != CVM_OK)
 		return "--key-fingerprint: 32 bytes in hex";
-	if (key != NULL && hex == NULL)
+	if (key != NULL && hex == NULL && t->opt[OPT_KEY_BUNDLE] == NULL)
 		return "--key-fingerprint says nothing without --nonce";
-	if (hex == NULL)
-		return NULL;
-	if (verify_is_raw(t))
+	if (hex != NULL && verify_is_raw(t))
 		return "--nonce is of a bundle: --report-data, --qualifying";
-	if (hex_decode_blob(hex, CHALLENGE_NONCE_MAX, &nonce) != CVM_OK ||
-	    nonce.len < CHALLENGE_NONCE_MIN ||
-	    leaf_challenge(blob_span(&nonce),
-		span(fp, key != NULL ? SHA256_LEN : 0), &v->leaf) != CVM_OK)
+	if (hex != NULL &&
+	    (hex_decode_blob(hex, CHALLENGE_NONCE_MAX, &v->nonce) != CVM_OK ||
+		v->nonce.len < CHALLENGE_NONCE_MIN))
 		return "--nonce: 8 to 64 bytes in hex";
 	return NULL;
+}
+
+/* What the verifier asks about the key, and the leaf that answers it. */
+static int
+expect(const struct tool *t, struct verification *v, struct why *why)
+{
+	const struct bundle *b = v->bundle;
+	size_t n = v->has_fingerprint ? SHA256_LEN : 0;
+
+	if (t->opt[OPT_KEY_BUNDLE] != NULL && !b->has_key)
+		return why_set(why, CVM_E_DENIED, "bundle", "key",
+		    "a statement about a key", "none");
+	if (b->has_key && v->has_fingerprint &&
+	    memcmp(b->key.fingerprint, v->fingerprint, SHA256_LEN) != 0)
+		return why_set(why, CVM_E_DENIED, "bundle", "key.fingerprint",
+		    "that of --key-fingerprint", "another key's");
+	if (v->nonce.len == 0)
+		return CVM_OK;
+	return b->has_key ? leaf_key(&b->key, blob_span(&v->nonce), &v->leaf) :
+			    leaf_challenge(blob_span(&v->nonce),
+				span(v->fingerprint, n), &v->leaf);
 }
 
 static int
@@ -72,6 +94,26 @@ load(const struct tool *t, struct verification *v, struct why *why)
 	    (r = policy_load(t->opt[OPT_POLICY], &v->policy, why)) != CVM_OK)
 		return r;
 	return dir == NULL ? CVM_OK : endorsements_load(dir, &v->extra, why);
+}
+
+static void
+print_key(const struct birth *k)
+{
+	char fp[2 * SHA256_LEN + 1];
+
+	(void)printf("Key %s, %s: %s%s%s%s%s.\n",
+	    hex_encode(span(k->fingerprint, SHA256_LEN), fp, sizeof(fp)),
+	    k->is_secret ? "secret" : "private",
+	    k->origin == ORIGIN_GENERATED ? "generated in this token" :
+					    birth_origin_name(k->origin),
+	    k->extractable	     ? ", extractable" :
+		k->never_extractable ? ", never extractable" :
+				       ", not extractable now",
+	    k->always_sensitive ? ", always sensitive" :
+		k->sensitive	? ", sensitive now" :
+				  ", not sensitive",
+	    k->local ? ", local" : "",
+	    k->bind_operation ? ", each use attested" : "");
 }
 
 static int
@@ -92,9 +134,13 @@ report(const struct tool *t, const struct verification *v,
 		(void)cJSON_AddBoolToObject(root, "nonce_checked", fresh);
 		(void)cJSON_AddBoolToObject(root, "machine_has_this_policy",
 		    same);
+		if (v->bundle->has_key)
+			(void)!birth_put(root, &v->bundle->key);
 		status = print_json(root);
 	} else {
 		print_verdict(stdout, verdict, t->opt[OPT_ALL] != NULL);
+		if (v->bundle->has_key)
+			print_key(&v->bundle->key);
 		(void)printf("The machine itself runs %s policy.\n",
 		    same ? "this" : "another");
 		if (!fresh)
@@ -122,6 +168,7 @@ cmd_verify(struct tool *t)
 	if (verify_is_raw(t))
 		return verify_raw(t, v.now);
 	if ((r = load(t, &v, &why)) != CVM_OK ||
+	    (r = expect(t, &v, &why)) != CVM_OK ||
 	    (r = bundle_appraise(v.bundle, v.policy, v.extra,
 		 blob_span(&v.leaf), v.now, t->opt[OPT_SIMULATED] != NULL,
 		 &verdict, &why)) != CVM_OK)

@@ -484,7 +484,7 @@ check "a nonce of 7 bytes" exits 2 "--nonce" token attest \
     --nonce 00010203040506
 check "a nonce that is not hex" exits 2 "--nonce" token attest \
     --nonce 0001020304050607zz
-check "a key that is not there" exits 2 "one public key" token attest \
+check "a key that is not there" exits 2 "private or secret key" token attest \
     --nonce "$nonce" --key nobody
 ctl snp set debug on >/dev/null
 check "a machine that is denied still gives evidence" exits 1 "SNP-30" \
@@ -578,9 +578,10 @@ check "evidence bound to a key" token attest --nonce "$nonce" --key web-ec \
 check "is verified with its fingerprint" token verify key.json --simulated \
     --policy etc-snp/policy.json --nonce "$nonce" \
     --key-fingerprint "$fingerprint"
-check "and not without" exits 1 "nonce" token verify key.json --simulated \
-    --policy etc-snp/policy.json --nonce "$nonce"
-check "nor with another's" exits 1 "nonce" token verify key.json --simulated \
+check "which it says itself" says "Key $fingerprint, private" token verify \
+    key.json --simulated --policy etc-snp/policy.json --nonce "$nonce"
+check "not with another's" exits 1 "key.fingerprint" token verify key.json \
+    --simulated \
     --policy etc-snp/policy.json --nonce "$nonce" --key-fingerprint "$nonce"
 check "a key by its id" token attest --nonce "$nonce" --key 0a0b \
     --out key.json

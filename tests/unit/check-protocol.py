@@ -60,6 +60,27 @@ def challenge_leaf(v):
 	    bytes.fromhex(v['key_fingerprint']))
 
 
+def key_leaf(v):
+	flags = bytes(v[name] for name in ('local', 'always_sensitive',
+	    'never_extractable', 'sensitive', 'extractable', 'bind_operation'))
+	return make_tuple('cvm-pkcs11/key/1', v['serial'].encode(),
+	    bytes.fromhex(v['nonce']), bytes.fromhex(v['fingerprint']),
+	    make_tuple('cvm-pkcs11/birth/1', v['class'].encode(),
+	        int(v['key_type'], 16), v['origin'].encode(),
+	        int(v['key_gen_mechanism'], 16), flags))
+
+
+def fields(leaf):
+	"""Tag and fields of a tuple."""
+	at = 2 + struct.unpack('>H', leaf[:2])[0]
+	out = [leaf[2:at]]
+	while at < len(leaf):
+		size = struct.unpack('>I', leaf[at:at + 4])[0]
+		out.append(leaf[at + 4:at + 4 + size])
+		at += 4 + size
+	return out
+
+
 def chain_leaf(v):
 	return make_tuple('cvm-pkcs11/chain/1', bytes.fromhex(v['head']))
 
@@ -160,6 +181,7 @@ KINDS = {
     'operation': operation_leaf,
     'challenge': challenge_leaf,
     'chain': chain_leaf,
+    'key': key_leaf,
     'receipt': receipt_hash,
     'report_data': report_data,
     'qualifying': qualifying,
@@ -323,6 +345,10 @@ def check_bundle(tap, path):
 	    adm['leaves'], bytes.fromhex(adm['path']))
 	tap.check(root is not None and root.hex() == adm['root'],
 	    name + ': the leaf is under the root')
+	if 'key' in b:
+		leaf = base64.b64decode(adm['leaf'])
+		said = dict(b['key'], nonce=fields(leaf)[2].hex())
+		tap.check(key_leaf(said) == leaf, name + ': the key')
 	public, report = part('ak_public'), part('tee_report')
 	if report:
 		want = report_data({'root': adm['tee_root'],

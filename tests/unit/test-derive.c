@@ -11,6 +11,7 @@
 #include <cjson/cJSON.h>
 #include <cmocka.h>
 
+#include "attest/birth.h"
 #include "attest/derive.h"
 #include "attest/leaf.h"
 #include "attest/merkle.h"
@@ -176,6 +177,38 @@ derive_chain(const cJSON *v, struct blob *ret)
 	assert_int_equal(leaf_chain(head, ret), 0);
 }
 
+static bool
+flag(const cJSON *v, const char *name)
+{
+	const cJSON *f = cJSON_GetObjectItemCaseSensitive(v, name);
+
+	assert_true(cJSON_IsBool(f));
+	return cJSON_IsTrue(f);
+}
+
+static void
+derive_key(const cJSON *v, struct blob *ret)
+{
+	struct blob nonce = bytes(v, "nonce");
+	struct birth b = {
+		.origin = ORIGIN_GENERATED,
+		.key_type = strtoul(word(v, "key_type"), NULL, 16),
+		.gen_mechanism = strtoul(word(v, "key_gen_mechanism"), NULL,
+		    16),
+		.local = flag(v, "local"),
+		.always_sensitive = flag(v, "always_sensitive"),
+		.never_extractable = flag(v, "never_extractable"),
+		.sensitive = flag(v, "sensitive"),
+		.extractable = flag(v, "extractable"),
+		.bind_operation = flag(v, "bind_operation"),
+	};
+
+	(void)snprintf(b.serial, sizeof(b.serial), "%s", word(v, "serial"));
+	fixed(v, "fingerprint", b.fingerprint, SHA256_LEN);
+	assert_int_equal(leaf_key(&b, blob_span(&nonce), ret), 0);
+	blob_clear(&nonce);
+}
+
 /* The body is read as a line with its hash, and written again. */
 static void
 derive_receipt(const cJSON *v, struct blob *ret)
@@ -285,6 +318,7 @@ leaf_encoded_otherwise(void **state)
 	expect("operation", 1, derive_operation);
 	expect("challenge", 2, derive_challenge);
 	expect("chain", 1, derive_chain);
+	expect("key", 1, derive_key);
 	expect("receipt", 1, derive_receipt);
 }
 

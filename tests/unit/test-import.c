@@ -120,6 +120,8 @@ rsa_import_loses_parts(void **state)
 		assert_int_equal(import_rsa(s, &p, masks[i], &h), CVM_OK);
 		check_signs(s, h, CKM_SHA256_RSA_PKCS, pkey);
 		assert_false(get_bool(s, h, CKA_LOCAL));
+		assert_int_equal(get_ulong(s, h, CKA_CVM_ORIGIN),
+		    CVM_ORIGIN_IMPORTED);
 		assert_false(get_bool(s, h, CKA_ALWAYS_SENSITIVE));
 		assert_false(get_bool(s, h, CKA_NEVER_EXTRACTABLE));
 		assert_int_equal(get_ulong(s, h, CKA_KEY_GEN_MECHANISM),
@@ -495,6 +497,8 @@ wrapped_key_comes_back_another(void **state)
 		    CVM_OK);
 		b = get_attr(s, h, CKA_VALUE);
 		assert_memory_equal(b.data, value, 32);
+		assert_int_equal(get_ulong(s, h, CKA_CVM_ORIGIN),
+		    CVM_ORIGIN_UNWRAPPED);
 		check_signs(s, h, CKM_ECDSA_SHA256, NULL);
 		/* Not what it is taken for; harmed. */
 		assert_int_equal(unwrap(s, &symmetric[i], kek, span(out, len),
@@ -687,6 +691,8 @@ derived_secrets_differ(void **state)
 		uint8_t info[70] = { 0 }, want[32];
 
 		assert_int_equal(derive(s, a.priv, &to_b, 0, &h), CVM_OK);
+		assert_int_equal(get_ulong(s, h, CKA_CVM_ORIGIN),
+		    CVM_ORIGIN_DERIVED);
 		x = get_attr(s, h, CKA_VALUE);
 		assert_int_equal(derive(s, b.priv, &to_a, 0, &h), CVM_OK);
 		y = get_attr(s, h, CKA_VALUE);

@@ -108,6 +108,8 @@ generated_key_says_wrong_things(void **state)
 	assert_false(get_bool(s, p.priv, CKA_EXTRACTABLE));
 	assert_true(get_bool(s, p.priv, CKA_NEVER_EXTRACTABLE));
 	assert_true(get_bool(s, p.priv, CKA_LOCAL));
+	assert_int_equal(get_ulong(s, p.priv, CKA_CVM_ORIGIN),
+	    CVM_ORIGIN_GENERATED);
 	assert_true(get_bool(s, p.priv, CKA_SIGN));
 	assert_false(get_bool(s, p.priv, CKA_ALWAYS_AUTHENTICATE));
 	assert_false(get_bool(s, p.priv, CKA_CVM_BIND_OPERATION));
