@@ -3,6 +3,8 @@
 #ifndef BASE_PKCS11_MECH_H
 #define BASE_PKCS11_MECH_H
 
+#include "base/pkcs11.h"
+
 /*
  * Parameters of mechanisms in PKCS#11 3.0, and what 3.2 adds for keys that
  * withstand quantum computers. For base/pkcs11.h, which includes it.

@@ -76,8 +76,8 @@ check "pkcs11-tool --test-fork" p11 --test-fork
 # the threads call.  The tool sleeps half a minute when a thread outlives its
 # main one, hence side by side.
 threads() {
-	local i pid pids=()
-	for i in 1 2 3 4 5 6 7 8 9 10; do
+	local pid pids=()
+	while [ ${#pids[@]} -lt 10 ]; do
 		p11 --test-threads "$1" --test-threads "$1" &
 		pids+=($!)
 	done
