@@ -44,8 +44,8 @@
  * CKA_APPLICATION and a verifier's nonce as CKA_VALUE joins a round over that
  * nonce. The object's CKA_VALUE is then the bundle over it, whatever the
  * machine's own verdict. It belongs to the session, and goes with it or with
- * C_DestroyObject(). With a PKCS#11 URI as CKA_LABEL it also says how that private
- * or secret key was born.
+ * C_DestroyObject(). With a PKCS#11 URI as CKA_LABEL it also says how that
+ * private or secret key was born.
  */
 #define CVM_CHALLENGE_APPLICATION "cvm-pkcs11 challenge"
 #define CVM_CHALLENGE_NONCE_MIN 8 /* bytes */
