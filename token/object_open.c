@@ -31,7 +31,7 @@ close_idle(struct object_table *ot)
 
 		for (; o != NULL; o = o->next[BY_HANDLE])
 			if (is_idle(o)) {
-				table_close(ot, o);
+				(void)table_close(ot, o);
 				return;
 			}
 		ot->hand = (ot->hand + 1) % TABLE_BUCKETS;

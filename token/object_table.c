@@ -230,15 +230,16 @@ is_session_secret(const void *arg, const struct object *o)
 	return !o->token && (o->private || object_is_key(o));
 }
 
-void
+bool
 table_close(struct object_table *ot, struct object *o)
 {
 	struct object *husk = NULL;
 
 	if (object_husk(o, &husk) != CVM_OK)
-		return;
+		return false;
 	chain_insert(ot, husk);
 	table_remove(ot, o);
+	return true;
 }
 
 /* A private object shrinks to its handle; without memory, to nothing. */
@@ -249,8 +250,7 @@ wipe_object(struct object_table *ot, struct object *o)
 		key_cache_wipe(o->key);
 	if (!o->private || o->husk)
 		return;
-	table_close(ot, o);
-	if (table_find_record(ot, o->id) == o)
+	if (!table_close(ot, o))
 		table_remove(ot, o);
 }
 

@@ -35,9 +35,9 @@ void table_remove(struct object_table *ot, struct object *o);
 /* With the lock held: the chain of a hash. */
 struct object *table_chain(struct object_table *ot, enum object_index i,
     uint64_t hash);
-/* With the lock held for writing: an object becomes a husk again, without
- * memory for one it is left as it is. */
-void table_close(struct object_table *ot, struct object *o);
+/* With the lock held for writing: an object becomes a husk again, and is no
+ * longer the caller's to look at. False: no memory for one, it is as it was. */
+bool table_close(struct object_table *ot, struct object *o);
 /* Takes out what fn wants out. */
 void table_sweep(struct object_table *ot,
     bool (*fn)(const void *arg, const struct object *o), const void *arg);
