@@ -252,30 +252,6 @@ init_token_is_off_by_default(void **state)
 }
 
 /* No TPM answers at that path, and nobody asks: initialising is free. */
-static void
-initialize_is_quick(void **state)
-{
-	struct timespec a, b;
-	double ms, best = 1000;
-
-	(void)state;
-	for (int i = 0; i < 5; i++) {
-		CK_SLOT_ID slot;
-		CK_ULONG n = 1;
-
-		(void)clock_gettime(CLOCK_MONOTONIC, &a);
-		assert_ok(C_Initialize(NULL));
-		assert_ok(C_GetSlotList(CK_TRUE, &slot, &n));
-		(void)clock_gettime(CLOCK_MONOTONIC, &b);
-		assert_ok(C_Finalize(NULL));
-		ms = (double)(b.tv_sec - a.tv_sec) * 1e3 +
-		    (double)(b.tv_nsec - a.tv_nsec) / 1e6;
-		best = ms < best ? ms : best;
-	}
-	if (getenv("CVM_SLOW") == NULL)
-		assert_true(best < 5);
-}
-
 static CK_RV
 no_mutex(void **mutex)
 {
@@ -838,7 +814,6 @@ main(void)
 		TEST(broken_policy_is_an_error_state),
 		TEST(token_without_store_is_uninitialised),
 		TEST(init_token_is_off_by_default),
-		TEST(initialize_is_quick),
 		TEST(initialize_arguments),
 		TEST(reserved_names_the_configuration),
 		TEST(configuration_is_remembered),
