@@ -612,6 +612,8 @@ part_of_a_paravisor_or_svsm(void **state)
 
 		assert_non_null(hcl.data);
 		hcl.data[len - 1] = 1;
+		blob_clear(&rr->evidence.hcl_report);
+		blob_clear(&rr->evidence.svsm_manifest);
 		*(svsm ? &rr->evidence.svsm_manifest :
 			 &rr->evidence.hcl_report) = hcl;
 		rr->evidence.ak_activated = true;

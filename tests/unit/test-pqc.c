@@ -219,7 +219,6 @@ key_comes_back_another(void **state)
 	stage_restart(s);
 	s->c.permit = &s->f.permit;
 	{
-		_cleanup_(blob_clear) struct blob id = { 0 };
 		CK_ATTRIBUTE templ[] = {
 			ULONG_ATTR(CKA_CLASS, CKO_PRIVATE_KEY),
 			ULONG_ATTR(CKA_KEY_TYPE, CKK_ML_DSA),

@@ -757,7 +757,7 @@ keys_that_do_not_fit(void **state)
 	CK_KEY_TYPE type = CKK_AES;
 	CK_ATTRIBUTE t[] = { { CKA_CLASS, &class, sizeof(class) },
 		{ CKA_KEY_TYPE, &type, sizeof(type) } };
-	CK_BYTE out[64];
+	CK_BYTE out[64] = { 0 };
 	CK_ULONG n = sizeof(out);
 
 	(void)state;
