@@ -194,7 +194,7 @@ tree
     conf p11-kit tests/quickstart tests/vcvm/README.md tests/lib "$dir")
 rm -f "$dir"/{attest,token,module}/*.h
 accepted docs "the documents"
-spoilt README.md 's/^| BIND | 3/| BIND | 2/' "missing: BIND 3"
+spoilt README.md 's/^| BIND | [0-9]*/| BIND | 0/' "missing: | BIND"
 spoilt README.md 's/(SECURITY.md)/(SAFETY.md)/' "no file: SAFETY.md"
 spoilt README.md 's/cvm-token policy check/cvm-token policy chec/' \
     "README.md:[0-9]+: no command: cvm-token policy chec"
