@@ -146,8 +146,9 @@ scan(struct span line, const char *where, struct why *why)
 	while (s.name != NULL && len < 32 && s.name + len < s.end &&
 	    s.name[len] != '"' && s.name[len] != ':')
 		len++;
-	(void)snprintf(field, sizeof(field), "%.*s", (int)len,
-	    (const char *)s.name);
+	if (len > 0)
+		memcpy(field, s.name, len);
+	field[len] = '\0';
 	return refuse(where, len > 0 ? field : "type",
 	    "a member as the format has it", "other bytes", why);
 }
