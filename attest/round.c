@@ -342,9 +342,10 @@ judge(struct rounds *r, struct round_result *rr, struct why *why)
 	appraise(&a, &rr->verdict, &facts);
 	if (!rr->verdict.admit) {
 		/* Told once: where a clone or a rollback went back to is where
-		 * the next admission starts from, with a new TEE report. */
+		 * the next admission starts from, with a new TEE report; which
+		 * guest was there before the clock cannot tell any more. */
 		if (rr->verdict.results[CHECK_TPM_16].status == CHECK_FAIL)
-			r->has_clock = false;
+			r->has_clock = r->has_guest = false;
 		return verdict_why(&rr->verdict, why);
 	}
 	note_restart(r, rr, &facts.clock);
