@@ -254,10 +254,25 @@ parse_sp800_counter(const CK_MECHANISM *in, const struct mech *m,
 }
 
 /*
- * The old CK_PKCS5_PBKD2_PARAMS has the same size and a pointer for the
- * password's length: as a length, no pointer is within the limit. Of the
- * password only its hash is in the encoding.
+ * The old CK_PKCS5_PBKD2_PARAMS, which NSS gives, has the same size and a
+ * pointer to the password's length in the place of the length. No length is
+ * as large as the lowest address that Linux maps. Of the password only its
+ * hash is in the encoding.
  */
+#define LOWEST_ADDRESS 65536
+
+static CK_ULONG
+password_len(const CK_PKCS5_PBKD2_PARAMS2 *p)
+{
+	const CK_ULONG *old;
+
+	if (p->ulPasswordLen < LOWEST_ADDRESS ||
+	    p->ulPasswordLen % _Alignof(CK_ULONG) != 0)
+		return p->ulPasswordLen;
+	old = (const CK_ULONG *)(uintptr_t)p->ulPasswordLen;
+	return *old;
+}
+
 int
 parse_pbkdf2(const CK_MECHANISM *in, const struct mech *m,
     struct mech_params *ret, struct writer *w, struct why *reterr_why)
@@ -268,6 +283,7 @@ parse_pbkdf2(const CK_MECHANISM *in, const struct mech *m,
 
 	if (err != CVM_OK)
 		return err;
+	p.ulPasswordLen = password_len(&p);
 	ret->hash = digest_by_pbkdf2(p.prf);
 	if (digest_get(ret->hash) == NULL || p.ulPrfDataLen != 0)
 		return param_refuse(reterr_why, m, "prf",

@@ -493,6 +493,7 @@ pbkdf2_not_of_rfc6070(void **state)
 	struct stage *s = *state;
 	CK_PKCS5_PBKD2_PARAMS2 p = rfc6070(1);
 	CK_OBJECT_HANDLE h = 0;
+	CK_ULONG len = 8;
 	uint8_t want[32];
 	char hex[65];
 
@@ -503,6 +504,11 @@ pbkdf2_not_of_rfc6070(void **state)
 	value_is(s, h, "4b007901b765489abead49d926f721d065a429c1");
 	assert_int_equal(get_ulong(s, h, CKA_KEY_GEN_MECHANISM),
 	    CKM_PKCS5_PBKD2);
+	/* As NSS gives it. */
+	p.ulPasswordLen = (CK_ULONG)(uintptr_t)&len;
+	ok(try_pbkdf2(s, &p, CKK_GENERIC_SECRET, 20, &h));
+	value_is(s, h, "4b007901b765489abead49d926f721d065a429c1");
+	p.ulPasswordLen = 8;
 	p.prf = CKP_PKCS5_PBKD2_HMAC_SHA512;
 	assert_int_equal(PKCS5_PBKDF2_HMAC("password", 8, salt, 4, 4096,
 			     EVP_sha512(), sizeof(want), want),
@@ -520,9 +526,9 @@ pbkdf2_parameter_wrong(void **state)
 	struct stage *s = *state;
 	CK_PKCS5_PBKD2_PARAMS2 p;
 	CK_OBJECT_HANDLE h = 0;
-	CK_ULONG len = 8;
+	CK_ULONG len = PARAM_BYTES_MAX + 1;
 
-	for (int i = 0; i < 9; i++) {
+	for (int i = 0; i < 10; i++) {
 		p = rfc6070(10);
 		if (i == 0)
 			p.iterations = 0;
@@ -540,6 +546,8 @@ pbkdf2_parameter_wrong(void **state)
 			p.ulPasswordLen = (CK_ULONG)(uintptr_t)&len;
 		if (i == 7)
 			p.ulPrfDataLen = 1;
+		if (i == 9)
+			p.ulPasswordLen = PARAM_BYTES_MAX + 1;
 		if (i == 8)
 			p.ulSaltSourceDataLen = PARAM_BYTES_MAX + 1;
 		assert_int_equal(try_pbkdf2(s, &p, CKK_AES, 16, &h),
