@@ -456,6 +456,9 @@ json_member(const cJSON *object, const char *name)
 {
 	const cJSON *item;
 
+	/* What an array holds has no name, not even an empty one. */
+	if (!cJSON_IsObject(object))
+		return NULL;
 	cJSON_ArrayForEach(item, object)
 		if (strcmp(item->string, name) == 0)
 			return item;

@@ -336,6 +336,31 @@ place_of_value_wrong(void **state)
 	assert_string_equal(json_path(doc, &foreign, path, sizeof(path)), "$");
 }
 
+static void
+member_of_what_is_no_object(void **state)
+{
+	static const char *const texts[] = { "[0]", "[{\"a\":1}]", "[[],\"a\"]",
+		"\"a\"", "0", "null" };
+	static const char object[] = "{\"a\":[0]}";
+	_cleanup_(json_doc_freep) struct json_doc *doc = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(texts); i++) {
+		_cleanup_(json_doc_freep) struct json_doc *d = NULL;
+
+		assert_int_equal(json_parse(span(texts[i], strlen(texts[i])),
+				     "f", &d, NULL),
+		    CVM_OK);
+		assert_null(json_member(json_root(d), "a"));
+	}
+	assert_null(json_member(NULL, "a"));
+	assert_int_equal(json_parse(span(object, strlen(object)), "f", &doc,
+			     NULL),
+	    CVM_OK);
+	assert_non_null(json_member(json_root(doc), "a"));
+	assert_null(json_member(json_member(json_root(doc), "a"), "a"));
+}
+
 /* What a file says goes to logs and terminals. */
 static void
 hostile_text_in_message(void **state)
@@ -508,6 +533,7 @@ main(void)
 		cmocka_unit_test(second_of_two_names_not_named),
 		cmocka_unit_test(line_and_column_wrong),
 		cmocka_unit_test(place_of_value_wrong),
+		cmocka_unit_test(member_of_what_is_no_object),
 		cmocka_unit_test(hostile_text_in_message),
 		cmocka_unit_test(long_value_in_message),
 		cmocka_unit_test(table_not_obeyed),
