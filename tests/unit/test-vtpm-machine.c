@@ -124,7 +124,7 @@ static void
 signals_do_not_break_a_library(void **state)
 {
 	_cleanup_(quoted_clear) struct quoted q = { 0 };
-	struct sigaction sa = { .sa_handler = on_tick }, old;
+	struct sigaction sa = { .sa_handler = on_tick };
 	struct itimerval every = { { 0, 300 }, { 0, 300 } }, off = { 0 };
 	struct vtpm *t = connect_as("libtss2-tcti-device.so.0:", AK_OWN);
 	struct tpm_link *link;
@@ -133,7 +133,7 @@ signals_do_not_break_a_library(void **state)
 	quote_or_say(t, &q);
 	link = t->link;
 	machine_ctl(&machine, "set tpm.delay_ms 3");
-	assert_int_equal(sigaction(SIGALRM, &sa, &old), 0);
+	assert_int_equal(sigaction(SIGALRM, &sa, NULL), 0);
 	assert_int_equal(setitimer(ITIMER_REAL, &every, NULL), 0);
 	for (int i = 0; i < 30; i++)
 		quote_or_say(t, &q);
@@ -143,7 +143,8 @@ signals_do_not_break_a_library(void **state)
 	t = connect_as("libtss2-tcti-device.so.0:", AK_OWN);
 	quote_or_say(t, &q);
 	assert_int_equal(setitimer(ITIMER_REAL, &off, NULL), 0);
-	assert_int_equal(sigaction(SIGALRM, &old, NULL), 0);
+	/* Not the default: a simulator may deliver a last one late. */
+	assert_ptr_not_equal(signal(SIGALRM, SIG_IGN), SIG_ERR);
 	vtpm_freep(&t);
 }
 
