@@ -82,6 +82,8 @@ const struct receipt_member receipt_members[] = {
 	M("ak_cert", ON_ROUND, AS_DIGEST, ak_cert, 0, NULL, true),
 	M("event_log", ON_ROUND, AS_DIGEST, event_log, 0, NULL, true),
 	M("ccel", ON_ROUND, AS_DIGEST, ccel, 0, NULL, true),
+	M("hcl_report", ON_ROUND, AS_DIGEST, hcl_report, 0, NULL, true),
+	M("svsm_manifest", ON_ROUND, AS_DIGEST, svsm_manifest, 0, NULL, true),
 	M("tpm_quote", ON_ROUND, AS_BASE64, tpm_quote, 4096, NULL, true),
 	M("tpm_signature", ON_ROUND, AS_BASE64, tpm_signature, 4096, NULL,
 	    true),

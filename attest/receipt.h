@@ -56,6 +56,7 @@ struct receipt {
 	uint8_t tee_report[SHA256_LEN], tee_aux[SHA256_LEN];
 	uint8_t ak_public[SHA256_LEN], ak_cert[SHA256_LEN];
 	uint8_t event_log[SHA256_LEN], ccel[SHA256_LEN];
+	uint8_t hcl_report[SHA256_LEN], svsm_manifest[SHA256_LEN];
 	struct blob tpm_quote, tpm_signature;
 	struct pcr_values pcrs;
 

@@ -188,7 +188,9 @@ add_evidence(struct lines *l, const struct round_result *rr, struct receipt *r)
 	    (err = add_part(l, &e->ak_public, r->ak_public)) != CVM_OK ||
 	    (err = add_part(l, &e->ak_cert, r->ak_cert)) != CVM_OK ||
 	    (err = add_part(l, &e->event_log, r->event_log)) != CVM_OK ||
-	    (err = add_part(l, &e->ccel, r->ccel)) != CVM_OK)
+	    (err = add_part(l, &e->ccel, r->ccel)) != CVM_OK ||
+	    (err = add_part(l, &e->hcl_report, r->hcl_report)) != CVM_OK ||
+	    (err = add_part(l, &e->svsm_manifest, r->svsm_manifest)) != CVM_OK)
 		return err;
 	r->tee = e->tee;
 	r->simulated = e->simulated;

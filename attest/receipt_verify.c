@@ -40,6 +40,8 @@ static const struct {
 	ROW(ak_cert),
 	ROW(event_log),
 	ROW(ccel),
+	ROW(hcl_report),
+	ROW(svsm_manifest),
 #undef ROW
 };
 

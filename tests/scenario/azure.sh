@@ -53,6 +53,18 @@ refuse "without the report it is not" token verify --nonce "$(cat nonce)" \
 refuse "nor for another nonce" token verify --nonce "$(openssl rand -hex 32)" \
     --simulated --policy etc-azure/policy.json bundle.json
 
+### Receipts
+
+edit etc-azure/config.json "p['tokens'][0]['receipts'] = {'log': 'all',
+    'path': '$CVM_TMP/web.receipts', 'on_failure': 'refuse'}"
+prove() { token receipt verify --simulated --policy etc-azure/policy.json \
+    web.receipts; }
+check "a key signs with a receipt" sign
+check "which proves itself elsewhere" prove
+check "with the paravisor's report in it" grep -q hcl_report web.receipts
+check "and receipts and bundle to an independent verifier" /usr/bin/python3 \
+    "$CVM_SOURCE/tests/unit/check-protocol.py" web.receipts bundle.json
+
 ### Misbehaviour
 
 ctl azure set tsm.stale 1 >/dev/null

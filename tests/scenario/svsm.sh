@@ -55,6 +55,7 @@ cp etc-svsm/policy.json named.json
 edit named.json "p['tpm']['ak'].update(names=['$(ak)'], eks=['$(ek)'])"
 check "unless the verifier's policy names the key" verify named.json \
     bundle.json
+cp named.json known.json
 edit named.json "p['tpm']['ak']['eks'] = ['000b' + 32 * 'ab']"
 check "another endorsement key is denied by SVSM-02" says SVSM-02 \
     verify named.json bundle.json
@@ -64,6 +65,17 @@ e = p['evidence']; m = bytearray(base64.b64decode(e['svsm_manifest']))
 m[-1] ^= 1; e['svsm_manifest'] = base64.b64encode(m).decode()"
 check "another manifest is denied by BIND-01" says BIND-01 \
     verify named.json other.json
+
+### Receipts
+
+edit etc-svsm/config.json "p['tokens'][0]['receipts'] = {'log': 'all',
+    'path': '$CVM_TMP/web.receipts', 'on_failure': 'refuse'}"
+prove() { token receipt verify --simulated --policy "$1" web.receipts; }
+check "a key signs with a receipt" sign
+check "which proves itself where the key's name is known" prove known.json
+refuse "and not elsewhere" prove etc-svsm/policy.json
+check "and receipts and bundle to an independent verifier" /usr/bin/python3 \
+    "$CVM_SOURCE/tests/unit/check-protocol.py" web.receipts bundle.json
 
 ### Misbehaviour
 

@@ -259,6 +259,20 @@ def extra_data(attest):
 	return attest[at + 2:at + 2 + size]
 
 
+def carried(want, hcl, manifest):
+	"""REPORT_DATA of the hardware for the 64 bytes that the guest gave."""
+	if manifest:
+		return hashlib.sha512(want + manifest).digest()
+	if not hcl:
+		return want
+	alg, size = struct.unpack('<II', hcl[0x4cc:0x4d4])
+	runtime = hcl[0x4d4:0x4d4 + size]
+	if json.loads(runtime)['user-data'].lower() != want.hex():
+		return None
+	digest = {1: hashlib.sha256, 2: hashlib.sha384, 3: hashlib.sha512}[alg]
+	return digest(runtime).digest().ljust(64, b'\0')
+
+
 def leaf_of(r):
 	"""The leaf of an admission's line, from its members."""
 	v = dict(r)
@@ -283,6 +297,8 @@ def check_nonces(r, parts):
 		want = report_data({'root': r['tee_root'],
 		    'ak_name': ak_name(public).hex() if public else '',
 		    'policy_digest': r['policy_digest']})
+		want = carried(want, parts[r.get('hcl_report')],
+		    parts[r.get('svsm_manifest')])
 		at = {'snp': 0x50, 'tdx': 48 + 520}[r['tee']]
 		good = report[at:at + 64] == want
 	if 'tpm_quote' in r:
@@ -354,6 +370,7 @@ def check_bundle(tap, path):
 		want = report_data({'root': adm['tee_root'],
 		    'ak_name': ak_name(public).hex() if public else '',
 		    'policy_digest': b['policy_digest']})
+		want = carried(want, part('hcl_report'), part('svsm_manifest'))
 		at = {'snp': 0x50, 'tdx': 48 + 520}[ev['tee']]
 		tap.check(report[at:at + 64] == want, name + ': REPORT_DATA')
 	if part('tpm_quote'):
