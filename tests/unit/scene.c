@@ -201,7 +201,7 @@ policy_text(const cJSON *facts, const struct scene_options *o)
 static cJSON *
 token_config(struct scene *s, const struct scene_options *o)
 {
-	cJSON *t = cJSON_CreateObject();
+	cJSON *t = cJSON_CreateObject(), *receipts;
 
 	cJSON_AddStringToObject(t, "name", "web");
 	cJSON_AddStringToObject(t, "store", at(s, "web.db"));
@@ -212,6 +212,12 @@ token_config(struct scene *s, const struct scene_options *o)
 	cJSON_AddBoolToObject(t, "init_token", !o->no_init_token);
 	if (o->pin_file != NULL)
 		cJSON_AddStringToObject(t, "pin_file", o->pin_file);
+	if (o->receipts != NULL) {
+		receipts = cJSON_AddObjectToObject(t, "receipts");
+		cJSON_AddStringToObject(receipts, "log", o->receipts);
+		cJSON_AddStringToObject(receipts, "path",
+		    at(s, "web.receipts"));
+	}
 	return t;
 }
 
