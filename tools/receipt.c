@@ -9,6 +9,7 @@
 #include "attest/receipt_claim.h"
 #include "attest/receipt_log.h"
 #include "attest/receipt_verify.h"
+#include "tools/collateral_sort.h"
 #include "tools/receipt.h"
 
 void
@@ -131,7 +132,7 @@ load(const struct tool *t, struct receipt_job *j, struct why *why)
 	}
 	r = policy_load(policy, &j->policy, why);
 	if (r == CVM_OK && dir != NULL)
-		r = endorsements_load(dir, &j->extra, why);
+		r = collateral_load(dir, &j->extra, why);
 	if (r == CVM_OK)
 		r = load_claim(t, j, why);
 	j->options.policy = j->policy;

@@ -85,6 +85,7 @@ cJSON *json_seals(const struct store_seals *seals, const struct policy *p);
 void print_seals(const struct store_seals *seals, const struct policy *p);
 
 int cmd_collateral_fetch(struct tool *t);
+int cmd_collateral_import(struct tool *t);
 int cmd_collateral_status(struct tool *t);
 int cmd_init(struct tool *t);
 int cmd_status(struct tool *t);

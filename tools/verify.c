@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "attest/bundle.h"
+#include "tools/collateral_sort.h"
 #include "tools/evidence_files.h"
 #include "tools/text.h"
 #include "tools/tool.h"
@@ -93,7 +94,7 @@ load(const struct tool *t, struct verification *v, struct why *why)
 		CVM_OK ||
 	    (r = policy_load(t->opt[OPT_POLICY], &v->policy, why)) != CVM_OK)
 		return r;
-	return dir == NULL ? CVM_OK : endorsements_load(dir, &v->extra, why);
+	return dir == NULL ? CVM_OK : collateral_load(dir, &v->extra, why);
 }
 
 static void

@@ -9,6 +9,7 @@
 #include "attest/quote.h"
 #include "attest/snp.h"
 #include "attest/tdx.h"
+#include "tools/collateral_sort.h"
 #include "tools/evidence_files.h"
 #include "tools/text.h"
 #include "tools/tool.h"
@@ -192,7 +193,7 @@ read_endorsements(struct raw *r, struct why *why)
 	int err = CVM_OK;
 
 	if (dir != NULL)
-		err = endorsements_load(dir, &r->endorsements, why);
+		err = collateral_load(dir, &r->endorsements, why);
 	else if ((r->endorsements = endorsements_new()) == NULL)
 		err = CVM_E_NOMEM;
 	if (err == CVM_OK)

@@ -214,3 +214,70 @@ check "a quote of SGX" answers 2 "TDX quote" verify \
     --report "$V/tdx/sgx-v3-00a067.quote.bin"
 check "years later" answers 1 "TDX-12" verify \
     --report "$V/tdx/v4-gce-2026.quote.bin" --time 2060-01-01T00:00:00Z
+
+### Intel's collateral, as it comes
+
+I=$V/collateral/intel
+B=$I/tdx-90c06f-2026-02.json
+# at TIME PATH: the quote with that collateral.
+at() {
+	verify --report "$V/tdx/v5-td15-90c06f-2026.quote.bin" --time "$1" \
+	    --collateral "$2"
+}
+fresh() { at 2026-02-20T00:00:00Z "$1"; }
+# like FILE PYTHON: the collateral, edited.
+like() {
+	cp "$B" "$1"
+	edit "$1" "$2"
+}
+import() { timeout 20 "$TOKEN" collateral import --collateral "$@"; }
+check "with the collateral of its platform, in one file, a quote is genuine" \
+    answers 2 "without --policy nothing says" fresh "$B"
+check "a month later it is not" answers 1 "TDX-22" \
+    at 2026-04-20T00:00:00Z "$B"
+check "collateral of another platform is none" answers 2 \
+    "endorsements are missing" at 2026-07-01T00:00:00Z \
+    "$I/tdx-00806f05-2026-06.json"
+like forged.json "p['tcb_info'] = p['tcb_info'].replace('OutOfDate', 'UpToDate')"
+check "a level made better is seen" answers 1 "TDX-26" fresh forged.json
+like short.json "del p['qe_identity_signature']"
+check "a member that is missing is named" answers 2 "qe_identity_signature" \
+    fresh short.json
+like number.json "p['pck_crl'] = 5"
+check "a member that is no string, too" answers 2 "pck_crl" fresh number.json
+like odd.json "p['root_ca_crl'] = p['root_ca_crl'][:-1]"
+check "a list that is not hexadecimal" answers 2 "odd.json: CRL" fresh odd.json
+like sgx.json "p['tcb_info'] = '[]'"
+check "a TCB info that is none" answers 2 "sgx.json" fresh sgx.json
+echo '[0]' >array.json
+check "an array" answers 2 "array.json" fresh array.json
+check "a file of nothing known" answers 2 "a CRL" fresh zeros
+openssl req -x509 -newkey rsa:2048 -nodes -keyout k.pem -subj /CN=nobody \
+    -out nobody.pem 2>/dev/null
+check "a certificate of somebody" answers 2 "nobody" fresh nobody.pem
+cat nobody.pem k.pem >key.pem
+sed -i 's/^-----BEGIN CERT.*/-----BEGIN NONSENSE-----/' key.pem
+check "PEM of something else" answers 2 "key.pem" fresh key.pem
+
+mkdir sorted
+check "the same is imported, with AMD's" import sorted "$B" \
+    "$V/collateral/amd/ask_ark_milan.pem"
+check "under the names that appraisals look for" sh -c \
+    'test -s sorted/intel/qe-identity.json -a -s sorted/amd/milan/ask.pem'
+check "and does as well from there" answers 2 \
+    "without --policy nothing says" fresh sorted
+check "for an SNP report, too" answers 2 "genuine" verify \
+    --report "$V/snp/milan-v2-vcek.report.bin" \
+    --vek "$V/snp/milan-v2-vcek.vek.der" --collateral sorted
+check "the answers of the PCS are imported one by one" import pcs \
+    "$I/pcs-tcbinfo-50806f-2023-06.json" "$I/pcs-tdqe-identity-2023-06.json" \
+    "$I/pcs-tcb-signing-chain-2018.pem" "$I/pcs-pckcrl-platform-2023-06.der" \
+    "$I/pcs-rootcrl-2023-04.der" "$I/pcs-pck-platform-ca-chain.pem"
+check "and tell that no level matches" answers 1 "TDX-5" verify \
+    --report "$V/tdx/v4-spr-e4-2022.quote.bin" --collateral pcs \
+    --time 2023-07-01T01:00:00Z
+check "two of a kind are refused" answers 2 "another one" import two "$B" \
+    "$I/pcs-rootcrl-2023-04.der"
+check "and nothing is written" test ! -e two
+check "what is no endorsement is named" answers 2 "tiny" import two "$B" tiny
+check "nor is it in the way" test ! -e two
