@@ -116,6 +116,23 @@ const struct receipt_member receipt_members[] = {
 /* clang-format on */
 const size_t n_receipt_members = NELEMS(receipt_members);
 
+const struct receipt_part receipt_parts[RECEIPT_PARTS] = {
+#define ROW(member)                                                            \
+	{                                                                      \
+#member, offsetof(struct receipt, member),                     \
+		    offsetof(struct evidence, member)                          \
+	}
+	ROW(tee_report),
+	ROW(tee_aux),
+	ROW(ak_public),
+	ROW(ak_cert),
+	ROW(event_log),
+	ROW(ccel),
+	ROW(hcl_report),
+	ROW(svsm_manifest),
+#undef ROW
+};
+
 static const char *
 word_of(const struct json_words *words, uint32_t value)
 {

@@ -75,6 +75,15 @@ struct receipt {
 };
 void receipt_clear(struct receipt *r);
 
+/* The parts of evidence that have lines of their own, and their digests. */
+#define RECEIPT_PARTS 8
+struct receipt_part {
+	const char *name;
+	size_t digest; /* in struct receipt */
+	size_t blob;   /* in struct evidence */
+};
+extern const struct receipt_part receipt_parts[RECEIPT_PARTS];
+
 /* A line without its chain: everything before ,"prev", and its digest. */
 struct receipt_body {
 	struct blob text;

@@ -183,15 +183,14 @@ add_evidence(struct lines *l, const struct round_result *rr, struct receipt *r)
 	const struct evidence *e = &rr->evidence;
 	int err;
 
-	if ((err = add_part(l, &e->tee_report, r->tee_report)) != CVM_OK ||
-	    (err = add_part(l, &e->tee_aux, r->tee_aux)) != CVM_OK ||
-	    (err = add_part(l, &e->ak_public, r->ak_public)) != CVM_OK ||
-	    (err = add_part(l, &e->ak_cert, r->ak_cert)) != CVM_OK ||
-	    (err = add_part(l, &e->event_log, r->event_log)) != CVM_OK ||
-	    (err = add_part(l, &e->ccel, r->ccel)) != CVM_OK ||
-	    (err = add_part(l, &e->hcl_report, r->hcl_report)) != CVM_OK ||
-	    (err = add_part(l, &e->svsm_manifest, r->svsm_manifest)) != CVM_OK)
-		return err;
+	for (size_t i = 0; i < RECEIPT_PARTS; i++) {
+		const struct receipt_part *p = &receipt_parts[i];
+		const void *data = (const char *)e + p->blob;
+		void *digest = (char *)r + p->digest;
+
+		if ((err = add_part(l, data, digest)) != CVM_OK)
+			return err;
+	}
 	r->tee = e->tee;
 	r->simulated = e->simulated;
 	r->tee_age_s = rr->tee_age_s;

@@ -24,27 +24,6 @@ struct named {
 	struct blob data;
 };
 
-static const struct {
-	const char *name;
-	size_t digest; /* in struct receipt */
-	size_t blob;   /* in struct evidence */
-} part_kinds[] = {
-#define ROW(member)                                                            \
-	{                                                                      \
-#member, offsetof(struct receipt, member),                     \
-		    offsetof(struct evidence, member)                          \
-	}
-	ROW(tee_report),
-	ROW(tee_aux),
-	ROW(ak_public),
-	ROW(ak_cert),
-	ROW(event_log),
-	ROW(ccel),
-	ROW(hcl_report),
-	ROW(svsm_manifest),
-#undef ROW
-};
-
 struct receipt_verifier {
 	const struct receipt_options *o;
 	struct receipt_counts counts;
@@ -56,7 +35,7 @@ struct receipt_verifier {
 	/* Of the file. */
 	struct part *parts;
 	size_t n_parts, cap_parts;
-	struct slot slots[NELEMS(part_kinds)];
+	struct slot slots[RECEIPT_PARTS];
 	struct named *named;
 	size_t n_named;
 	struct endorsements *own; /* of named; NULL: to be made */
@@ -283,7 +262,7 @@ find_part(struct receipt_verifier *v, const struct place *p, size_t kind,
 	while (i > 0 && memcmp(v->parts[i - 1].digest, digest, SHA256_LEN) != 0)
 		i--;
 	if (i == 0)
-		return refuse(p->where, part_kinds[kind].name,
+		return refuse(p->where, receipt_parts[kind].name,
 		    "the digest of a part before this line", "another digest",
 		    why);
 	err = receipt_decode(v->parts[i - 1].line, p->where, NULL, &r, why);
@@ -303,9 +282,9 @@ gather(struct receipt_verifier *v, const struct place *p,
 	struct evidence *e = &b->evidence;
 	int err;
 
-	for (size_t i = 0; i < NELEMS(part_kinds); i++) {
-		const void *digest = (const char *)r + part_kinds[i].digest;
-		void *blob = (char *)e + part_kinds[i].blob;
+	for (size_t i = 0; i < RECEIPT_PARTS; i++) {
+		const void *digest = (const char *)r + receipt_parts[i].digest;
+		void *blob = (char *)e + receipt_parts[i].blob;
 
 		err = find_part(v, p, i, digest, blob, why);
 		if (err != CVM_OK)
