@@ -273,6 +273,20 @@ render(const cJSON *item, char *buf, size_t len)
 		(void)snprintf(buf, len, "null");
 }
 
+const cJSON *
+json_member(const cJSON *object, const char *name)
+{
+	const cJSON *item;
+
+	/* What an array holds has no name, not even an empty one. */
+	if (!cJSON_IsObject(object))
+		return NULL;
+	cJSON_ArrayForEach(item, object)
+		if (strcmp(item->string, name) == 0)
+			return item;
+	return NULL;
+}
+
 int
 json_refuse(const struct json_doc *doc, const cJSON *item, const char *expected,
     struct why *reterr_why)

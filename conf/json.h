@@ -47,6 +47,9 @@ unsigned json_line(const struct json_doc *doc, const cJSON *item);
 const char *json_path(const struct json_doc *doc, const cJSON *item, char *buf,
     size_t len);
 
+/* The member of that name of an object, or NULL; of anything else, NULL. */
+const cJSON *json_member(const cJSON *object, const char *name);
+
 /* Refuses item: fills why with file:line, path, expected, got (a rendering
  * of the value, cut) and returns CVM_E_CONFIG. */
 int json_refuse(const struct json_doc *doc, const cJSON *item,

@@ -451,20 +451,6 @@ JSON_READER(json_read_table)
 	return table->check(doc, item, out, why);
 }
 
-const cJSON *
-json_member(const cJSON *object, const char *name)
-{
-	const cJSON *item;
-
-	/* What an array holds has no name, not even an empty one. */
-	if (!cJSON_IsObject(object))
-		return NULL;
-	cJSON_ArrayForEach(item, object)
-		if (strcmp(item->string, name) == 0)
-			return item;
-	return NULL;
-}
-
 int
 json_refuse_member(const struct json_doc *doc, const cJSON *item,
     const char *name, const char *expected, struct why *why)

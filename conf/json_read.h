@@ -97,8 +97,6 @@ JSON_READER(json_read_table);
 #define ROW_TABLE(n, at, table)                                                \
 	ROW_OBJECT(n, json_read_table, at), .arg = &(table)
 
-/* The member of that name of an object, or NULL; of anything else, NULL. */
-const cJSON *json_member(const cJSON *object, const char *name);
 /* json_refuse() about the member of that name, or about item without it. */
 int json_refuse_member(const struct json_doc *doc, const cJSON *item,
     const char *name, const char *expected, struct why *why);
