@@ -127,6 +127,9 @@ struct log_facts {
 	struct why digests_why; /* first event whose digest is not its data's */
 };
 
+/* Where what PCR n (0..15) has is in a log of this form: itself, or the MR of
+ * a CCEL (UEFI 2.10, 38.4.1). */
+uint32_t eventlog_mr(enum log_form form, uint32_t pcr);
 int eventlog_facts(const struct event_log *log, enum hash_alg alg,
     struct log_facts *ret) _must_check_;
 void log_facts_clear(struct log_facts *f);

@@ -11,14 +11,19 @@
 #define GCE_MAGIC "GCE NonHostInfo"
 #define GCE_INFO_LEN 32
 
-/* Where PCR n of the specification is in this log (UEFI 2.10, 38.4.1). */
 uint32_t
-log_mr_of(const struct scan *s, uint32_t pcr)
+eventlog_mr(enum log_form form, uint32_t pcr)
 {
 	static const uint32_t ccel[] = { 1, 1, 2, 2, 2, 2, 2, 1, 3, 3, 3, 3, 3,
 		3, 3, 3 };
 
-	return s->log->form == LOG_CCEL ? ccel[pcr] : pcr;
+	return form == LOG_CCEL ? ccel[pcr] : pcr;
+}
+
+uint32_t
+log_mr_of(const struct scan *s, uint32_t pcr)
+{
+	return eventlog_mr(s->log->form, pcr);
 }
 
 /* The first trouble with a fact stays. */
@@ -144,7 +149,10 @@ see_efi_app(struct scan *s, const struct log_event *e)
 
 	if (e->type != (uint32_t)EV_EFI_BOOT_SERVICES_APPLICATION)
 		return;
-	if (!s->calling_app)
+	if (e->mr != log_mr_of(s, 4))
+		log_trouble(s, &f->efi_apps_why, "EFI application", "in PCR 4",
+		    "elsewhere");
+	else if (!s->calling_app)
 		log_trouble(s, &f->efi_apps_why, "EFI application",
 		    "after \"Calling EFI Application from Boot Option\"",
 		    "before it");
@@ -179,7 +187,8 @@ see_action(struct scan *s, const struct log_event *e)
 {
 	if (e->type != (uint32_t)EV_EFI_ACTION)
 		return;
-	if (is_text(e->data, "Calling EFI Application from Boot Option"))
+	if (e->mr == log_mr_of(s, 4) &&
+	    is_text(e->data, "Calling EFI Application from Boot Option"))
 		s->calling_app = true;
 	if (is_text(e->data, "UEFI Debug Mode"))
 		s->f->debug_mode = true;

@@ -23,7 +23,7 @@ struct scan {
 	bool calling_app, ebs_invoked;
 };
 
-/* Where PCR n of the specification is in this log (UEFI 2.10, 38.4.1). */
+/* eventlog_mr() of this log. */
 uint32_t log_mr_of(const struct scan *s, uint32_t pcr);
 /* The first trouble with a fact stays. */
 void log_trouble(const struct scan *s, struct why *why, const char *field,

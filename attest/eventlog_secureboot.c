@@ -303,6 +303,14 @@ see_authority(struct scan *s, const struct log_event *e)
 
 	if (e->type != (uint32_t)EV_EFI_VARIABLE_AUTHORITY)
 		return;
+	/* The type of an event is not measured: whoever writes the log could
+	 * say this of what a running system extended elsewhere. */
+	if (e->mr != log_mr_of(s, 7)) {
+		log_trouble(s, why, "authority", "in PCR 7", "elsewhere");
+		log_trouble(s, &s->f->sbat_why, "authority", "in PCR 7",
+		    "elsewhere");
+		return;
+	}
 	if (!parse_variable(e->data, &v)) {
 		log_trouble(s, why, "authority", "UEFI_VARIABLE_DATA",
 		    "malformed");

@@ -101,16 +101,29 @@ shown(const struct log_text *t, char buf[static 128])
 	return buf;
 }
 
+/* RTMR n is MR n + 1 of a CCEL. */
+static unsigned
+rtmr_of(unsigned pcr)
+{
+	return eventlog_mr(LOG_CCEL, pcr) - 1;
+}
+
 /*
- * A log proves nothing about a PCR that was not quoted: whoever hands it over
- * can write such events as he likes. Every register of a CCEL is in the
- * report.
+ * Of an event only the digest is measured, not its type: whoever hands a log
+ * over can call an event something else, and let the running system extend what
+ * he would rather have had. So facts are read from registers whose value the
+ * policy names, and not from others, quoted or not.
  */
 static bool
-quoted(const struct log_view *w, unsigned pcr)
+pinned(const struct log_view *w, unsigned pcr)
 {
-	return w->log.form == LOG_CCEL ||
-	    (w->a->evidence->pcrs.mask & 1u << pcr) != 0;
+	const struct policy *p = w->a->policy;
+
+	if (w->log.form == LOG_CCEL)
+		return p->tdx.n_rtmr_sets > 0 &&
+		    (p->tdx.rtmr_sets[0].mask & 1u << rtmr_of(pcr)) != 0;
+	return p->tpm.n_pcr_sets > 0 &&
+	    (p->tpm.pcr_sets[0].mask & 1u << pcr) != 0;
 }
 
 /* A fact that rests on events of pcr: proved, and without trouble. */
@@ -118,14 +131,17 @@ static bool
 proved(struct log_view *w, enum check_id id, unsigned pcr,
     const struct why *why)
 {
+	bool ccel = w->log.form == LOG_CCEL;
+	unsigned n = ccel ? rtmr_of(pcr) : pcr;
+	const char *kind = ccel ? "RTMR" : "PCR";
 	char expected[64];
 
-	if (quoted(w, pcr))
+	if (pinned(w, pcr))
 		return why == NULL || fact(w->v, id, why);
-	(void)snprintf(expected, sizeof(expected),
-	    "PCR %u among the quoted ones (tpm.pcr_sets)", pcr);
+	(void)snprintf(expected, sizeof(expected), "%s %u in %s", kind, n,
+	    ccel ? "tdx.rtmr_sets" : "tpm.pcr_sets");
 	return verdict_fail(w->v, id, expected,
-	    "a log of PCR %u that nothing proves", pcr);
+	    "a log of %s %u that nothing proves", kind, n);
 }
 
 static void
@@ -154,8 +170,9 @@ check_same_technology(struct log_view *w)
 
 	if (tee == TEE_NONE)
 		(void)verdict_skip(w->v, CHECK_LOG_08, NOT_ASKED);
-	else if (tee != TEE_SEV && !quoted(w, 0))
-		(void)verdict_skip(w->v, CHECK_LOG_08, "PCR 0 is not quoted");
+	else if (tee != TEE_SEV && !pinned(w, 0))
+		(void)verdict_skip(w->v, CHECK_LOG_08,
+		    "the policy names no value of PCR 0");
 	else if (!proved(w, CHECK_LOG_08, 0, &w->f->technology_why))
 		return;
 	else if (tee != TEE_SEV && seen < 0)
@@ -316,7 +333,9 @@ check_kernel(struct log_view *w)
 		(void)verdict_skip(w->v, CHECK_LOG_12, NOT_ASKED);
 		return;
 	}
-	if (!proved(w, CHECK_LOG_12, w->f->n_kernel_cmdlines > 0 ? t->mr : 8,
+	/* GRUB's is in PCR 8, systemd-stub's in PCR 12. */
+	if (!proved(w, CHECK_LOG_12,
+		w->f->n_kernel_cmdlines > 0 && t->utf16 ? 12 : 8,
 		&w->f->ipl_why))
 		return;
 	if (w->f->n_kernel_cmdlines != 1) {
@@ -442,8 +461,14 @@ check_facts(struct log_view *w)
 		(void)verdict_check(w->v, CHECK_LOG_15,
 		    w->f->exit_boot_services,
 		    "ExitBootServices returned with success", "no such event");
-	(void)verdict_check(w->v, CHECK_LOG_16, !w->f->debug_mode,
-	    "no \"UEFI Debug Mode\" event", "debug mode");
+	if (w->f->debug_mode)
+		(void)verdict_fail(w->v, CHECK_LOG_16,
+		    "no \"UEFI Debug Mode\" event", "debug mode");
+	else if (!pinned(w, 7))
+		(void)verdict_skip(w->v, CHECK_LOG_16,
+		    "the policy names no value of PCR 7");
+	else
+		(void)verdict_pass(w->v, CHECK_LOG_16);
 }
 
 /* Opens the log into w; false when a check has failed. */

@@ -13,11 +13,19 @@ pcrs(const struct policy *p)
 	return p->has_tpm ? p->tpm.pcr_sets[0].mask : 0;
 }
 
-/* The log of a TPM proves what its quoted PCRs cover, and no more. */
+/* A log proves what the named registers cover, and no more. Without a TPM these
+ * are RTMRs (UEFI 2.10, 38.4.1). */
 static bool
 unproven(const struct policy *p, bool wanted, unsigned pcr)
 {
-	return wanted && p->has_tpm && (pcrs(p) & PCR(pcr)) == 0;
+	static const uint8_t rtmr[] = { 0, 0, 1, 1, 1, 1, 1, 0, 2, 2, 2, 2, 2,
+		2, 2, 2 };
+
+	if (p->has_tpm)
+		return wanted && (pcrs(p) & PCR(pcr)) == 0;
+	return wanted &&
+	    (p->tdx.n_rtmr_sets == 0 ||
+		(p->tdx.rtmr_sets[0].mask & 1u << rtmr[pcr]) == 0);
 }
 
 /*

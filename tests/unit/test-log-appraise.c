@@ -95,6 +95,8 @@ build(struct fixture *f)
 	if (f->log.form == LOG_TCG) {
 		made_log_build(&f->log, &f->evidence.event_log,
 		    &f->evidence.pcrs);
+		f->policy.tpm.n_pcr_sets = 1;
+		f->policy.tpm.pcr_sets[0].mask = f->evidence.pcrs.mask;
 		return;
 	}
 	made_log_build(&f->log, &f->evidence.ccel, &v);
@@ -106,6 +108,8 @@ build(struct fixture *f)
 		    0);
 		bench_end(&f->tdx);
 	}
+	f->policy.tdx.n_rtmr_sets = 1;
+	f->policy.tdx.rtmr_sets[0].mask = 0xf;
 	rtmr = f->evidence.tee_report.data + RTMRS_AT;
 	for (size_t i = 0; i < 4; i++)
 		memcpy(rtmr + i * SHA384_LEN, v.value[i + 1], SHA384_LEN);
@@ -620,7 +624,7 @@ stub_command_line_misread(void **state)
 	made_remove(&f->log, made_find(&f->log, MADE_CMDLINE));
 	put_stub_cmdline(f, MADE_KERNEL);
 	admitted(f);
-	f->evidence.pcrs.mask &= ~(1u << 12);
+	f->policy.tpm.pcr_sets[0].mask &= ~(1u << 12);
 	denied_by(f, CHECK_LOG_12); /* nothing proves it */
 	build(f);
 	e = &f->log.events[f->log.n - 1];
@@ -715,9 +719,10 @@ debug_mode_admitted(void **state)
 	denied_by(f, CHECK_LOG_16);
 }
 
-/* Of a PCR that was not quoted, a log can say what it likes. */
+/* Of a PCR that the policy has no value of, a log can say what it likes, also
+ * where a quote has it. */
 static void
-unquoted_register_believed(void **state)
+register_of_any_value_believed(void **state)
 {
 	static const struct {
 		unsigned pcr;
@@ -740,7 +745,7 @@ unquoted_register_believed(void **state)
 		size_t failed = 0;
 
 		build(f);
-		f->evidence.pcrs.mask &= ~(1u << rows[i].pcr);
+		f->policy.tpm.pcr_sets[0].mask &= ~(1u << rows[i].pcr);
 		assert_false(judge(f));
 		for (size_t k = 0; k < CHECK_COUNT; k++)
 			failed += f->v.results[k].status == CHECK_FAIL;
@@ -751,12 +756,82 @@ unquoted_register_believed(void **state)
 	}
 	/* Not asked for, not missed; but SEV has nothing else. */
 	build(f);
-	f->evidence.pcrs.mask &= ~1u;
+	f->policy.tpm.pcr_sets[0].mask &= ~1u;
 	f->policy.log.technology.n = 0;
 	f->policy.log.min_gce_firmware = 0;
 	admitted(f);
 	f->policy.tee = TEE_SEV;
 	denied_by(f, CHECK_LOG_08);
+}
+
+/* The type of an event is not measured: what a running system extended can be
+ * called what the firmware should have said. */
+static void
+event_of_another_register_believed(void **state)
+{
+	static const struct {
+		enum made_name name;
+		unsigned pcr;
+		enum check_id id;
+	} rows[] = {
+		{ MADE_AUTHORITY, 8, CHECK_LOG_11 },
+		{ MADE_AUTHORITY, 4, CHECK_LOG_11 },
+		{ MADE_SBAT, 8, CHECK_LOG_19 },
+		{ MADE_SBAT, 4, CHECK_LOG_19 },
+		{ MADE_APP, 8, CHECK_LOG_14 },
+		{ MADE_APP, 7, CHECK_LOG_14 },
+		{ MADE_CALLING, 8, CHECK_LOG_14 },
+		{ MADE_BOOT_ORDER, 8, CHECK_LOG_20 },
+		{ MADE_CMDLINE, 4, CHECK_LOG_12 },
+	};
+	static const enum log_form forms[] = { LOG_TCG, LOG_CCEL };
+
+	(void)state;
+	for (size_t k = 0; k < NELEMS(forms); k++)
+		for (size_t i = 0; i < NELEMS(rows); i++) {
+			FIXTURE(forms[k]);
+			made_find(&f->log, rows[i].name)->pcr = rows[i].pcr;
+			build(f);
+			assert_false(judge(f));
+			assert_int_equal(f->v.results[rows[i].id].status,
+			    CHECK_FAIL);
+		}
+}
+
+/* Without values of RTMRs, any guest has its own. */
+static void
+facts_of_any_rtmr_believed(void **state)
+{
+	static const struct {
+		unsigned rtmr;
+		enum check_id id;
+	} rows[] = {
+		{ 0, CHECK_LOG_10 },
+		{ 0, CHECK_LOG_11 },
+		{ 0, CHECK_LOG_17 },
+		{ 0, CHECK_LOG_18 },
+		{ 0, CHECK_LOG_19 },
+		{ 0, CHECK_LOG_20 },
+		{ 0, CHECK_LOG_21 },
+		{ 1, CHECK_LOG_14 },
+		{ 1, CHECK_LOG_15 },
+		{ 2, CHECK_LOG_12 },
+		{ 2, CHECK_LOG_13 },
+	};
+
+	(void)state;
+	FIXTURE(LOG_CCEL);
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		f->policy.tdx.rtmr_sets[0].mask = 0xf & ~(1u << rows[i].rtmr);
+		assert_false(judge(f));
+		assert_int_equal(f->v.results[rows[i].id].status, CHECK_FAIL);
+	}
+	f->policy.tdx.rtmr_sets[0].mask = 0xf;
+	f->policy.tdx.n_rtmr_sets = 0;
+	assert_false(judge(f));
+	for (size_t i = 0; i < NELEMS(rows); i++)
+		assert_int_equal(f->v.results[rows[i].id].status, CHECK_FAIL);
+	assert_int_equal(f->v.results[CHECK_LOG_16].status, CHECK_SKIPPED);
 }
 
 static void
@@ -877,7 +952,9 @@ main(void)
 		cmocka_unit_test(other_application_admitted),
 		cmocka_unit_test(boot_services_not_left),
 		cmocka_unit_test(debug_mode_admitted),
-		cmocka_unit_test(unquoted_register_believed),
+		cmocka_unit_test(register_of_any_value_believed),
+		cmocka_unit_test(event_of_another_register_believed),
+		cmocka_unit_test(facts_of_any_rtmr_believed),
 		cmocka_unit_test(nothing_asked_and_refused),
 		cmocka_unit_test(ccel_of_other_registers_believed),
 		cmocka_unit_test(separators_of_a_ccel_astray),

@@ -128,6 +128,10 @@ trial_of(const char *path)
 	t->policy.log.present = true;
 	t->policy.has_tpm = t->form == LOG_TCG;
 	t->policy.tpm.bank = HASH_SHA256;
+	/* Facts are read from registers that the policy names. */
+	t->policy.tpm.n_pcr_sets = t->policy.tdx.n_rtmr_sets = 1;
+	t->policy.tpm.pcr_sets[0].mask = 0xffffff;
+	t->policy.tdx.rtmr_sets[0].mask = 0xf;
 	vector_load(path,
 	    t->form == LOG_CCEL ? &t->evidence.ccel : &t->evidence.event_log);
 	return t;
