@@ -11,196 +11,17 @@
 
 #include "attest/derive.h"
 #include "attest/hcl.h"
+#include "tests/unit/azure-maker.h"
 #include "tests/unit/quote-maker.h"
-#include "tests/unit/snp-maker.h"
 #include "tests/unit/vectors.h"
 
 /* The paravisor's report: made here, and recorded on Azure. */
-
-#define HARDWARE_AT 0x20
-#define RUNTIME_AT 0x4c0
-#define JSON_AT 0x4d4
-#define NV_LEN 2600
 
 static void
 put_le32(uint8_t *p, uint32_t v)
 {
 	for (int i = 0; i < 4; i++)
 		p[i] = (uint8_t)(v >> (8 * i));
-}
-
-/* What the runtime data are made of; NULL leaves a member out. */
-struct plan {
-	const char *keys; /* replaces the list of keys */
-	const char *vm;	  /* replaces "vm-configuration" */
-	const char *user_data;
-	uint32_t type, alg, version;
-	bool stale; /* REPORT_DATA is not of these runtime data */
-	bool other_key, other_hardware;
-	uint32_t exponent;
-};
-
-/* A machine of Azure's with everything that its appraisal reads. */
-struct azure {
-	struct plan plan;
-	struct snp_machine m;
-	struct evidence e;
-	struct endorsements *endorsements;
-	struct appraisal a;
-	struct verdict v;
-	struct pcr_set set;
-	char json[2048], user_data[2 * REPORT_DATA_LEN + 1];
-	char id[40], *ids[1];
-	struct blob root;
-};
-
-static const uint8_t the_root[SHA256_LEN] = { 9 };
-
-static const char *
-base64url(struct span s, char *out, size_t len)
-{
-	char *text = NULL;
-
-	assert_int_equal(base64_encode(s, &text), 0);
-	(void)snprintf(out, len, "%s", text);
-	for (char *p = out; *p != '\0'; p++)
-		*p = *p == '+' ? '-' : *p == '/' ? '_' : *p == '=' ? '\0' : *p;
-	free(text);
-	return out;
-}
-
-static void
-make_json(struct azure *z)
-{
-	struct tpm_public public;
-	uint8_t n[256], e[4];
-	char n64[400], e64[16], keys[700];
-
-	assert_int_equal(tpm_public_parse(blob_span(&z->e.ak_public), &public,
-			     NULL),
-	    0);
-	assert_int_equal(public.modulus.len, sizeof(n));
-	memcpy(n, public.modulus.data, sizeof(n));
-	n[100] ^= z->plan.other_key;
-	for (int i = 0; i < 3; i++)
-		e[i] = (uint8_t)(z->plan.exponent >> (8 * (2 - i)));
-	(void)snprintf(keys, sizeof(keys),
-	    "[{\"kid\":\"HCLEkPub\",\"key_ops\":[\"encrypt\"],\"kty\":\"RSA\"},"
-	    "{\"kid\":\"HCLAkPub\",\"key_ops\":[\"sign\"],\"kty\":\"RSA\","
-	    "\"e\":\"%s\",\"n\":\"%s\"}]",
-	    base64url(span(e, 3), e64, sizeof(e64)),
-	    base64url(span(n, sizeof(n)), n64, sizeof(n64)));
-	(void)snprintf(z->json, sizeof(z->json),
-	    "{\"keys\":%s,\"vm-configuration\":%s%s%s%s}",
-	    z->plan.keys != NULL ? z->plan.keys : keys, z->plan.vm,
-	    z->plan.user_data != NULL ? ",\"user-data\":\"" : "",
-	    z->plan.user_data != NULL ? z->plan.user_data : "",
-	    z->plan.user_data != NULL ? "\"" : "");
-}
-
-/* The index of NV memory, around a report that is signed by now. */
-static void
-make_hcl(struct azure *z)
-{
-	uint32_t n = (uint32_t)strlen(z->json);
-	uint8_t *b = calloc(1, NV_LEN);
-
-	assert_non_null(b);
-	memcpy(b, "HCLA", 4);
-	put_le32(b + 4, z->plan.version);
-	put_le32(b + 8, HARDWARE_AT + SNP_REPORT_LEN + 20 + n);
-	put_le32(b + 12, 2);
-	memcpy(b + HARDWARE_AT, z->e.tee_report.data, SNP_REPORT_LEN);
-	b[HARDWARE_AT + AT_HOST_DATA] ^= z->plan.other_hardware;
-	put_le32(b + RUNTIME_AT, 20 + n);
-	put_le32(b + RUNTIME_AT + 4, 1);
-	put_le32(b + RUNTIME_AT + 8, z->plan.type);
-	put_le32(b + RUNTIME_AT + 12, z->plan.alg);
-	put_le32(b + RUNTIME_AT + 16, n);
-	memcpy(b + JSON_AT, z->json, n);
-	blob_clear(&z->e.hcl_report);
-	z->e.hcl_report = (struct blob){ b, NV_LEN };
-}
-
-static void
-azure_free(struct azure **z)
-{
-	if (*z == NULL)
-		return;
-	evidence_clear(&(*z)->e);
-	endorsements_freep(&(*z)->endorsements);
-	free(*z);
-	*z = NULL;
-}
-
-/* The machine and a policy that accepts it, to be spoiled before build(). */
-static struct azure *
-azure_new(void)
-{
-	static const uint8_t name_of_ak[] = { 1, 2, 3 };
-	struct azure *z = calloc(1, sizeof(*z));
-	struct policy *p;
-
-	assert_non_null(z);
-	snp_machine_init(&z->m, SNP_MILAN, false);
-	p = &z->m.policy;
-	p->tee = TEE_SNP;
-	p->has_snp = p->has_tpm = true;
-	p->tee_report_max_age_s = 60;
-	p->tpm.ak_trust = AK_TRUST_AZURE;
-	p->tpm.bank = HASH_SHA256;
-	p->tpm.n_pcr_sets = 1;
-	p->tpm.pcr_sets[0].mask = 1;
-	memset(p->tpm.pcr_sets[0].value[0], 0x5a, SHA256_LEN);
-	z->e.pcrs = (struct pcr_values){ .bank = HASH_SHA256, .mask = 1 };
-	memset(z->e.pcrs.value[0], 0x5a, SHA256_LEN);
-	assert_int_equal(derive_report_data(the_root,
-			     span(name_of_ak, sizeof(name_of_ak)), p->digest,
-			     z->a.report_data),
-	    0);
-	(void)hex_encode(span(z->a.report_data, REPORT_DATA_LEN), z->user_data,
-	    sizeof(z->user_data));
-	z->plan = (struct plan){ .user_data = z->user_data,
-		.vm =
-		    "{\"console-enabled\":true,\"secure-boot\":true,"
-		    "\"vmUniqueId\":\"26F8BC30-774E-4290-8E7A-535F3B672AEE\"}",
-		.type = HCL_SNP,
-		.alg = 1,
-		.version = 2,
-		.exponent = 65537 };
-	return z;
-}
-
-static void
-build(struct azure *z)
-{
-	static const enum hash_alg algs[] = { HASH_SHA256, HASH_SHA256,
-		HASH_SHA384, HASH_SHA512 };
-	struct quote_plan q = quote_plan(1);
-	uint8_t digest[HASH_LEN_MAX] = { 0 };
-
-	q.rsa = true;
-	q.scheme = q.sig_scheme = 0x0014;
-	quote_make(&q, &z->e);
-	make_json(z);
-	assert_int_equal(hash(algs[z->plan.alg & 3],
-			     span(z->json, strlen(z->json)), digest),
-	    0);
-	digest[0] ^= z->plan.stale;
-	memcpy(z->m.report + AT_REPORT_DATA, digest, REPORT_DATA_LEN);
-	snp_machine_build(&z->m, &z->e, &z->endorsements);
-	make_hcl(z);
-	assert_int_equal(derive_qualifying(the_root,
-			     blob_span(&z->e.tee_report), z->a.qualifying),
-	    0);
-	q.extra = span(z->a.qualifying, QUALIFYING_LEN);
-	quote_make(&q, &z->e);
-	z->root = (struct blob){ z->m.root_pin, SHA256_LEN };
-	z->m.policy.snp.roots = (struct value_list){ &z->root, 1 };
-	z->a.policy = &z->m.policy;
-	z->a.evidence = &z->e;
-	z->a.endorsements = z->endorsements;
-	z->a.now = z->m.now;
 }
 
 static bool
@@ -259,7 +80,7 @@ machine_of_azure_refused(void **state)
 
 			z->plan.alg = alg;
 			z->plan.version = version;
-			build(z);
+			azure_build(z);
 			accepted(z);
 			assert_int_equal(z->v.results[CHECK_HCL_06].status,
 			    CHECK_PASS);
@@ -277,11 +98,11 @@ report_missing_or_of_another_kind(void **state)
 	AZURE(z);
 
 	(void)state;
-	build(z);
+	azure_build(z);
 	accepted(z);
 	blob_clear(&z->e.hcl_report);
 	denied_by(z, CHECK_HCL_01);
-	make_hcl(z);
+	azure_make_hcl(z);
 	accepted(z);
 	put_le32(z->e.hcl_report.data + RUNTIME_AT + 8, HCL_TDX);
 	denied_by(z, CHECK_HCL_02);
@@ -294,7 +115,7 @@ report_of_another_machine(void **state)
 
 	(void)state;
 	z->plan.other_hardware = true;
-	build(z);
+	azure_build(z);
 	denied_by(z, CHECK_HCL_03);
 }
 
@@ -306,10 +127,10 @@ runtime_data_changed(void **state)
 
 	(void)state;
 	z->plan.stale = true;
-	build(z);
+	azure_build(z);
 	denied_by(z, CHECK_HCL_04);
 	/* The hash of all of the JSON, and zero behind it. */
-	build(y);
+	azure_build(y);
 	y->e.hcl_report.data[JSON_AT + strlen(y->json) - 2] ^= 0x20;
 	assert_false(judge(y));
 	assert_int_equal(y->v.results[CHECK_HCL_04].status, CHECK_FAIL);
@@ -323,10 +144,10 @@ key_of_another_vtpm(void **state)
 
 	(void)state;
 	z->plan.other_key = true;
-	build(z);
+	azure_build(z);
 	denied_by(z, CHECK_HCL_06);
 	y->plan.exponent = 65539;
-	build(y);
+	azure_build(y);
 	denied_by(y, CHECK_HCL_06);
 }
 
@@ -360,7 +181,7 @@ keys_without_one_that_signs(void **state)
 		AZURE(z);
 
 		z->plan.keys = keys[i];
-		build(z);
+		azure_build(z);
 		assert_false(judge(z));
 		if (z->v.results[CHECK_HCL_05].status != CHECK_FAIL)
 			fail_msg("keys: %s", keys[i]);
@@ -369,7 +190,7 @@ keys_without_one_that_signs(void **state)
 	AZURE(z);
 
 	z->plan.keys = "[" GOOD "]";
-	build(z);
+	azure_build(z);
 	denied_by(z, CHECK_HCL_06);
 }
 
@@ -387,24 +208,24 @@ user_data_of_another_round(void **state)
 	(void)snprintf(other, sizeof(other), "%s", z->user_data);
 	other[127] = other[127] == '0' ? '1' : '0';
 	z->plan.user_data = other;
-	build(z);
+	azure_build(z);
 	denied_by(z, CHECK_BIND_01);
 	y->plan.user_data = NULL;
-	build(y);
+	azure_build(y);
 	denied_by(y, CHECK_BIND_01);
 	assert_non_null(strstr(y->v.results[CHECK_BIND_01].got, "too old"));
 	for (size_t i = 0; i < 2; i++) {
 		AZURE(w);
 
 		w->plan.user_data = bad[i];
-		build(w);
+		azure_build(w);
 		denied_by(w, CHECK_HCL_05);
 	}
 	/* Upper case, as Azure writes it. */
 	for (char *p = x->user_data; *p != '\0'; p++)
 		if (*p >= 'a')
 			*p = (char)(*p - 'a' + 'A');
-	build(x);
+	azure_build(x);
 	accepted(x);
 }
 
@@ -439,7 +260,7 @@ vm_that_the_policy_does_not_want(void **state)
 		z->m.policy.tpm.vm.secure_boot = rows[i].secure_boot;
 		z->m.policy.tpm.vm.console = rows[i].console;
 		z->plan.vm = rows[i].vm;
-		build(z);
+		azure_build(z);
 		if (rows[i].id == CHECK_COUNT)
 			accepted(z);
 		else
@@ -463,7 +284,7 @@ vm_of_another_name(void **state)
 		(void)snprintf(z->id, sizeof(z->id), "%s", names[i]);
 		z->ids[0] = z->id;
 		z->m.policy.tpm.vm.ids = (struct string_list){ z->ids, 1 };
-		build(z);
+		azure_build(z);
 		if (i == 0)
 			accepted(z);
 		else
@@ -476,7 +297,7 @@ vm_of_another_name(void **state)
 	z->ids[0] = z->id;
 	z->m.policy.tpm.vm.ids = (struct string_list){ z->ids, 1 };
 	z->plan.vm = "{}";
-	build(z);
+	azure_build(z);
 	denied_by(z, CHECK_HCL_09);
 	assert_string_equal(z->v.results[CHECK_HCL_09].got, "none");
 }

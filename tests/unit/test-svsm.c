@@ -13,99 +13,9 @@
 #include "attest/derive.h"
 #include "attest/svsm.h"
 #include "tests/unit/quote-maker.h"
-#include "tests/unit/snp-maker.h"
+#include "tests/unit/svsm-maker.h"
 
 /* A guest below an SVSM, whose vTPM's endorsement key is in the report. */
-
-/* TPMT_PUBLIC of an RSA endorsement key; the modulus follows. */
-static const uint8_t ek_head[] = { 0, 0x01, 0, 0x0b, 0, 0x03, 0, 0xb2, 0, 0, 0,
-	0x06, 0, 0x80, 0, 0x43, 0, 0x10, 8, 0, 0, 0, 0, 0, 1, 0 };
-#define EK_LEN (sizeof(ek_head) + 256)
-
-struct guest {
-	struct snp_machine m;
-	struct evidence e;
-	struct endorsements *endorsements;
-	struct appraisal a;
-	struct verdict v;
-	uint8_t manifest[EK_LEN + 1];
-	size_t manifest_len;
-	struct blob root, ek, ak;
-	uint8_t ek_name[TPM_NAME_MAX], ak_name[TPM_NAME_MAX];
-};
-
-static const uint8_t the_root[SHA256_LEN] = { 9 };
-
-static void
-guest_free(struct guest **g)
-{
-	evidence_clear(&(*g)->e);
-	endorsements_freep(&(*g)->endorsements);
-	free(*g);
-	*g = NULL;
-}
-
-static struct guest *
-guest_new(void)
-{
-	struct guest *g = calloc(1, sizeof(*g));
-	struct policy *p;
-
-	assert_non_null(g);
-	snp_machine_init(&g->m, SNP_MILAN, false);
-	p = &g->m.policy;
-	p->tee = TEE_SNP;
-	p->has_snp = p->has_tpm = true;
-	p->tee_report_max_age_s = 60;
-	p->tpm.ak_trust = AK_TRUST_SVSM;
-	p->tpm.bank = HASH_SHA256;
-	p->tpm.n_pcr_sets = 1;
-	p->tpm.pcr_sets[0].mask = 1;
-	memset(p->tpm.pcr_sets[0].value[0], 0x5a, SHA256_LEN);
-	g->e.pcrs = (struct pcr_values){ .bank = HASH_SHA256, .mask = 1 };
-	memset(g->e.pcrs.value[0], 0x5a, SHA256_LEN);
-	memset(g->a.report_data, 0x77, REPORT_DATA_LEN);
-	memcpy(g->manifest, ek_head, sizeof(ek_head));
-	memset(g->manifest + sizeof(ek_head), 0xc3, 256);
-	g->manifest_len = EK_LEN;
-	g->e.ak_activated = true;
-	return g;
-}
-
-static void
-set_name(const struct blob *public, uint8_t *name, struct blob *ret)
-{
-	size_t len = 0;
-
-	(void)!tpm_name(blob_span(public), name, &len);
-	*ret = (struct blob){ name, len };
-}
-
-static void
-build(struct guest *g)
-{
-	struct span manifest = span(g->manifest, g->manifest_len);
-	struct quote_plan q = quote_plan(1);
-
-	assert_int_equal(blob_set(&g->e.svsm_manifest, manifest), 0);
-	assert_int_equal(svsm_report_data(g->a.report_data, manifest,
-			     g->m.report + AT_REPORT_DATA),
-	    0);
-	snp_machine_build(&g->m, &g->e, &g->endorsements);
-	assert_int_equal(derive_qualifying(the_root,
-			     blob_span(&g->e.tee_report), g->a.qualifying),
-	    0);
-	q.extra = span(g->a.qualifying, QUALIFYING_LEN);
-	quote_make(&q, &g->e);
-	set_name(&g->e.svsm_manifest, g->ek_name, &g->ek);
-	set_name(&g->e.ak_public, g->ak_name, &g->ak);
-	g->root = (struct blob){ g->m.root_pin, SHA256_LEN };
-	g->m.policy.snp.roots = (struct value_list){ &g->root, 1 };
-	g->a.policy = &g->m.policy;
-	g->a.evidence = &g->e;
-	g->a.endorsements = g->endorsements;
-	g->a.now = g->m.now;
-}
 
 static void
 say(const struct guest *g)
@@ -147,7 +57,7 @@ guest_of_an_svsm_refused(void **state)
 	GUEST(g);
 
 	(void)state;
-	build(g);
+	guest_build(g);
 	accepted(g);
 	assert_int_equal(g->v.results[CHECK_SVSM_02].status, CHECK_SKIPPED);
 	assert_int_equal(g->v.results[CHECK_TPM_11].status, CHECK_PASS);
@@ -160,7 +70,7 @@ manifest_or_nonce_of_another_report(void **state)
 	GUEST(g);
 
 	(void)state;
-	build(g);
+	guest_build(g);
 	g->e.svsm_manifest.data[EK_LEN - 1] ^= 1;
 	denied_by(g, CHECK_BIND_01);
 	g->e.svsm_manifest.data[EK_LEN - 1] ^= 1;
@@ -173,7 +83,7 @@ manifest_or_nonce_of_another_report(void **state)
 	/* The nonce alone, as a guest without SVSM has it. */
 	GUEST(h);
 
-	build(h);
+	guest_build(h);
 	memcpy(h->m.report + AT_REPORT_DATA, h->a.report_data, REPORT_DATA_LEN);
 	snp_sign(&h->m);
 	assert_int_equal(blob_set(&h->e.tee_report,
@@ -208,7 +118,7 @@ manifest_that_is_no_endorsement_key(void **state)
 		GUEST(g);
 
 		g->manifest[edits[i].at] ^= edits[i].xor ;
-		build(g);
+		guest_build(g);
 		denied_by(g, CHECK_SVSM_01);
 	}
 	for (size_t len = 0; len <= EK_LEN + 1;
@@ -216,7 +126,7 @@ manifest_that_is_no_endorsement_key(void **state)
 		GUEST(g);
 
 		g->manifest_len = len;
-		build(g);
+		guest_build(g);
 		denied_by(g, CHECK_SVSM_01);
 	}
 }
@@ -227,7 +137,7 @@ endorsement_key_that_is_not_named(void **state)
 	GUEST(g);
 
 	(void)state;
-	build(g);
+	guest_build(g);
 	g->m.policy.tpm.eks = (struct value_list){ &g->ek, 1 };
 	accepted(g);
 	assert_int_equal(g->v.results[CHECK_SVSM_02].status, CHECK_PASS);
@@ -245,7 +155,7 @@ attestation_key_of_another_tpm(void **state)
 	GUEST(g);
 
 	(void)state;
-	build(g);
+	guest_build(g);
 	g->e.ak_activated = false;
 	denied_by(g, CHECK_SVSM_03);
 	g->m.policy.tpm.ak_names = (struct value_list){ &g->ak, 1 };
@@ -264,7 +174,7 @@ report_of_the_guest_itself(void **state)
 
 	(void)state;
 	snp_put32(&g->m, AT_VMPL, 2);
-	build(g);
+	guest_build(g);
 	denied_by(g, CHECK_SNP_29);
 }
 
