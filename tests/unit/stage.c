@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/log-maker.h"
+#include "tests/unit/stage.h"
+
+void
+stage_say(struct stage *s, const char *fmt, ...)
+{
+	size_t at = strlen(s->text);
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(s->text + at, sizeof(s->text) - at, fmt, ap);
+	va_end(ap);
+	assert_true(n >= 0 && (size_t)n < sizeof(s->text) - at);
+}
+
+void
+stage_say_hex(struct stage *s, const char *name, const void *data, size_t len)
+{
+	char hex[2 * 64 + 1];
+
+	assert_true(len <= 64);
+	stage_say(s, "\"%s\":[\"%s\"],", name,
+	    hex_encode(span(data, len), hex, sizeof(hex)));
+}
+
+void
+stage_say_log(struct stage *s, const struct made_log *l)
+{
+	enum hash_alg alg = l->form == LOG_TCG ? HASH_SHA256 : HASH_SHA384;
+	uint8_t digest[HASH_LEN_MAX];
+
+	stage_say(s, "\"event_log\":{\"secure_boot\":\"require\",");
+	made_authority(digest);
+	stage_say_hex(s, "authorities", digest, SHA256_LEN);
+	stage_say_hex(s, "secure_boot_keys", digest, SHA256_LEN);
+	made_revoked(digest);
+	stage_say_hex(s, "dbx", digest, SHA256_LEN);
+	made_boot_order(l, digest);
+	stage_say_hex(s, "boot_variables", digest, hash_len(alg));
+	assert_int_equal(hash(alg, span(MADE_APP_IMAGE, strlen(MADE_APP_IMAGE)),
+			     digest),
+	    0);
+	stage_say_hex(s, "efi_apps", digest, hash_len(alg));
+	stage_say(s,
+	    "\"min_sbat_level\":%d,\"kernel_cmdline\":[\"%s\"],"
+	    "\"grub_cmd\":[\"%s\"],",
+	    MADE_SBAT_LEVEL, MADE_KERNEL, MADE_GRUB_CMD);
+}
+
+struct stage *
+stage_new(enum stage_kind kind)
+{
+	struct stage *s = calloc(1, sizeof(*s));
+
+	assert_non_null(s);
+	if (kind == STAGE_TDX_4 || kind == STAGE_TDX_5)
+		stage_tdx(s, kind);
+	else
+		stage_snp(s, kind);
+	s->a.evidence = &s->e;
+	s->a.endorsements = s->endorsements;
+	s->a.tee_age_s = 10;
+	return s;
+}
+
+void
+stage_free(struct stage **s)
+{
+	if (*s == NULL)
+		return;
+	evidence_clear(&(*s)->e);
+	endorsements_freep(&(*s)->endorsements);
+	free(*s);
+	*s = NULL;
+}
