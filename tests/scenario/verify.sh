@@ -238,7 +238,8 @@ check "a month later it is not" answers 1 "TDX-22" \
 check "collateral of another platform is none" answers 2 \
     "endorsements are missing" at 2026-07-01T00:00:00Z \
     "$I/tdx-00806f05-2026-06.json"
-like forged.json "p['tcb_info'] = p['tcb_info'].replace('OutOfDate', 'UpToDate')"
+like forged.json \
+    "p['tcb_info'] = p['tcb_info'].replace('OutOfDate', 'UpToDate')"
 check "a level made better is seen" answers 1 "TDX-26" fresh forged.json
 like short.json "del p['qe_identity_signature']"
 check "a member that is missing is named" answers 2 "qe_identity_signature" \
