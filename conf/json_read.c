@@ -122,6 +122,19 @@ JSON_READER(json_read_text)
 	return store_string(item->valuestring, out, why);
 }
 
+JSON_READER(json_read_any_text)
+{
+	size_t len;
+
+	if (!cJSON_IsString(item))
+		return json_refuse(doc, item, "a string", why);
+	len = strlen(item->valuestring);
+	if (len < (size_t)field->min || len > (size_t)field->max)
+		return refuse_range(doc, item, field,
+		    "a string with a length in bytes of", why);
+	return store_string(item->valuestring, out, why);
+}
+
 JSON_READER(json_read_label)
 {
 	int err = check_string(doc, item, field, why);

@@ -49,10 +49,11 @@ JSON_READER(json_read_bool);
 
 #define JSON_PATH_MAX 1023 /* bytes of a path */
 /* Strings of min..max bytes, to char *; replaces what is there. */
-JSON_READER(json_read_text);   /* without control characters */
-JSON_READER(json_read_label);  /* and without ":" */
-JSON_READER(json_read_path);   /* absolute, without "//", "." and ".." */
-JSON_READER(json_read_digits); /* decimal digits */
+JSON_READER(json_read_text);	 /* without control characters */
+JSON_READER(json_read_any_text); /* with them: only compared */
+JSON_READER(json_read_label);	 /* and without ":" */
+JSON_READER(json_read_path);	 /* absolute, without "//", "." and ".." */
+JSON_READER(json_read_digits);	 /* decimal digits */
 
 /* One of the words of arg (struct json_words). */
 JSON_READER(json_read_word); /* value to an enum or uint32_t */

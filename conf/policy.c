@@ -108,6 +108,20 @@ check_tee(const struct json_doc *doc, const cJSON *item, const char *name,
 	return json_refuse_member(doc, item, name, text, why);
 }
 
+/* What only the log of a TPM has. */
+static int
+check_ccel_log(const struct json_doc *doc, const cJSON *log, struct why *why)
+{
+	static const char *const names[] = { "technology", "min_gce_firmware",
+		"unlogged_pcrs" };
+	int err = CVM_OK;
+
+	for (size_t i = 0; i < NELEMS(names) && err == CVM_OK; i++)
+		err = json_refuse_present(doc, log, names[i],
+		    "without \"tpm\": the log of a TD does not have it", why);
+	return err;
+}
+
 static int
 check_policy(const struct json_doc *doc, const cJSON *item, void *out,
     struct why *why)
@@ -140,7 +154,9 @@ check_policy(const struct json_doc *doc, const cJSON *item, void *out,
 	if (p->tee == TEE_SNP && !p->has_tpm)
 		return json_refuse_present(doc, item, "event_log",
 		    "without \"tpm\": nothing would vouch for the log", why);
-	return CVM_OK;
+	return p->has_tpm || !p->log.present ?
+	    CVM_OK :
+	    check_ccel_log(doc, json_member(item, "event_log"), why);
 }
 
 /* Which parts there are, before any is read: rules of one ask for others. */

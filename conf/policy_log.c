@@ -33,8 +33,11 @@ static JSON_READER(read_pcr_number)
 
 static const struct json_field technology = { ROW_WORDS(NULL, json_read_name, 0,
     technology_words) };
-static const struct json_field command = { ROW_STRING(NULL, json_read_text, 0,
+static const struct json_field cmdline = { ROW_STRING(NULL, json_read_text, 0,
     1, 4096) };
+/* GRUB measures a menu entry with its line feeds and tabs. */
+static const struct json_field command = { ROW_STRING(NULL, json_read_any_text,
+    0, 1, 4096) };
 static const struct json_field bank_digest = { ROW_STRING(NULL, json_read_value,
     0, SHA256_LEN, SHA384_LEN) };
 static const struct json_field pcr_number = { ROW_INTEGER(NULL, read_pcr_number,
@@ -89,7 +92,7 @@ static const struct json_field log_fields[] = {
 	{ ROW_U32("min_sbat_level", POLICY_AT(log.min_sbat_level), 0,
 	    UINT32_MAX) },
 	{ ROW_STRINGS("kernel_cmdline", POLICY_AT(log.kernel_cmdline),
-	    command) },
+	    cmdline) },
 	{ ROW_STRINGS("grub_cmd", POLICY_AT(log.grub_cmd), command) },
 	{ ROW_LIST("efi_apps", read_efi_apps, 0, 1, POLICY_LIST_MAX,
 	    bank_digest) },

@@ -116,7 +116,11 @@ read_pcrs(const struct json_doc *doc, const cJSON *item, enum hash_alg bank,
 		if (i < 0)
 			return json_refuse(doc, child,
 			    "a PCR, \"0\"..\"23\", without leading zeros", why);
-		err = json_read_value(doc, child, &row, &b, why);
+		/* Firmware always extends 0..7; of the others zero says that
+		 * nothing did, such as no command line in PCR 12. */
+		err = i > 7 ?
+		    json_read_value_or_zero(doc, child, &row, &b, why) :
+		    json_read_value(doc, child, &row, &b, why);
 		if (err != CVM_OK)
 			return err;
 		memcpy(set->value[i], b.data, b.len);
