@@ -49,11 +49,12 @@ refuse(struct why *why, size_t index, const char *field, const char *expected,
 	    got);
 }
 
-/* One algorithm of the Spec ID event: known, of its own size, only once. */
+/* One algorithm of the Spec ID event: of its own size, only once. */
 static int
 spec_alg(struct reader *r, struct event_log *log, struct why *why)
 {
 	uint16_t id = read_le16(r), size = read_le16(r);
+	struct log_other *other = &log->others[log->n_others];
 
 	for (size_t i = 0; i < NELEMS(known_algs); i++) {
 		if (known_algs[i].id != id)
@@ -68,7 +69,16 @@ spec_alg(struct reader *r, struct event_log *log, struct why *why)
 		log->algs[log->n_algs++] = known_algs[i].alg;
 		return CVM_OK;
 	}
-	return refuse(why, 0, "algorithm", "SHA-1, SHA-256, 384 or 512", id);
+	/* SM3 and the like: their digests are passed over. */
+	if (log->form == LOG_CCEL || size == 0 || size > HASH_LEN_MAX)
+		return refuse(why, 0, "algorithm", "SHA-1, SHA-256, 384 or 512",
+		    id);
+	for (size_t i = 0; i < log->n_others; i++)
+		if (log->others[i].id == id)
+			return refuse(why, 0, "algorithm", "once", id);
+	*other = (struct log_other){ id, size };
+	log->n_others++;
+	return CVM_OK;
 }
 
 /* TCG_EfiSpecIDEvent, the data of the first event. */
@@ -125,18 +135,36 @@ parse_first(struct reader *r, struct event_log *log, struct why *why)
 	return parse_spec_id(read_span(r, size), log, why);
 }
 
+/* A digest of an algorithm that is not known here; each stands once. */
+static bool
+pass_other(struct reader *r, const struct event_log *log, uint16_t id,
+    unsigned *seen)
+{
+	for (size_t i = 0; i < log->n_others; i++)
+		if (log->others[i].id == id && (*seen & 1u << i) == 0) {
+			*seen |= 1u << i;
+			read_skip(r, log->others[i].size);
+			return true;
+		}
+	return false;
+}
+
 static int
 event_digests(struct reader *r, struct event_log *log, struct log_event *e,
     struct why *why)
 {
 	uint32_t count = read_le32(r);
+	unsigned seen = 0;
 
-	if (count != log->n_algs)
+	if (count != log->n_algs + log->n_others)
 		return refuse(why, log->n, "number of digests",
 		    "as in the Spec ID event", count);
 	for (uint32_t i = 0; i < count; i++) {
 		uint16_t id = read_le16(r);
 		int slot = -1;
+
+		if (pass_other(r, log, id, &seen))
+			continue;
 
 		for (size_t k = 0; k < NELEMS(known_algs); k++)
 			if (known_algs[k].id == id)

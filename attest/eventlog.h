@@ -41,11 +41,18 @@ struct log_event {
 	struct span data;
 };
 
+/* An algorithm whose digests are passed over. */
+struct log_other {
+	uint16_t id, size;
+};
+
 /* Spans borrow from the bytes that were parsed. */
 struct event_log {
 	enum log_form form;
 	enum hash_alg algs[LOG_ALGS_MAX];
 	size_t n_algs;
+	struct log_other others[LOG_ALGS_MAX];
+	size_t n_others;
 	uint8_t locality; /* StartupLocality: start value of PCR 0 */
 	struct log_event *events;
 	size_t n, room;

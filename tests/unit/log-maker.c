@@ -268,20 +268,25 @@ made_remove(struct made_log *l, const struct made_event *e)
 	    (l->n - at) * sizeof(l->events[0]));
 }
 
-/* TCG_PCR_EVENT with TCG_EfiSpecIDEvent of one algorithm. */
+/* TCG_PCR_EVENT with TCG_EfiSpecIDEvent. */
 static void
-put_first(struct blob *b, uint16_t alg_id, size_t len)
+put_first(const struct made_log *l, struct blob *b, uint16_t alg_id, size_t len)
 {
 	static const uint8_t zeros[20];
+	unsigned others = l->other_alg != 0;
 
 	put_le(b, 0, 4);
 	put_le(b, EV_NO_ACTION, 4);
 	put(b, zeros, sizeof(zeros));
-	put_le(b, 16 + 4 + 4 + 4 + 4 + 1, 4);
+	put_le(b, 16 + 4 + 4 + 4 + 4 + 4 * others + 1, 4);
 	put(b, "Spec ID Event03", 16);
 	put_le(b, 0, 4);
 	put_le(b, 0x02000200, 4); /* 2.0, errata 0, UINT64 */
-	put_le(b, 1, 4);
+	put_le(b, 1 + others, 4);
+	if (others > 0) {
+		put_le(b, l->other_alg, 2);
+		put_le(b, l->other_len, 2);
+	}
 	put_le(b, alg_id, 2);
 	put_le(b, len, 2);
 	put_le(b, 0, 1);
@@ -302,12 +307,13 @@ void
 made_log_build(const struct made_log *l, struct blob *ret,
     struct pcr_values *ret_pcrs)
 {
+	static const uint8_t zeros[HASH_LEN_MAX + 1];
 	enum hash_alg alg = l->form == LOG_TCG ? HASH_SHA256 : HASH_SHA384;
 	size_t len = hash_len(alg);
 
 	blob_clear(ret);
 	*ret_pcrs = (struct pcr_values){ .bank = alg };
-	put_first(ret, alg == HASH_SHA256 ? 0x000b : 0x000c, len);
+	put_first(l, ret, alg == HASH_SHA256 ? 0x000b : 0x000c, len);
 	for (size_t i = 0; i < l->n; i++) {
 		const struct made_event *e = &l->events[i];
 		uint32_t mr = register_of(l, e->pcr);
@@ -323,7 +329,11 @@ made_log_build(const struct made_log *l, struct blob *ret,
 		    0);
 		put_le(ret, mr, 4);
 		put_le(ret, e->type, 4);
-		put_le(ret, 1, 4);
+		put_le(ret, l->other_alg != 0 ? 2 : 1, 4);
+		if (l->other_alg != 0)
+			put_le(ret, l->other_alg, 2);
+		if (l->other_alg != 0)
+			put(ret, zeros, l->other_len);
 		put_le(ret, alg == HASH_SHA256 ? 0x000b : 0x000c, 2);
 		put(ret, digest, len);
 		put_le(ret, e->data.len, 4);

@@ -23,6 +23,8 @@ struct made_log {
 	enum log_form form; /* SHA-256, or SHA-384 of a CCEL */
 	struct made_event events[MADE_EVENTS_MAX];
 	size_t n;
+	uint16_t other_alg; /* with digests of zeros, before the others; or 0 */
+	uint16_t other_len;
 };
 
 /* What these events are called in find_event(). */

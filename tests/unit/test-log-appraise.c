@@ -249,6 +249,62 @@ register_without_events_believed(void **state)
 	denied_by(f, CHECK_LOG_03);
 }
 
+/* A system that extends a register after firmware's log has ended is no reason
+ * to deny it, where the policy says so; the log then says nothing of it. */
+static void
+register_that_goes_on_refused(void **state)
+{
+	(void)state;
+	FIXTURE(LOG_TCG);
+	f->evidence.pcrs.value[8][0] ^= 1;
+	denied_by(f, CHECK_LOG_02);
+	f->unlogged[0] = (char[]){ '9', 0 };
+	f->policy.log.unlogged_ok = (struct string_list){ f->unlogged, 1 };
+	denied_by(f, CHECK_LOG_02);
+	f->unlogged[0] = (char[]){ '8', 0 };
+	assert_false(judge(f));
+	assert_int_equal(f->v.results[CHECK_LOG_02].status, CHECK_PASS);
+	assert_int_equal(f->v.results[CHECK_LOG_12].status, CHECK_FAIL);
+	assert_int_equal(f->v.results[CHECK_LOG_13].status, CHECK_FAIL);
+	f->policy.log.kernel_cmdline.n = f->policy.log.grub_cmd.n = 0;
+	admitted(f);
+}
+
+/* Such as SM3: its digests are passed over, not misread. */
+static void
+log_with_a_foreign_algorithm_misread(void **state)
+{
+	(void)state;
+	FIXTURE(LOG_TCG);
+	f->log.other_alg = 0x0012;
+	f->log.other_len = 32;
+	build(f);
+	admitted(f);
+	f->evidence.pcrs.value[4][0] ^= 1;
+	denied_by(f, CHECK_LOG_02);
+	f->log.other_len = 0;
+	build(f);
+	denied_by(f, CHECK_LOG_01);
+	f->log.other_len = HASH_LEN_MAX + 1;
+	build(f);
+	denied_by(f, CHECK_LOG_01);
+	f->log.other_len = SHA256_LEN;
+	f->log.other_alg = 0x000b; /* twice */
+	build(f);
+	denied_by(f, CHECK_LOG_01);
+}
+
+static void
+ccel_with_a_foreign_algorithm_admitted(void **state)
+{
+	(void)state;
+	FIXTURE(LOG_CCEL);
+	f->log.other_alg = 0x0012;
+	f->log.other_len = 32;
+	build(f);
+	denied_by(f, CHECK_LOG_01);
+}
+
 static void
 data_that_was_not_measured_believed(void **state)
 {
@@ -930,6 +986,9 @@ main(void)
 		cmocka_unit_test(broken_log_believed),
 		cmocka_unit_test(log_of_other_registers_believed),
 		cmocka_unit_test(register_without_events_believed),
+		cmocka_unit_test(register_that_goes_on_refused),
+		cmocka_unit_test(log_with_a_foreign_algorithm_misread),
+		cmocka_unit_test(ccel_with_a_foreign_algorithm_admitted),
 		cmocka_unit_test(data_that_was_not_measured_believed),
 		cmocka_unit_test(second_or_odd_separator_believed),
 		cmocka_unit_test(other_technology_admitted),
