@@ -134,8 +134,9 @@ find_cas(struct snp_appraisal *s, const struct snp_pins *pins)
 	    s->vlek ? "asvk" : "ask");
 	(void)snprintf(ark_file, sizeof(ark_file), "amd/%s/ark.pem", folder);
 	ask = snp_endorsement(s->a, ask_file);
-	take_named(p, s->certs.ask, ask_cn, NULL, &s->ask);
+	/* The directory's first: the host's may be old, or no good. */
 	take_named(p, ask, ask_cn, NULL, &s->ask);
+	take_named(p, s->certs.ask, ask_cn, NULL, &s->ask);
 	take_named(p, s->certs.ark, ark_cn, pins, &s->ark);
 	take_named(p, snp_endorsement(s->a, ark_file), ark_cn, pins, &s->ark);
 	/* AMD serves both in one file. */

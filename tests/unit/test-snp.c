@@ -487,6 +487,30 @@ certificate_names(void **state)
 	snp_denied_by(&m, CHECK_SNP_14);
 }
 
+/* What the host gives may be old: the directory's goes first. */
+static void
+host_hides_the_authority(void **state)
+{
+	_cleanup_(blob_clear) struct blob bad = { 0 };
+	struct evidence e = { 0 };
+	struct endorsements *other = NULL;
+	MILAN(m);
+
+	(void)state;
+	m.ask_signer = KEY_OTHER;
+	m.cas_from = IN_TABLE;
+	snp_machine_build(&m, &e, &other);
+	assert_int_equal(blob_set(&bad, blob_span(&e.tee_aux)), 0);
+	evidence_clear(&e);
+	endorsements_freep(&other);
+	snp_denied_by(&m, CHECK_SNP_17);
+	m.ask_signer = KEY_ARK;
+	m.cas_from = IN_ENDORSEMENTS;
+	assert_int_equal(blob_set(&m.table, blob_span(&bad)), 0);
+	snp_accepted(&m);
+	blob_clear(&m.table);
+}
+
 static void
 authority_missing(void **state)
 {
@@ -746,6 +770,7 @@ main(void)
 		cmocka_unit_test(product_mismatch),
 		cmocka_unit_test(tcb_reserved_bytes),
 		cmocka_unit_test(certificate_names),
+		cmocka_unit_test(host_hides_the_authority),
 		cmocka_unit_test(authority_missing),
 		cmocka_unit_test(root_self_made),
 		cmocka_unit_test(table_forged),
