@@ -23,10 +23,12 @@ merge(const struct bundle *b, const struct endorsements *extra,
 			continue;
 		for (size_t i = 0;
 		     (name = endorsements_name(sets[s], i)) != NULL; i++) {
-			if (endorsements_find(e, name).len > 0)
+			struct span data = endorsements_find(sets[s], name);
+
+			/* An empty file is none. */
+			if (data.len == 0 || endorsements_find(e, name).len > 0)
 				continue;
-			if ((r = endorsements_add(e, name,
-				 endorsements_find(sets[s], name))) != CVM_OK)
+			if ((r = endorsements_add(e, name, data)) != CVM_OK)
 				return r;
 		}
 	}

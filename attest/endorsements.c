@@ -375,6 +375,8 @@ walk_entry(struct walk *w, int dir_fd, const char *entry, const char *name,
 	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
 		return CVM_OK; /* an update took it away just now */
+	if (fd < 0 && errno == EACCES && !wanted_suffix(entry))
+		return CVM_OK; /* somebody's notes */
 	if (fd < 0 && errno == ELOOP)
 		return why_set(w->why, CVM_E_IO, path, "",
 		    "a regular file or a directory", "a symbolic link");

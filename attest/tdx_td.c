@@ -9,14 +9,15 @@
 
 /* TDATTRIBUTES (Intel TDX Module ABI Specification, ATTRIBUTES). */
 #define ATTR_DEBUG (UINT64_C(1) << 0)
+#define ATTR_LASS (UINT64_C(1) << 27)
 #define ATTR_SEPT_VE_DISABLE (UINT64_C(1) << 28)
 #define ATTR_MIGRATABLE (UINT64_C(1) << 29)
 #define ATTR_PKS (UINT64_C(1) << 30)
 #define ATTR_KL (UINT64_C(1) << 31)
 #define ATTR_PERFMON (UINT64_C(1) << 63)
 #define ATTR_KNOWN                                                             \
-	(ATTR_DEBUG | ATTR_SEPT_VE_DISABLE | ATTR_MIGRATABLE | ATTR_PKS |      \
-	    ATTR_KL | ATTR_PERFMON)
+	(ATTR_DEBUG | ATTR_LASS | ATTR_SEPT_VE_DISABLE | ATTR_MIGRATABLE |     \
+	    ATTR_PKS | ATTR_KL | ATTR_PERFMON)
 /* XFAM: x87 and SSE always, and nothing outside of the fixed-0 mask. */
 #define XFAM_FIXED1 UINT64_C(0x3)
 #define XFAM_FIXED0 UINT64_C(0x0006dbe7)

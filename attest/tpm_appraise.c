@@ -60,6 +60,10 @@ quote_appraise(struct tpm_case *c)
 		r = tpm_name(blob_span(&e->ak_public), c->name, &c->name_len);
 	if (r == CVM_OK)
 		r = attestation_key(c);
+	if (r != CVM_OK && why.where[0] == '\0')
+		return verdict_fail(c->v, CHECK_TPM_02,
+		    "a TPMT_PUBLIC of an RSA or ECC key",
+		    "a name algorithm or a key that is not supported");
 	if (r != CVM_OK)
 		return verdict_fail(c->v, CHECK_TPM_02,
 		    "a TPMT_PUBLIC of an RSA or ECC key", "%s: %s %s",

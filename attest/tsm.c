@@ -142,13 +142,22 @@ write_attribute(const struct entry *e, const char *attribute, struct span s)
 	return err;
 }
 
+/* Two of errno's values say here what strerror(3) does not. */
+static const char *
+error_text(int err, char *buf, size_t len)
+{
+	return err == E2BIG ? "more bytes" :
+	    err == EPROTO   ? "no line of text" :
+			      strerror_r(err, buf, len);
+}
+
 static int
 refuse(const struct entry *e, const char *what, int err, struct why *why)
 {
 	char buf[128];
 
 	return why_set(why, CVM_E_UNREACHABLE, e->dir, what, "a TEE report",
-	    strerror_r(err, buf, sizeof(buf)));
+	    error_text(err, buf, sizeof(buf)));
 }
 
 static void
@@ -525,7 +534,7 @@ kernel_log_read(const char *path, struct blob *ret, bool *ret_simulated,
 	}
 	(void)why_set(reterr_why, CVM_E_UNREACHABLE, path, "log",
 	    "a regular file of at most 1 MiB",
-	    strerror_r(err, buf, sizeof(buf)));
+	    error_text(err, buf, sizeof(buf)));
 	if (err == EACCES || err == EPERM)
 		why_hint(reterr_why,
 		    "only root may read it: use p11-kit "
