@@ -44,6 +44,10 @@ source_appraise(const struct appraisal *a, struct verdict *v)
 	    e->tee == a->policy->tee && wants == (e->tee_report.len > 0),
 	    tee_kind_name(a->policy->tee), "%s%s", tee_kind_name(e->tee),
 	    e->tee_report.len > 0 ? " with a report" : " without a report");
+	if (!e->simulated && a->elsewhere)
+		return verdict_skip(v, CHECK_SRC_02,
+			   "that is the machine's own word") &&
+		    ok;
 	if (!e->simulated)
 		return verdict_pass(v, CHECK_SRC_02) && ok;
 	v->simulated = true;

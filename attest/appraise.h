@@ -32,6 +32,7 @@ struct appraisal {
 	int64_t now;	    /* judged time, seconds since the epoch */
 	uint64_t tee_age_s; /* of the TEE report when the quote was asked for */
 	bool allow_simulated;
+	bool elsewhere; /* evidence of a machine that is not this one */
 	const struct tpm_clock *last_clock; /* or NULL */
 	const struct snp_guest *last_guest; /* or NULL */
 	struct chain_cache *cache;	    /* or NULL: everything anew */

@@ -91,6 +91,7 @@ bundle_appraise(const struct bundle *b, const struct policy *policy,
 		.evidence = &b->evidence,
 		.now = now,
 		.allow_simulated = allow_simulated,
+		.elsewhere = true,
 	};
 	int r;
 

@@ -414,18 +414,59 @@ certificate_appraise(struct tpm_case *c)
 }
 
 static bool
+has_name(const struct tpm_case *c)
+{
+	const struct value_list *list = &c->policy->ak_names;
+
+	for (size_t i = 0; i < list->n; i++)
+		if (span_equal(blob_span(&list->v[i]),
+			span(c->name, c->name_len)))
+			return true;
+	return false;
+}
+
+static bool
 pinned_appraise(struct tpm_case *c)
+{
+	char got[2 * TPM_NAME_MAX + 1];
+
+	(void)hex_encode(span(c->name, c->name_len), got, sizeof(got));
+	return verdict_check(c->v, CHECK_TPM_10, has_name(c), "one of the list",
+	    "%s", got);
+}
+
+/* RTMR 1 and 2 tell what system asked for the report. */
+static bool
+system_is_measured(const struct policy *p)
+{
+	const unsigned system = 1u << 1 | 1u << 2;
+
+	return p->tee == TEE_TDX && p->tdx.n_rtmr_sets > 0 &&
+	    (p->tdx.rtmr_sets[0].mask & system) == system;
+}
+
+/*
+ * The software that asked for the report chose the key that it names. On this
+ * machine that is us, and the TPM is the one that the configuration names; of
+ * another machine, a measurement of the firmware does not tell whether its
+ * system put the key of a TPM in software there, with such PCRs as it likes.
+ */
+static bool
+tee_named(struct tpm_case *c)
 {
 	const struct value_list *list = &c->policy->ak_names;
 	char got[2 * TPM_NAME_MAX + 1];
-	struct span name = span(c->name, c->name_len);
 
-	(void)hex_encode(name, got, sizeof(got));
-	for (size_t i = 0; i < list->n; i++)
-		if (span_equal(blob_span(&list->v[i]), name))
-			return verdict_pass_value(c->v, CHECK_TPM_10, "%s",
-			    got);
-	return verdict_fail(c->v, CHECK_TPM_10, "one of the list", "%s", got);
+	(void)hex_encode(span(c->name, c->name_len), got, sizeof(got));
+	if (list->n > 0 && !has_name(c))
+		return verdict_fail(c->v, CHECK_TPM_11, "one of tpm.ak.names",
+		    "%s", got);
+	if (list->n == 0 && c->a->elsewhere &&
+	    !system_is_measured(c->a->policy))
+		return verdict_fail(c->v, CHECK_TPM_11,
+		    "one of tpm.ak.names, as this is another machine's",
+		    "%s, which the guest itself named, and no names", got);
+	return verdict_pass_value(c->v, CHECK_TPM_11, "%s", got);
 }
 
 /*
@@ -436,10 +477,13 @@ static bool
 tee_appraise(struct tpm_case *c)
 {
 	const struct evidence *e = c->a->evidence;
+	bool there = e->tee_report.len > 0 &&
+	    (e->tee == TEE_SNP || e->tee == TEE_TDX) &&
+	    e->tee == c->a->policy->tee;
 
-	return verdict_check(c->v, CHECK_TPM_11,
-	    e->tee_report.len > 0 && (e->tee == TEE_SNP || e->tee == TEE_TDX) &&
-		e->tee == c->a->policy->tee,
+	if (there && c->policy->ak_trust == AK_TRUST_TEE)
+		return tee_named(c);
+	return verdict_check(c->v, CHECK_TPM_11, there,
 	    "an SNP report or TDX quote over the key's name", "%s",
 	    e->tee_report.len > 0 ? tee_kind_name(e->tee) : "none");
 }

@@ -228,33 +228,34 @@ check_ak(const struct json_doc *doc, const cJSON *item, void *out,
 {
 	static const struct {
 		const char *name;
-		enum policy_ak_trust trust, or ; /* the same: no other */
+		unsigned trusts; /* that look at it */
 		const char *when;
+		enum policy_ak_trust needs;
 		const char *needed; /* NULL: may be left out */
 	} rules[] = {
-		{ "roots", AK_TRUST_GCE, AK_TRUST_GCE,
-		    "unless \"trust\" is \"gce\"",
-		    "\"roots\", as \"trust\" is \"gce\"" },
-		{ "instance", AK_TRUST_GCE, AK_TRUST_GCE,
-		    "unless \"trust\" is \"gce\"", NULL },
-		{ "vm", AK_TRUST_AZURE, AK_TRUST_AZURE,
-		    "unless \"trust\" is \"azure\"", NULL },
-		{ "eks", AK_TRUST_SVSM, AK_TRUST_SVSM,
-		    "unless \"trust\" is \"svsm\"", NULL },
-		{ "names", AK_TRUST_PINNED, AK_TRUST_SVSM,
-		    "unless \"trust\" is \"pinned\" or \"svsm\"",
-		    "\"names\", as \"trust\" is \"pinned\"" },
+		{ "roots", 1u << AK_TRUST_GCE, "unless \"trust\" is \"gce\"",
+		    AK_TRUST_GCE, "\"roots\", as \"trust\" is \"gce\"" },
+		{ "instance", 1u << AK_TRUST_GCE, "unless \"trust\" is \"gce\"",
+		    AK_TRUST_GCE, NULL },
+		{ "vm", 1u << AK_TRUST_AZURE, "unless \"trust\" is \"azure\"",
+		    AK_TRUST_AZURE, NULL },
+		{ "eks", 1u << AK_TRUST_SVSM, "unless \"trust\" is \"svsm\"",
+		    AK_TRUST_SVSM, NULL },
+		{ "names",
+		    1u << AK_TRUST_PINNED | 1u << AK_TRUST_SVSM |
+			1u << AK_TRUST_TEE,
+		    "unless \"trust\" is \"pinned\", \"svsm\" or \"tee\"",
+		    AK_TRUST_PINNED, "\"names\", as \"trust\" is \"pinned\"" },
 	};
 	const struct policy *p = out;
 	int err = CVM_OK;
 
 	for (size_t i = 0; i < NELEMS(rules) && err == CVM_OK; i++) {
-		if (p->tpm.ak_trust != rules[i].trust &&
-			p->tpm.ak_trust != rules[i].or)
+		if ((rules[i].trusts & 1u << p->tpm.ak_trust) == 0)
 			err = json_refuse_present(doc, item, rules[i].name,
 			    rules[i].when, why);
 		else if (rules[i].needed != NULL &&
-		    p->tpm.ak_trust == rules[i].trust &&
+		    p->tpm.ak_trust == rules[i].needs &&
 		    json_member(item, rules[i].name) == NULL)
 			err = json_refuse_member(doc, item, rules[i].name,
 			    rules[i].needed, why);

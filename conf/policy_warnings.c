@@ -87,6 +87,13 @@ provider_tpm(const struct policy *p)
 }
 
 static bool
+guest_names_ak(const struct policy *p)
+{
+	return p->has_tpm && p->tpm.ak_trust == AK_TRUST_TEE &&
+	    p->tpm.ak_names.n == 0;
+}
+
+static bool
 ak_not_bound(const struct policy *p)
 {
 	return p->has_tpm && p->tpm.ak_trust == AK_TRUST_GCE &&
@@ -280,6 +287,10 @@ static const struct {
 	{ provider_tpm,
 	    "The vTPM is trusted by its certificate or name, not"
 	    " bound by a TEE report: its provider can forge its quotes." },
+	{ guest_names_ak,
+	    "\"trust\" is \"tee\" without \"names\": on the machine"
+	    " itself this does, but its bundles and receipts are denied"
+	    " elsewhere, where the guest's word on its key is not enough." },
 	{ ak_not_bound,
 	    "No \"instance_id\" is named: quotes of another"
 	    " instance of the provider are accepted." },

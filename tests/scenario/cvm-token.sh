@@ -59,7 +59,7 @@ types() {
 	        os.write(fd, lines.pop(0).encode() + b"\n")
 	sys.stdout.write(seen.decode(errors="replace"))
 	for line in sys.argv[1].split("\n"):
-	    if line and line.encode() in seen:
+	    if line and line.encode() + b"\r\n" in seen:
 	        sys.exit("echoed: " + line)
 	sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 	END

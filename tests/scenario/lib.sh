@@ -137,13 +137,19 @@ edit() {
 	END
 }
 
-# enroll NAME [PYTHON]: this machine as it is becomes the policy, edited.
+# enroll NAME [PYTHON]: this machine as it is becomes the policy, edited. Its
+# attestation keys are named, as bundles are to be verified elsewhere.
 enroll() {
 	rm -f "etc-$1/proposal.json"
 	token enroll --own-roots --out "etc-$1/proposal.json" \
 	    >enroll.out 2>&1 || { sed 's/^/# /' enroll.out; exit 1; }
-	edit "etc-$1/proposal.json" \
-	    "p['tee_report_max_age_s'] = 1; ${2:-}"
+	ctl "$1" facts >facts.json
+	edit "etc-$1/proposal.json" "
+ak = p.get('tpm', {}).get('ak', {})
+if ak.get('trust') == 'tee':
+    with open('facts.json') as f:
+        ak['names'] = [a['name'] for a in json.load(f)['aks'].values()]
+p['tee_report_max_age_s'] = 1; ${2:-}"
 	cp "etc-$1/proposal.json" "etc-$1/policy.json"
 }
 

@@ -91,9 +91,16 @@ put_tpm(cJSON *p, const cJSON *f, const struct round_options *o)
 {
 	static const char *const pcrs[] = { "0", "4", "7", "8", "9", "5" };
 	cJSON *tpm = cJSON_AddObjectToObject(p, "tpm"), *set, *values;
+	cJSON *ak = cJSON_AddObjectToObject(tpm, "ak"), *names;
+	const cJSON *own;
 
-	cJSON_AddStringToObject(cJSON_AddObjectToObject(tpm, "ak"), "trust",
-	    "tee");
+	cJSON_AddStringToObject(ak, "trust", "tee");
+	if (!o->no_ak_names) {
+		names = cJSON_AddArrayToObject(ak, "names");
+		cJSON_ArrayForEach(own, cJSON_GetObjectItem(f, "aks"))
+			cJSON_AddItemToArray(names,
+			    cJSON_CreateString(word(own, "name")));
+	}
 	set = cJSON_CreateObject();
 	cJSON_AddStringToObject(set, "label", "current");
 	values = cJSON_AddObjectToObject(set, "pcrs");

@@ -20,6 +20,7 @@ struct round_options {
 	unsigned retry_ms;   /* 0: 10 */
 	unsigned timeout_ms; /* 0: 2000 */
 	bool no_log;	     /* the policy has no "event_log" */
+	bool no_ak_names;    /* of the attestation keys */
 	bool with_boot_log;  /* PCR 5 and 14, too, which it explains */
 };
 

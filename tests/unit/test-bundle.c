@@ -525,6 +525,39 @@ report_of_an_earlier_round_admitted(void **state)
 	round_result_unrefp(&second);
 }
 
+/* Software of the guest's chose the key in REPORT_DATA, and may have made it
+ * in a TPM of its own. */
+static void
+key_that_the_guest_named_admitted(void **state)
+{
+	struct opinion o = { 0 };
+	struct value_list *names;
+	struct bundle *b;
+	size_t n;
+
+	(void)state;
+	NEEDS_MACHINE();
+	names = &scene.policy->tpm.ak_names;
+	n = names->n;
+	b = parse(good);
+	for (size_t i = 0; i <= n; i++) {
+		names->n = i;
+		for (size_t k = 0; k < i; k++)
+			names->v[k].data[33] ^= 1;
+		o.err = bundle_appraise(b, scene.policy, NULL, span(NULL, 0),
+		    (int64_t)time(NULL), true, &o.v, &o.why);
+		for (size_t k = 0; k < i; k++)
+			names->v[k].data[33] ^= 1;
+		names->n = n;
+		denied_by(&o, CHECK_TPM_11);
+	}
+	o.err = bundle_appraise(b, scene.policy, NULL, span(NULL, 0),
+	    (int64_t)time(NULL), true, &o.v, &o.why);
+	assert_true(o.v.admit);
+	assert_int_equal(o.v.results[CHECK_TPM_11].status, CHECK_PASS);
+	bundle_freep(&b);
+}
+
 static void
 simulated_machine_admitted_unasked(void **state)
 {
@@ -708,6 +741,7 @@ main(void)
 		cmocka_unit_test(proof_of_another_leaf_admitted),
 		cmocka_unit_test(endorsements_of_the_bundle_beat_ones_own),
 		cmocka_unit_test(report_of_an_earlier_round_admitted),
+		cmocka_unit_test(key_that_the_guest_named_admitted),
 		cmocka_unit_test(simulated_machine_admitted_unasked),
 		cmocka_unit_test(expired_endorsements_admitted),
 		cmocka_unit_test(bundle_tells_of_other_machines),
