@@ -284,9 +284,11 @@ add_tpm(struct collector *c, const uint8_t root[static SHA256_LEN],
 	if ((r = derive_qualifying(root, blob_span(&e->tee_report),
 		 qualifying)) != CVM_OK)
 		return why_set(why, r, "qualifyingData", "", "", "");
-	return vtpm_quote(c->vtpm, p->bank, p->pcr_sets[0].mask,
+	r = vtpm_quote(c->vtpm, p->bank, p->pcr_sets[0].mask,
 	    span(qualifying, sizeof(qualifying)), &e->tpm_quote,
 	    &e->tpm_signature, &e->pcrs, why);
+	e->simulated |= r == CVM_OK && vtpm_simulated(c->vtpm);
+	return r;
 }
 
 int

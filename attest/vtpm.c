@@ -164,6 +164,12 @@ out_of_room(TPM2_RC rc)
 	}
 }
 
+bool
+vtpm_simulated(struct vtpm *t)
+{
+	return atomic_load(&t->simulated);
+}
+
 static int
 attempt(struct vtpm *t, tpm_job job, void *arg, struct why *why)
 {
@@ -174,6 +180,7 @@ attempt(struct vtpm *t, tpm_job job, void *arg, struct why *why)
 		r = tpm_link_open(t->tcti, t->deadline_ns, &t->link, why);
 		if (r != CVM_OK)
 			return r;
+		atomic_store(&t->simulated, !tpm_link_is_kernels(t->link));
 	}
 	return job(t, arg, why);
 }

@@ -28,6 +28,10 @@ void vtpm_freep(struct vtpm **t);
 int vtpm_ak(struct vtpm *t, struct blob *ret_public, struct blob *ret_name,
     struct blob *ret_cert, struct why *reterr_why) _must_check_;
 
+/* True when what answers is no TPM of the kernel's, or may be none: a server, a
+ * TCTI library, another file. Known after the first answer. */
+bool vtpm_simulated(struct vtpm *t);
+
 /* TPM2_Quote by the AK over PCRs mask of bank. *ret_pcrs are the values read
  * with it; re-read and re-quoted a bounded number of times until the quote's
  * pcrDigest is the digest of the values. */

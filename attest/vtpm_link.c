@@ -8,8 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <tss2/tss2_tctildr.h>
+#include <unistd.h>
 
 #include "attest/vtpm_priv.h"
 
@@ -81,6 +84,29 @@ open_device(const char *path)
 	int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 
 	return fd >= 0 ? fd : -errno;
+}
+
+/* A TPM of the kernel's: root's device of class tpm or tpmrm. */
+bool
+tpm_link_is_kernels(const struct tpm_link *l)
+{
+	char path[64], to[256];
+	const char *class;
+	struct stat st;
+	ssize_t n;
+
+	if (l->fd < 0 || l->stream || fstat(l->fd, &st) != 0 ||
+	    !S_ISCHR(st.st_mode) || st.st_uid != 0)
+		return false;
+	(void)snprintf(path, sizeof(path), "/sys/dev/char/%u:%u/subsystem",
+	    major(st.st_rdev), minor(st.st_rdev));
+	n = readlink(path, to, sizeof(to) - 1);
+	if (n <= 0)
+		return false;
+	to[n] = '\0';
+	class = strrchr(to, '/');
+	return class != NULL &&
+	    (strcmp(class, "/tpm") == 0 || strcmp(class, "/tpmrm") == 0);
 }
 
 static int

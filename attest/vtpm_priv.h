@@ -31,6 +31,8 @@ struct tpm_link;
 int tpm_link_open(const char *tcti, uint64_t deadline_ns, struct tpm_link **ret,
     struct why *reterr_why) _must_check_;
 /* One command and its response, before the deadline (CLOCK_MONOTONIC). */
+/* False for sockets and for libraries, which may lead anywhere. */
+bool tpm_link_is_kernels(const struct tpm_link *l);
 int tpm_link_exchange(struct tpm_link *l, struct span command,
     uint64_t deadline_ns, struct blob *ret,
     struct why *reterr_why) _must_check_;
@@ -45,6 +47,7 @@ struct vtpm {
 	uint32_t timeout_ms;
 	_Atomic uint64_t fork_mark; /* forkid() of the lock's process */
 	pthread_mutex_t lock;
+	_Atomic bool simulated; /* the last link led to no TPM of the kernel */
 	/* Below: under the lock. */
 	struct tpm_link *link;
 	uint64_t deadline_ns; /* of the call under way */

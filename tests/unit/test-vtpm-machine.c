@@ -163,6 +163,7 @@ machine_admitted(void **state)
 
 	(void)state;
 	quote_or_say(t, &q);
+	assert_true(vtpm_simulated(t));
 	s->evidence.tpm_quote = q.quote;
 	s->evidence.tpm_signature = q.signature;
 	s->evidence.ak_public = q.public;
