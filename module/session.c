@@ -19,18 +19,30 @@ struct session_table {
 	uint32_t idle[SESSIONS_MAX]; /* a stack of indexes to use again */
 	size_t n_idle;
 	_Atomic size_t n; /* indexes that were ever used */
-	CK_SESSION_HANDLE opened;
+	uint64_t opened;
 };
 
 int
-session_table_new(struct session_table **ret)
+session_table_new(uint64_t opened, struct session_table **ret)
 {
 	_cleanup_(freep) struct session_table *t = calloc(1, sizeof(*t));
 
 	if (t == NULL || pthread_mutex_init(&t->lock, /* attr= */ NULL) != 0)
 		return CVM_E_NOMEM;
+	t->opened = opened;
 	*ret = TAKE_PTR(t);
 	return CVM_OK;
+}
+
+uint64_t
+session_table_opened(struct session_table *t)
+{
+	uint64_t opened;
+
+	(void)pthread_mutex_lock(&t->lock);
+	opened = t->opened + SESSIONS_MAX;
+	(void)pthread_mutex_unlock(&t->lock);
+	return opened;
 }
 
 bool

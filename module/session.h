@@ -9,7 +9,9 @@
 #include "module/message_params.h"
 
 /*
- * Sessions. Handles are never reused in a process. A session's memory is kept
+ * Sessions. Handles are never reused in a process, not even by what another
+ * C_Initialize made: a thread that missed C_Finalize has no handle to the
+ * sessions of others. A session's memory is kept
  * for the next session until the table is freed, so that a thread with an old
  * handle finds a lock to take and a handle that differs. One PKCS#11 call at
  * a time is in a session; who closes it waits for the one that is.
@@ -70,7 +72,11 @@ struct session {
 
 struct session_table;
 
-int session_table_new(struct session_table **ret) _must_check_;
+/* opened: session_table_opened() of the table before, or 0. */
+int session_table_new(uint64_t opened, struct session_table **ret) _must_check_;
+/* A number that no handle of this table's has, nor one that a call which is
+ * under way may still be given; handles of the next table are above it. */
+uint64_t session_table_opened(struct session_table *t);
 /* Sessions that are open are closed, as far as memory goes. */
 void session_table_freep(struct session_table **t);
 

@@ -23,6 +23,8 @@ static struct {
 	struct library *_Atomic lib;
 	pthread_mutex_t lock; /* of what follows: initialising, finalizing */
 	struct library *retired;
+	/* Session handles up to here were given out by earlier libraries. */
+	uint64_t opened;
 	/* Kept for the life of the process: servers empty the environment of
 	 * their workers before these initialise again. */
 	char *config_path;
@@ -196,7 +198,7 @@ initialize_locked(const char *reserved)
 	if (err != CVM_OK)
 		return err == CVM_E_NOMEM ? CKR_HOST_MEMORY : CKR_ARGUMENTS_BAD;
 	if ((lib = calloc(1, sizeof(*lib))) == NULL ||
-	    session_table_new(&lib->sessions) != CVM_OK)
+	    session_table_new(module.opened, &lib->sessions) != CVM_OK)
 		return CKR_HOST_MEMORY;
 	atomic_store(&lib->fork_count, forkid());
 	if (load(lib, path) != CVM_OK)
@@ -227,6 +229,7 @@ state_finalize(void)
 	(void)pthread_mutex_lock(&module.lock);
 	lib = atomic_exchange(&module.lib, NULL);
 	if (lib != NULL) {
+		module.opened = session_table_opened(lib->sessions);
 		lib->next = module.retired;
 		module.retired = lib;
 		free_retired();
