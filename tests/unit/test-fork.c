@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -19,13 +21,23 @@
 /*
  * What servers do with processes: nginx forks workers that initialise again or
  * not at all, provider code finalizes first, and nobody waits for threads.
- * A child says by its exit status which step failed.
+ * Proofs a to e are for the file that programs load (loaded.h). A child says
+ * by its exit status which step failed.
  */
 static struct scene scene;
 
 #define NEEDS_MACHINE()                                                        \
 	if (!scene.there)                                                      \
 	skip()
+/* The sanitizers' own allocators do not survive a fork among threads. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
 #define STEP(n, ok)                                                            \
 	if (!(ok))                                                             \
 	_exit(n)
@@ -96,7 +108,7 @@ join(pid_t pid)
 
 /* The child just goes on with what it has inherited. */
 static void
-inherited_handles_sign(void **state)
+a_child_signs_with_what_it_inherited(void **state)
 {
 	CK_SESSION_HANDLE s;
 	CK_OBJECT_HANDLE key;
@@ -148,7 +160,7 @@ child_initialises_again(void **state)
 /* C_Finalize and C_Initialize in the child while the parent signs, and the
  * environment empty, as nginx leaves it. */
 static void
-child_finalizes_while_the_parent_signs(void **state)
+b_child_finalizes_while_the_parent_signs(void **state)
 {
 	CK_SESSION_HANDLE s;
 	CK_OBJECT_HANDLE key;
@@ -230,17 +242,8 @@ child_of_threads(CK_SESSION_HANDLE s)
 	_exit(0);
 }
 
-/* The sanitizers' own allocators do not survive a fork among threads. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-
 static void
-forks_among_threads(void **state)
+c_fork_while_threads_hold_every_lock(void **state)
 {
 	CK_SESSION_HANDLE s;
 	pthread_t t[4];
@@ -299,6 +302,111 @@ child_attests_anew(void **state)
 	assert_ok(sign(s, key));
 }
 
+#define WORKERS 8
+
+/* How a worker goes; what the master notices of it is its status. */
+enum leaving { LEAVES, FINALIZES, EXECS, EXITS, IS_KILLED, N_LEAVINGS };
+
+/* Signs until the master writes into the pipe, once at least. */
+static void
+work(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE key, int until, enum leaving how)
+{
+	struct pollfd over = { .fd = until, .events = POLLIN };
+
+	(void)alarm(60);
+	/* Every other one begins anew, the others go on as they are. */
+	if (how % 2 == 1) {
+		STEP(1, C_Initialize(NULL) == CKR_OK);
+		STEP(2,
+		    C_OpenSession(the_slot(), RO, NULL, NULL, &s) == CKR_OK);
+	}
+	do
+		STEP(3, sign(s, key) == CKR_OK);
+	while (poll(&over, 1, 0) == 0 || how == IS_KILLED);
+	STEP(4, C_SignInit(s, MECH(CKM_ECDSA), key) == CKR_OK);
+	if (how == FINALIZES)
+		STEP(5, C_Finalize(NULL) == CKR_OK);
+	if (how == EXECS)
+		(void)execl("/bin/true", "true", NULL);
+#ifndef SANITIZED
+	if (how == EXITS)
+		exit(0);
+#endif
+	_exit(how == EXECS ? 6 : 0);
+}
+
+struct generation {
+	pid_t pid[WORKERS];
+	size_t n;
+	int fd;
+};
+
+static void
+fork_workers(struct generation *g, size_t n, CK_SESSION_HANDLE s,
+    CK_OBJECT_HANDLE key)
+{
+	int fd[2];
+
+	assert_int_equal(pipe(fd), 0);
+	*g = (struct generation){ .n = n, .fd = fd[1] };
+	(void)fflush(NULL);
+	for (size_t i = 0; i < n; i++) {
+		g->pid[i] = fork();
+		if (g->pid[i] != 0)
+			continue;
+		(void)close(fd[1]);
+		work(s, key, fd[0], i % N_LEAVINGS);
+	}
+	(void)close(fd[0]);
+}
+
+static void
+end_workers(struct generation *g)
+{
+	int status;
+
+	assert_int_equal(write(g->fd, "", 1), 1);
+	for (size_t i = 0; i < g->n; i++) {
+		if (i % N_LEAVINGS != IS_KILLED) {
+			join(g->pid[i]);
+			continue;
+		}
+		(void)kill(g->pid[i], SIGKILL);
+		assert_int_equal(waitpid(g->pid[i], &status, 0), g->pid[i]);
+		/* What went wrong before that would have ended it. */
+		assert_true(WIFSIGNALED(status));
+		assert_int_equal(WTERMSIG(status), SIGKILL);
+	}
+	(void)close(g->fd);
+}
+
+/* nginx -s reload, fifty times: the old workers end while the new ones and
+ * the master are at work, each in its own way. */
+static void
+d_master_reloads_its_workers(void **state)
+{
+	struct generation now, next;
+	CK_SESSION_HANDLE s;
+	CK_OBJECT_HANDLE key;
+
+	(void)state;
+	NEEDS_MACHINE();
+	s = begin(&key);
+	fork_workers(&now, WORKERS, s, key);
+	for (int i = 0; i < 50; i++) {
+		CK_SESSION_HANDLE mine = open_session(RW);
+
+		assert_int_equal(find(mine, CKO_PRIVATE_KEY, "ec"), key);
+		fork_workers(&next, i == 49 ? WORKERS : 2, s, key);
+		assert_ok(sign(mine, key));
+		end_workers(&now);
+		assert_ok(C_CloseSession(mine));
+		now = next;
+	}
+	end_workers(&now);
+	assert_ok(sign(s, key));
+}
+
 #define CHILDREN 4
 #define NONCES 3
 
@@ -328,7 +436,7 @@ write_evidence(CK_SESSION_HANDLE s, int fd, CK_OBJECT_HANDLE key)
 }
 
 static void
-children_never_share_a_nonce(void **state)
+e_children_never_share_a_nonce(void **state)
 {
 	char roots[CHILDREN * NONCES][80];
 	CK_SESSION_HANDLE s;
@@ -413,14 +521,15 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(inherited_handles_sign),
+		TEST(a_child_signs_with_what_it_inherited),
+		TEST(b_child_finalizes_while_the_parent_signs),
+		TEST(c_fork_while_threads_hold_every_lock),
+		TEST(d_master_reloads_its_workers),
+		TEST(e_children_never_share_a_nonce),
 		TEST(child_initialises_again),
-		TEST(child_finalizes_while_the_parent_signs),
 		TEST(child_attests_anew),
-		TEST(children_never_share_a_nonce),
 		TEST(generations),
 		TEST(logout_stays_in_the_child),
-		TEST(forks_among_threads),
 	};
 
 	return cmocka_run_group_tests_name("fork", tests, start, stop);
