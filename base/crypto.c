@@ -333,3 +333,23 @@ random_bytes(uint8_t *out, size_t len)
 		return CVM_E_CRYPTO;
 	return CVM_OK;
 }
+
+int
+random_stir(struct span seed)
+{
+	QUIET_OPENSSL;
+	OSSL_LIB_CTX *ctx = crypto_libctx();
+	EVP_RAND_CTX *rand = ctx != NULL ? RAND_get0_private(ctx) : NULL;
+	uint8_t digest[SHA256_LEN], unused[SHA256_LEN];
+	int err = hash(HASH_SHA256, seed, digest);
+
+	if (err != CVM_OK)
+		return err;
+	/* Additional input (SP 800-90A section 9.3). */
+	return rand != NULL &&
+		EVP_RAND_generate(rand, unused, sizeof(unused),
+		    /* strength= */ 256, /* prediction_resistance= */ 0, digest,
+		    sizeof(digest)) == 1 ?
+	    CVM_OK :
+	    CVM_E_CRYPTO;
+}

@@ -60,5 +60,8 @@ int box_open(const struct secret *key, struct span aad, struct span box,
 
 /* Cryptographic random bytes from the private context. */
 int random_bytes(uint8_t *out, size_t len) _must_check_;
+/* Stirs what a caller has into the generator, which seeds itself from the
+ * system and can become no worse by it. */
+int random_stir(struct span seed) _must_check_;
 
 #endif

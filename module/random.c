@@ -3,7 +3,8 @@
 
 #include "module/call.h"
 
-/* The generator seeds itself from the system; callers' bytes add nothing. */
+/* A token with CKF_RNG that refuses seeds is none to programs that bring
+ * theirs along, as Java's SecureRandom does. */
 CK_RV
 C_SeedRandom(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pSeed, CK_ULONG ulSeedLen)
 {
@@ -12,8 +13,9 @@ C_SeedRandom(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pSeed, CK_ULONG ulSeedLen)
 
 	if (rv != CKR_OK)
 		return rv;
-	return pSeed == NULL && ulSeedLen > 0 ? CKR_ARGUMENTS_BAD :
-						CKR_RANDOM_SEED_NOT_SUPPORTED;
+	if (pSeed == NULL)
+		return ulSeedLen == 0 ? CKR_OK : CKR_ARGUMENTS_BAD;
+	return rv_of(random_stir(span(pSeed, ulSeedLen)));
 }
 
 CK_RV
