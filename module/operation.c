@@ -222,9 +222,10 @@ operation_once(CK_SESSION_HANDLE h, enum session_op which, const char *function,
 	if (bad_bytes(in, in_len) || out_len == NULL)
 		rv = CKR_ARGUMENTS_BAD;
 	else if (o->multipart)
-		rv = CKR_OPERATION_NOT_INITIALIZED;
+		rv = CKR_OPERATION_ACTIVE;
 	else if (out != NULL)
 		rv = operation_allow(&c, o, function, &input, &permit, &p);
+	o->once = true;
 	if (rv == CKR_OK)
 		rv = rv_of_key(op_once(o->op, p, input, out, out_len, &c.why));
 	return finish(&c, o, function, rv, out == NULL);
@@ -237,9 +238,9 @@ operation_feed(struct call *c, struct operation *o, const char *function,
 	bool asks = out_len != NULL && out == NULL;
 	const struct permit *p = NULL;
 	struct permit permit;
-	CK_RV rv = CKR_OK;
+	CK_RV rv = o->once ? CKR_OPERATION_ACTIVE : CKR_OK;
 
-	if (!asks)
+	if (rv == CKR_OK && !asks)
 		rv = operation_allow_part(c, o, function, &permit, &p);
 	if (rv == CKR_OK && p != NULL && op_get_kind(o->op) == OP_VERIFY)
 		op_admit(o->op, p);
@@ -290,6 +291,8 @@ operation_final(CK_SESSION_HANDLE h, enum session_op which,
 		return rv;
 	if (out_len == NULL)
 		rv = CKR_ARGUMENTS_BAD;
+	else if (o->once)
+		rv = CKR_OPERATION_ACTIVE;
 	else if (out != NULL)
 		rv = operation_allow(&c, o, function, /* input= */ NULL,
 		    &permit, &p);
@@ -328,7 +331,7 @@ verify_once(struct call *c, struct operation *o, const char *function,
 	if (bad_bytes(in.data, in.len) || sig.data == NULL)
 		rv = CKR_ARGUMENTS_BAD;
 	else if (o->multipart)
-		rv = CKR_OPERATION_NOT_INITIALIZED;
+		rv = CKR_OPERATION_ACTIVE;
 	else
 		rv = operation_allow_verify(c, o, function, &in);
 	if (rv == CKR_OK)

@@ -10,6 +10,7 @@
  * common: enter, look the operation up, allow, do, leave. Every error ends
  * the operation but CKR_BUFFER_TOO_SMALL; so does success, unless only the
  * size was asked for. function is the C_ name, as operation leaves have it.
+ * The one-shot form and parts do not mix: CKR_OPERATION_ACTIVE, and the end.
  */
 CK_RV operation_init(CK_SESSION_HANDLE h, enum session_op which,
     CK_MECHANISM *mech, CK_OBJECT_HANDLE key);

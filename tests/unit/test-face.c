@@ -170,8 +170,9 @@ verifications_do_not_mix(void **state)
 	/* An update cannot be followed by the one-shot form. */
 	assert_ok(C_VerifySignatureInit(s, MECH(CKM_SHA256_HMAC), key, sig, n));
 	assert_ok(C_VerifySignatureUpdate(s, data, 1));
-	assert_rv(CKR_OPERATION_NOT_INITIALIZED,
+	assert_rv(CKR_OPERATION_ACTIVE,
 	    C_VerifySignature(s, data, sizeof(data)));
+	assert_rv(CKR_OPERATION_NOT_INITIALIZED, C_VerifySignatureFinal(s));
 }
 
 static void

@@ -269,7 +269,22 @@ errors_end_one_shot(const struct trial *t)
 	/* One part, and there is no way back to one-shot. */
 	EXPECT(CKR_OK, init(t));
 	EXPECT(CKR_OK, update(t, data, 16));
-	EXPECT(CKR_OPERATION_NOT_INITIALIZED, once(t, data, 16, out, &n));
+	EXPECT(CKR_OPERATION_ACTIVE, once(t, data, 16, out, &n));
+	expect_idle(t);
+	/* Nor is a question for the size of the whole followed by parts. */
+	EXPECT(CKR_OK, init(t));
+	EXPECT(CKR_OK, once(t, data, 16, NULL, &n));
+	EXPECT(CKR_OPERATION_ACTIVE, update(t, data, 16));
+	expect_idle(t);
+	EXPECT(CKR_OK, init(t));
+	EXPECT(CKR_OK, once(t, data, 16, NULL, &n));
+	n = sizeof(out);
+	EXPECT(CKR_OPERATION_ACTIVE, final(t, out, &n));
+	expect_idle(t);
+	EXPECT(CKR_OK, init(t));
+	n = 1;
+	EXPECT(CKR_BUFFER_TOO_SMALL, once(t, data, 16, out, &n));
+	EXPECT(CKR_OPERATION_ACTIVE, final(t, out, &n));
 	expect_idle(t);
 }
 
