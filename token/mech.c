@@ -28,7 +28,8 @@ static const struct mech_ops rsa_oaep = { .parse = parse_oaep,
 /* GnuTLS before 3.8 asks for Edwards keys under the name of the signature. */
 static const struct mech_ops eddsa = { .parse = parse_eddsa,
 	.sign = &op_message,
-	.pair = generate_ec };
+	.pair = generate_ec,
+	.unsaid = CKF_GENERATE_KEY_PAIR };
 static const struct mech_ops pqc_gen = { .parse = parse_none,
 	.pair = generate_pqc };
 static const struct mech_ops pqc_sign = { .parse = parse_context,
@@ -344,6 +345,7 @@ mech_info(const struct config_token *cfg, const struct mech *m,
 	ret->ulMaxKeySize = m->max_key;
 	ret->flags = mech_flags(cfg, m);
 	ret->flags |= message_flags(m, ret->flags);
+	ret->flags &= ~m->ops->unsaid;
 	if (m->key_type == CKK_RSA && ret->ulMinKeySize < cfg->min_rsa_bits)
 		ret->ulMinKeySize = cfg->min_rsa_bits;
 }

@@ -98,6 +98,8 @@ struct mech_ops {
 	bool any_secret;
 	/* Derivation: of a data object. */
 	bool data;
+	/* Flags of what is done and not advertised. */
+	CK_FLAGS unsaid;
 };
 
 #define NO_KEY CK_UNAVAILABLE_INFORMATION

@@ -536,6 +536,87 @@ lists(void **state)
 	    C_GetMechanismInfo(the_slot(), v[0], NULL));
 }
 
+#define MAC (CKF_SIGN | CKF_VERIFY)
+#define CRYPT (CKF_ENCRYPT | CKF_DECRYPT)
+#define WRAP (CKF_WRAP | CKF_UNWRAP)
+#define MESSAGES (CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT | CKF_MULTI_MESSAGE)
+#define MESSAGE_MAC (CKF_MESSAGE_SIGN | CKF_MESSAGE_VERIFY | CKF_MULTI_MESSAGE)
+
+/* Section 6, "Mechanisms vs. Functions": what each is for, and no more; and
+ * sizes in the unit that its section says. */
+static const struct {
+	CK_MECHANISM_TYPE type;
+	CK_ULONG min, max;
+	CK_FLAGS flags;
+} for_what[] = {
+	{ CKM_RSA_PKCS_KEY_PAIR_GEN, 2048, 8192, CKF_GENERATE_KEY_PAIR },
+	{ CKM_RSA_PKCS, 2048, 8192, MAC | CRYPT | WRAP | MESSAGE_MAC },
+	{ CKM_RSA_PKCS_PSS, 2048, 8192, MAC | MESSAGE_MAC },
+	{ CKM_RSA_PKCS_OAEP, 2048, 8192, CRYPT | WRAP },
+	{ CKM_SHA256_RSA_PKCS, 2048, 8192, MAC | MESSAGE_MAC },
+	{ CKM_RSA_AES_KEY_WRAP, 2048, 8192, WRAP },
+	{ CKM_EC_KEY_PAIR_GEN, 256, 521, CKF_GENERATE_KEY_PAIR },
+	{ CKM_ECDSA, 256, 521, MAC | MESSAGE_MAC },
+	{ CKM_ECDSA_SHA256, 256, 521, MAC | MESSAGE_MAC },
+	{ CKM_ECDH1_DERIVE, 255, 521, CKF_DERIVE },
+	{ CKM_EC_EDWARDS_KEY_PAIR_GEN, 255, 448, CKF_GENERATE_KEY_PAIR },
+	{ CKM_EC_MONTGOMERY_KEY_PAIR_GEN, 255, 448, CKF_GENERATE_KEY_PAIR },
+	{ CKM_EDDSA, 255, 448, MAC | MESSAGE_MAC },
+	{ CKM_AES_KEY_GEN, 16, 32, CKF_GENERATE },
+	{ CKM_AES_ECB, 16, 32, CRYPT },
+	{ CKM_AES_CBC, 16, 32, CRYPT | WRAP },
+	{ CKM_AES_CTR, 16, 32, CRYPT },
+	{ CKM_AES_GCM, 16, 32, CRYPT | WRAP | MESSAGES },
+	{ CKM_AES_CCM, 16, 32, CRYPT | WRAP | MESSAGES },
+	{ CKM_AES_CMAC, 16, 32, MAC | MESSAGE_MAC },
+	{ CKM_AES_KEY_WRAP, 16, 32, CRYPT | WRAP },
+	{ CKM_CHACHA20_KEY_GEN, 32, 32, CKF_GENERATE },
+	{ CKM_CHACHA20_POLY1305, 32, 32, CRYPT | WRAP | MESSAGES },
+	{ CKM_GENERIC_SECRET_KEY_GEN, 8, 32768, CKF_GENERATE },
+	{ CKM_SHA256_HMAC, 1, 4096, MAC | MESSAGE_MAC },
+	{ CKM_SHA256, 0, 0, CKF_DIGEST },
+	{ CKM_SHA3_256, 0, 0, CKF_DIGEST },
+	{ CKM_HKDF_DERIVE, 1, 4096, CKF_DERIVE },
+	{ CKM_PKCS5_PBKD2, 1, 4096, CKF_GENERATE },
+};
+
+static void
+mechanisms_are_for_what_they_say(void **state)
+{
+	const CK_FLAGS curves = CKF_EC_F_P | CKF_EC_OID | CKF_EC_UNCOMPRESS |
+	    CKF_EC_CURVENAME;
+	CK_MECHANISM_TYPE v[256];
+	CK_MECHANISM_INFO m;
+	CK_ULONG n = NELEMS(v), wrong = 0;
+
+	(void)state;
+	NEEDS_MACHINE();
+	(void)begin(RO, false);
+	for (size_t i = 0; i < NELEMS(for_what); i++) {
+		assert_ok(C_GetMechanismInfo(the_slot(), for_what[i].type, &m));
+		if ((m.flags & ~curves) == for_what[i].flags &&
+		    m.ulMinKeySize == for_what[i].min &&
+		    m.ulMaxKeySize == for_what[i].max)
+			continue;
+		print_error("0x%lx: flags 0x%lx, %lu to %lu\n",
+		    for_what[i].type, m.flags, m.ulMinKeySize, m.ulMaxKeySize);
+		wrong++;
+	}
+	assert_int_equal(wrong, 0);
+	assert_ok(C_GetMechanismList(the_slot(), v, &n));
+	for (CK_ULONG i = 0; i < n; i++) {
+		assert_ok(C_GetMechanismInfo(the_slot(), v[i], &m));
+		assert_true(m.ulMinKeySize <= m.ulMaxKeySize);
+		assert_int_not_equal(m.flags, 0);
+		/* Both ways or none, and never hardware. */
+		assert_int_equal((m.flags & CKF_SIGN) != 0,
+		    (m.flags & CKF_VERIFY) != 0);
+		assert_int_equal((m.flags & CKF_WRAP) != 0,
+		    (m.flags & CKF_UNWRAP) != 0);
+		assert_int_equal(m.flags & CKF_HW, 0);
+	}
+}
+
 /* The host's OpenSSL queue of errors is as it was, whatever we refuse. */
 static void
 host_finds_no_errors_of_ours(void **state)
@@ -595,6 +676,7 @@ main(void)
 		TEST(small_buffers_are_not_written),
 		TEST(keys_that_are_refused),
 		TEST(lists),
+		TEST(mechanisms_are_for_what_they_say),
 		TEST(host_finds_no_errors_of_ours),
 	};
 
