@@ -55,6 +55,18 @@ def operation_leaf(v):
 	    bytes.fromhex(v['input_digest']), bytes.fromhex(v['random']))
 
 
+def parameter_digest(v):
+	"""Of numbers, and of fields in hex."""
+	out = b''
+	for part in v['parts']:
+		if isinstance(part, int):
+			out += struct.pack('>Q', part)
+		else:
+			part = bytes.fromhex(part)
+			out += struct.pack('>I', len(part)) + part
+	return sha256(out)
+
+
 def challenge_leaf(v):
 	return make_tuple('cvm-pkcs11/challenge/1', bytes.fromhex(v['nonce']),
 	    bytes.fromhex(v['key_fingerprint']))
@@ -179,6 +191,7 @@ KINDS = {
         *(bytes.fromhex(f) for f in v['fields'])),
     'session': session_leaf,
     'operation': operation_leaf,
+    'parameter': parameter_digest,
     'challenge': challenge_leaf,
     'chain': chain_leaf,
     'key': key_leaf,

@@ -871,6 +871,28 @@ parameter_not_in_its_digest(void **state)
 	assert_memory_equal(d, want, 32);
 }
 
+/* "parameter-gcm" of attest/PROTOCOL.md, which auditors go by. */
+static void
+parameter_not_of_the_protocol(void **state)
+{
+	struct stage *s = *state;
+	CK_BYTE iv[12] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 };
+	CK_BYTE aad[] = { 'a', 'b', 'c' };
+	CK_GCM_PARAMS gcm = { iv, sizeof(iv), 96, aad, sizeof(aad), 128 };
+	CK_MECHANISM mech = { CKM_AES_GCM, &gcm, sizeof(gcm) };
+	static const uint8_t want[32] = { 0xf8, 0xed, 0x32, 0x0c, 0xfe, 0x5f,
+		0x84, 0xac, 0x16, 0xb9, 0x87, 0x9d, 0x18, 0xf6, 0xf7, 0x02,
+		0xba, 0x7e, 0x69, 0x5a, 0x44, 0x5a, 0x3a, 0x62, 0x3c, 0xfa,
+		0x48, 0x3d, 0x59, 0x89, 0xcd, 0xd2 };
+	uint8_t got[32];
+	struct op *op = begin(s, OP_ENCRYPT, &mech,
+	    secret_of(s, CKK_AES, SP800_KEY));
+
+	ok(op_parameter_digest(op, got));
+	op_freep(&op);
+	assert_memory_equal(got, want, sizeof(want));
+}
+
 int
 main(void)
 {
@@ -897,6 +919,7 @@ main(void)
 		ON_STAGE(gmac_and_sha3_hmac_not_of_nist),
 		ON_STAGE(digest_not_of_the_standard),
 		ON_STAGE(parameter_not_in_its_digest),
+		ON_STAGE(parameter_not_of_the_protocol),
 	};
 
 	return cmocka_run_group_tests_name("mech", tests, NULL, NULL);
