@@ -283,6 +283,8 @@ verify_path(const struct tpm_case *c, struct material *m, struct why *why)
 		.crls = m->crls,
 		.pins = &c->policy->ak_roots,
 		.now = c->a->now,
+		.require_crl = c->policy->require_crl,
+		.crl_leaf = c->policy->require_crl,
 		.want_strict = true };
 	struct chain_validity v = { 0 };
 	char name[CERT_NAME_MAX];

@@ -17,6 +17,12 @@ static const struct json_word tristate_v[] = {
 };
 const struct json_words tristate_words = JSON_WORDS(tristate_v);
 
+static const struct json_word crl_v[] = {
+	{ "skip", false },
+	{ "require", true },
+};
+const struct json_words crl_words = JSON_WORDS(crl_v);
+
 #define VALUE(fn, bytes)                                                       \
 	{                                                                      \
 		ROW_STRING(NULL, fn, 0, (bytes), (bytes))                      \

@@ -129,6 +129,7 @@ struct policy_vm { /* as Azure's paravisor tells */
 struct policy_tpm {
 	enum policy_ak_trust ak_trust;
 	struct value_list ak_roots; /* SHA-256 of SPKI; for AK_TRUST_GCE */
+	bool require_crl;	    /* the same; default false */
 	struct value_list ak_names; /* 34 (nameAlg SHA-256); PINNED, SVSM */
 	struct value_list eks;	    /* the same, of endorsement keys; SVSM */
 	struct policy_instance instance;

@@ -23,6 +23,8 @@ void policy_log_clear(struct policy_event_log *log);
 
 /* "any", "forbid", "require". */
 extern const struct json_words tristate_words;
+/* "skip", "require": a flag. */
+extern const struct json_words crl_words;
 /* Elements of lists: digests and identifiers of so many bytes. */
 extern const struct json_field value_6, value_16, value_32, value_48, value_64;
 /* The same where all-zero is a value that machines have and may be named. */

@@ -13,14 +13,9 @@ static const struct json_word products_v[] = {
 	{ "genoa", SNP_GENOA },
 	{ "turin", SNP_TURIN },
 };
-static const struct json_word crl_v[] = {
-	{ "skip", false },
-	{ "require", true },
-};
 static const struct json_words products_words = JSON_WORDS(products_v);
 static const struct json_field product = { ROW_WORDS(NULL, json_read_word, 0,
     products_words) };
-static const struct json_words crl_words = JSON_WORDS(crl_v);
 
 #define SIGN_VCEK 1
 #define SIGN_VLEK 2

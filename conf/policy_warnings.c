@@ -143,6 +143,13 @@ no_crl(const struct policy *p)
 }
 
 static bool
+no_ak_crl(const struct policy *p)
+{
+	return p->has_tpm && p->tpm.ak_trust == AK_TRUST_GCE &&
+	    !p->tpm.require_crl;
+}
+
+static bool
 any_chip(const struct policy *p)
 {
 	return p->tee == TEE_SNP && p->snp.masked_chip_id;
@@ -310,6 +317,9 @@ static const struct {
 	    "Provisional firmware is accepted: the host can go"
 	    " back to the older, committed one." },
 	{ no_crl, "\"crl\" is \"skip\": revoked AMD keys are accepted." },
+	{ no_ak_crl,
+	    "\"crl\" of the AK is \"skip\": certificates of thirty years are"
+	    " not looked up in a revocation list." },
 	{ any_chip,
 	    "A masked chip id is accepted: the report does not tell"
 	    " machines apart." },

@@ -188,6 +188,7 @@ say_ak(struct stage *s, enum stage_kind kind, const struct quote_plan *q)
 		certify(s, q, pin);
 		stage_say(s, "\"tpm\":{\"ak\":{\"trust\":\"gce\",");
 		stage_say_hex(s, "roots", pin, sizeof(pin));
+		stage_say(s, "\"crl\":\"skip\",");
 		stage_say(s,
 		    "\"instance\":{\"zone\":\"z\",\"project_id\":\"p\","
 		    "\"project_number\":\"5\",\"instance_id\":\"7\","

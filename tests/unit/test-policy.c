@@ -303,6 +303,8 @@ warning_missing(void **state)
 		{ "policy-tdx", "tdx.tcb_status", "[\"OutOfDate\"]",
 		    "out of date" },
 		{ "policy-tdx", "tdx.rtmr_sets", "DELETE", "rtmr_sets" },
+		{ "policy-sev-gce", "tpm.ak.crl", "\"skip\"",
+		    "not looked up in a revocation list" },
 		{ "policy-sev-gce", "tpm.ak.instance.instance_id", "DELETE",
 		    "instance_id" },
 	};
