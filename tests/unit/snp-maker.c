@@ -23,6 +23,7 @@ snp_maker_setup(void **state)
 	keys[KEY_ASK] = maker_rsa(2048);
 	keys[KEY_VEK] = maker_ec("P-384");
 	keys[KEY_OTHER] = maker_rsa(2048);
+	keys[KEY_SMALL] = maker_rsa(1024);
 	return 0;
 }
 
@@ -210,6 +211,8 @@ fill_certs(struct snp_machine *m)
 	m->vek.cn = m->cns[2];
 	m->vek.serial = 0;
 	m->vek.constraints = m->vek.usage = NULL;
+	m->ark_key = KEY_ARK;
+	m->ask_key = KEY_ASK;
 	m->ask_signer = KEY_ARK;
 	m->vek_signer = KEY_ASK;
 	m->vek_key = KEY_VEK;
@@ -300,8 +303,8 @@ made_clear(struct made *m)
 static void
 make_certs(const struct snp_machine *m, struct made *d)
 {
-	d->ark = maker_cert(&m->ark, keys[KEY_ARK], NULL, keys[KEY_ARK]);
-	d->ask = maker_cert(&m->ask, keys[KEY_ASK], d->ark,
+	d->ark = maker_cert(&m->ark, keys[m->ark_key], NULL, keys[m->ark_key]);
+	d->ask = maker_cert(&m->ask, keys[m->ask_key], d->ark,
 	    keys[m->ask_signer]);
 	d->vek = maker_cert(&m->vek, keys[m->vek_key], d->ask,
 	    keys[m->vek_signer]);

@@ -65,7 +65,14 @@ enum {
 	EXT_FREE, /* unused */
 };
 
-enum snp_key { KEY_ARK, KEY_ASK, KEY_VEK, KEY_OTHER, N_SNP_KEYS };
+enum snp_key {
+	KEY_ARK,
+	KEY_ASK,
+	KEY_VEK,
+	KEY_OTHER,
+	KEY_SMALL, /* RSA-1024 */
+	N_SNP_KEYS
+};
 
 /* Where the certificates are given. */
 enum snp_source { IN_ENDORSEMENTS = 1, IN_TABLE = 2 };
@@ -76,7 +83,7 @@ struct snp_machine {
 	enum snp_product product;
 	bool vlek;
 	struct cert_spec ark, ask, vek;
-	enum snp_key ask_signer, vek_signer, vek_key;
+	enum snp_key ark_key, ask_key, vek_key, ask_signer, vek_signer;
 	unsigned vek_from, cas_from; /* enum snp_source */
 	bool no_ask, no_ark;
 	const char *vek_name; /* in the endorsements; NULL for the usual */

@@ -24,7 +24,9 @@ static EVP_PKEY *
 key(enum maker_key k)
 {
 	if (keys[k] == NULL)
-		keys[k] = EVP_EC_gen(k == KEY_P384 ? "P-384" : "P-256");
+		keys[k] = k == KEY_SMALL ?
+		    EVP_RSA_gen(1024) :
+		    EVP_EC_gen(k == KEY_P384 ? "P-384" : "P-256");
 	assert_non_null(keys[k]);
 	return keys[k];
 }
@@ -256,6 +258,11 @@ make_cert(const struct maker_cert *c, X509 *issuer, const char *basic,
 					      n),
 	    1);
 	X509_NAME_free(n);
+	if (c->issuer_cn != NULL) {
+		n = name_of(c->issuer_cn, c->org);
+		assert_int_equal(X509_set_issuer_name(x, n), 1);
+		X509_NAME_free(n);
+	}
 	assert_non_null(ASN1_TIME_set(X509_getm_notBefore(x), c->from));
 	assert_non_null(ASN1_TIME_set(X509_getm_notAfter(x), c->until));
 	assert_int_equal(X509_set_pubkey(x, key(c->key)), 1);
@@ -263,12 +270,15 @@ make_cert(const struct maker_cert *c, X509 *issuer, const char *basic,
 	    "hash");
 	add_ext(x, issuer != NULL ? issuer : x, NID_authority_key_identifier,
 	    "keyid:always");
-	add_ext(x, issuer, NID_key_usage, usage);
-	add_ext(x, issuer, NID_basic_constraints, basic);
+	add_ext(x, issuer, NID_key_usage, c->usage != NULL ? c->usage : usage);
+	add_ext(x, issuer, NID_basic_constraints,
+	    c->basic != NULL ? c->basic : basic);
 	if (spec != NULL)
 		add_sgx_ext(x, spec);
 	assert_true(X509_sign(x, key(c->signer),
-			c->sha384 ? EVP_sha384() : EVP_sha256()) > 0);
+			c->sha1	      ? EVP_sha1() :
+			    c->sha384 ? EVP_sha384() :
+					EVP_sha256()) > 0);
 	return x;
 }
 
@@ -680,6 +690,25 @@ tdx_spec_default(struct tdx_spec *s, unsigned version)
 	default_quote(s, version);
 }
 
+/* The chain of the TCB info, under a root that only has Intel's name. */
+static void
+other_root(const struct tdx_spec *s, struct blob *ret)
+{
+	struct maker_cert root = s->root, signer = s->signer;
+	X509 *x, *y;
+
+	root.key = root.signer = signer.signer = KEY_OTHER;
+	x = make_cert(&root, NULL, "critical,CA:TRUE,pathlen:1",
+	    "critical,keyCertSign,cRLSign", NULL);
+	y = make_cert(&signer, x, "critical,CA:FALSE",
+	    "critical,digitalSignature", NULL);
+	blob_clear(ret);
+	add_pem(ret, y);
+	add_pem(ret, x);
+	X509_free(x);
+	X509_free(y);
+}
+
 static void
 make_collateral(const struct tdx_spec *s, X509 *const certs[static 5],
     struct tdx_made *m)
@@ -698,10 +727,12 @@ make_collateral(const struct tdx_spec *s, X509 *const certs[static 5],
 		by_ca[0] = certs[2];
 	make_crl(&s->root_crl, certs[0], by_root, &m->root_crl);
 	make_crl(&s->pck_crl, certs[1], by_ca, &m->pck_crl);
-	add_pem(&m->tcb_info_chain, certs[3]);
-	add_pem(&m->tcb_info_chain, certs[0]);
+	add_pem(&m->tcb_info_chain, certs[s->json_swapped ? 0 : 3]);
+	add_pem(&m->tcb_info_chain, certs[s->json_swapped ? 3 : 0]);
 	add_pem(&m->qe_identity_chain, certs[4]);
 	add_pem(&m->qe_identity_chain, certs[0]);
+	if (s->json_root)
+		other_root(s, &m->tcb_info_chain);
 	tcb_info_text(s, &text);
 	wrap_json(&s->tcb_info, "tcbInfo", &text, &m->tcb_info);
 	qe_identity_text(s, &text);
@@ -735,8 +766,8 @@ tdx_make(const struct tdx_spec *s, struct tdx_made *ret)
 	    NULL);
 	c[4] = make_cert(&s->qe_signer, c[0], "critical,CA:FALSE", leaf_usage,
 	    NULL);
-	add_pem(&pem, c[2]);
-	add_pem(&pem, c[1]);
+	add_pem(&pem, c[s->pem_swapped ? 1 : 2]);
+	add_pem(&pem, c[s->pem_swapped ? 2 : 1]);
 	add_pem(&pem, c[0]);
 	if (s->pem_extra)
 		add_pem(&pem, c[0]);

@@ -25,6 +25,7 @@ enum maker_key {
 	KEY_ATT,
 	KEY_OTHER,
 	KEY_P384,
+	KEY_SMALL, /* RSA-1024 */
 	N_MAKER_KEYS
 };
 
@@ -38,6 +39,9 @@ struct maker_cert {
 	bool revoked;
 	bool no_digital_signature;
 	bool extra_ou; /* one more entry in the subject */
+	bool sha1;
+	const char *basic, *usage; /* NULL: as they should be */
+	const char *issuer_cn;	   /* NULL: the issuer's own */
 };
 
 struct maker_crl {
@@ -63,6 +67,8 @@ struct tdx_spec {
 	struct maker_json tcb_info, qe_identity;
 	bool processor; /* Processor CA instead of Platform CA */
 	bool pem_extra; /* a fourth certificate in the PCK chain */
+	bool pem_swapped, json_swapped; /* chains in the wrong order */
+	bool json_root; /* a root of the signers' own, with the same name */
 
 	/* The SGX extension. */
 	uint8_t components[16], fmspc[6], pceid[2], instance[16];
