@@ -201,7 +201,7 @@ load_material(const struct tpm_case *c, struct material *m, struct why *why)
 	r = load_pem(c, ROOTS_FILE, m->roots, &m->n_roots, why);
 	if (r == CVM_OK && endorsements_find(e, INTERMEDIATES_FILE).len > 0)
 		r = load_pem(c, INTERMEDIATES_FILE, m->more, &m->n_more, why);
-	return r == CVM_OK ? load_crls(c, m, why) : r;
+	return r;
 }
 
 static bool
@@ -275,34 +275,48 @@ choose_crls(struct material *m, const X509 *root)
 	}
 }
 
+/* The path alone; fills *chain, which borrows from m. */
 static int
-verify_path(const struct tpm_case *c, struct material *m, struct why *why)
+verify_path(const struct tpm_case *c, struct material *m, struct chain *chain,
+    struct why *why)
 {
-	struct chain chain = { .leaf = m->leaf,
+	char name[CERT_NAME_MAX];
+
+	*chain = (struct chain){ .leaf = m->leaf,
 		.intermediates = m->path,
-		.crls = m->crls,
 		.pins = &c->policy->ak_roots,
 		.now = c->a->now,
-		.require_crl = c->policy->require_crl,
-		.crl_leaf = c->policy->require_crl,
 		.want_strict = true };
-	struct chain_validity v = { 0 };
-	char name[CERT_NAME_MAX];
-	int r;
-
-	chain.root = find_path(m);
-	if (chain.root == NULL)
+	chain->root = find_path(m);
+	if (chain->root == NULL)
 		return why_set(why, CVM_E_DENIED, "AK certificate", "issuer",
 		    "signed by one of " ROOTS_FILE " or " INTERMEDIATES_FILE,
 		    cert_name(m->n_path > 0 ? m->path[m->n_path - 1] : m->leaf,
 			name, sizeof(name)));
-	choose_crls(m, chain.root);
-	chain.n_intermediates = m->n_path;
-	chain.n_crls = m->n_crls;
-	r = chain_verify_cached(c->a->cache, &chain, why);
-	if (r == CVM_OK && chain_crls_validity(&chain, &v) == CVM_OK)
+	chain->n_intermediates = m->n_path;
+	return chain_verify_cached(c->a->cache, chain, why);
+}
+
+/* Of a path that verifies. A list that is there counts, required or not. */
+static bool
+revocation_appraise(struct tpm_case *c, struct material *m, struct chain *chain)
+{
+	struct chain_validity v = { 0 };
+	struct why why = { 0 };
+	int r = load_crls(c, m, &why);
+
+	choose_crls(m, chain->root);
+	if (r == CVM_OK && m->n_crls == 0 && !c->policy->require_crl)
+		return verdict_skip(c->v, CHECK_TPM_18,
+		    "there is no CRL and the policy does not require one");
+	chain->crls = m->crls;
+	chain->n_crls = m->n_crls;
+	chain->require_crl = chain->crl_leaf = c->policy->require_crl;
+	if (r == CVM_OK)
+		r = chain_verify_cached(c->a->cache, chain, &why);
+	if (r == CVM_OK && chain_crls_validity(chain, &v) == CVM_OK)
 		facts_newer(c->facts, v.newest_crl);
-	return r;
+	return verdict_from_why(c->v, CHECK_TPM_18, r, &why);
 }
 
 /*
@@ -396,14 +410,16 @@ certificate_appraise(struct tpm_case *c)
 {
 	quiet_openssl();
 	_cleanup_(material_clear) struct material m = { 0 };
+	struct chain chain = { 0 };
 	struct why why = { 0 };
 	bool ok;
 	int r;
 
 	r = load_material(c, &m, &why);
 	if (r == CVM_OK)
-		r = verify_path(c, &m, &why);
-	ok = verdict_from_why(c->v, CHECK_TPM_06, r, &why);
+		r = verify_path(c, &m, &chain, &why);
+	ok = verdict_from_why(c->v, CHECK_TPM_06, r, &why) &&
+	    revocation_appraise(c, &m, &chain);
 	if (m.leaf == NULL)
 		return false;
 	ok = usage_appraise(c, m.leaf) && ok;
@@ -494,7 +510,7 @@ bool
 tpm_trust_appraise(struct tpm_case *c)
 {
 	static const enum check_id certificate[] = { CHECK_TPM_06, CHECK_TPM_07,
-		CHECK_TPM_08, CHECK_TPM_09 };
+		CHECK_TPM_08, CHECK_TPM_09, CHECK_TPM_18 };
 	static const char other[] = "the policy trusts the key otherwise";
 	enum policy_ak_trust trust = c->policy->ak_trust;
 	bool ok = signer_appraise(c);

@@ -151,7 +151,7 @@ static const struct field {
 	WITH("tpm.ak.trust", STAGE_SVSM | STAGE_AZURE, CHECK_BIND_01, "\"tee\"",
 	    "tpm.ak", "{\"trust\":\"tee\"}"),
 	TURN("tpm.ak.roots", STAGE_GCE, CHECK_TPM_06),
-	OFF("tpm.ak.crl", STAGE_GCE, CHECK_TPM_06, "\"require\""),
+	OFF("tpm.ak.crl", STAGE_GCE, CHECK_TPM_18, "\"require\""),
 	TURN("tpm.ak.names", STAGE_PINNED, CHECK_TPM_10),
 	TURN("tpm.ak.names", STAGE_SVSM, CHECK_SVSM_03),
 	TURN("tpm.ak.eks", STAGE_SVSM, CHECK_SVSM_02),
