@@ -62,7 +62,8 @@ void evidence_freep(struct evidence **e);
  *	intel/qe-identity.json intel/qe-identity-chain.pem
  *	intel/pck-crl-platform.der intel/pck-crl-processor.der
  *	intel/pck-crl-chain.pem intel/root-ca.crl
- *	google/ak-root.pem google/ak-intermediates.pem
+ *	google/ak-root.pem google/ak-intermediates.pem google/NAME.crl
+ *	google/launch/MEASUREMENT.binarypb google/launch-root.pem
  */
 #define ENDORSEMENTS_FILES_MAX 256
 #define ENDORSEMENTS_FILE_MAX (4 * 1024 * 1024)

@@ -112,7 +112,8 @@ const char *snp_tcb_text(const struct snp_tcb *t, enum snp_product p,
 #define SNP_CERT_ENTRIES_MAX 32
 struct snp_certs {
 	struct span vcek, vlek, ask, ark;
-	size_t n; /* entries, of whatever kind */
+	struct span launch; /* Google's launch endorsement */
+	size_t n;	    /* entries, of whatever kind */
 };
 int snp_certs_parse(struct span table, struct snp_certs *ret,
     struct why *reterr_why) _must_check_;

@@ -10,7 +10,7 @@
 #define ENTRY_LEN 24
 
 /* GHCB (56421) section 4.1.8.1; GUIDs in the order of their text. */
-enum kind { KIND_VCEK, KIND_VLEK, KIND_ASK, KIND_ARK };
+enum kind { KIND_VCEK, KIND_VLEK, KIND_ASK, KIND_ARK, KIND_LAUNCH };
 static const uint8_t kinds[][GUID_LEN] = {
 	[KIND_VCEK] = { 0x63, 0xda, 0x75, 0x8d, 0xe6, 0x64, 0x45, 0x64, 0xad,
 	    0xc5, 0xf4, 0xb9, 0x3b, 0xe8, 0xac, 0xcd },
@@ -20,6 +20,9 @@ static const uint8_t kinds[][GUID_LEN] = {
 	    0x2f, 0x05, 0xae, 0xf3, 0x27, 0xc7, 0x82 },
 	[KIND_ARK] = { 0xc0, 0xb4, 0x06, 0xa4, 0xa8, 0x03, 0x49, 0x52, 0x97,
 	    0x43, 0x3f, 0xb6, 0x01, 0x4c, 0xd0, 0xae },
+	/* gce-tcb-verifier */
+	[KIND_LAUNCH] = { 0x9f, 0x41, 0x16, 0xcd, 0xc5, 0x03, 0x4f, 0x5a, 0x8f,
+	    0x6f, 0xfb, 0x68, 0x88, 0x2f, 0x4c, 0xe2 },
 };
 
 struct entry {
@@ -103,7 +106,8 @@ assign(struct snp_certs *certs, const struct entry *e, struct span table)
 	struct span *const slots[] = { [KIND_VCEK] = &certs->vcek,
 		[KIND_VLEK] = &certs->vlek,
 		[KIND_ASK] = &certs->ask,
-		[KIND_ARK] = &certs->ark };
+		[KIND_ARK] = &certs->ark,
+		[KIND_LAUNCH] = &certs->launch };
 	struct reader in = reader_init(table);
 
 	read_skip(&in, e->offset);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "attest/launch.h"
 #include "attest/snp_parts.h"
 
 #define HEX_MAX (2 * 64 + 1)
@@ -185,9 +186,23 @@ check_numbers(struct snp_appraisal *s)
 bool
 snp_value_checks(struct snp_appraisal *s)
 {
+	const struct launch_case launch = { .a = s->a,
+		.v = s->v,
+		.facts = s->facts,
+		.policy = &s->p->launch,
+		.first = CHECK_SNP_56,
+		.measurement = s->r.measurement,
+		.carried = s->certs.launch };
 	bool ok;
 
-	ok = check_list(s, CHECK_SNP_28, &s->p->measurement, s->r.measurement);
+	/* One of the two is there, or the policy has not said what may run. */
+	if (s->p->measurement.n == 0 && s->p->launch.roots.n > 0)
+		ok = verdict_skip(s->v, CHECK_SNP_28,
+		    "the launch endorsement names them");
+	else
+		ok = check_list(s, CHECK_SNP_28, &s->p->measurement,
+		    s->r.measurement);
+	ok &= launch_appraise(&launch);
 	ok &= check_bits(s);
 	ok &= check_migration_agent(s);
 	ok &= check_lists(s);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attest/launch.h"
 #include "attest/tdx_parts.h"
 
 /* TDATTRIBUTES (Intel TDX Module ABI Specification, ATTRIBUTES). */
@@ -251,19 +252,31 @@ tdx_check_td(struct tdx_run *run)
 		{ CHECK_TDX_73, &p->mrownerconfig, q->mrownerconfig,
 		    not_asked },
 	};
+	const struct launch_case launch = { .a = run->a,
+		.v = run->v,
+		.facts = &run->facts,
+		.policy = &p->launch,
+		.first = CHECK_TDX_75,
+		.measurement = q->mrtd,
+		.tdx = true };
 	bool ok = check_attributes(run);
 
 	ok &= check_xfam(run);
 	for (size_t i = 0; i < NELEMS(lists); i++)
 		ok &= check_list(run, lists[i].id, lists[i].allowed,
 		    lists[i].got, lists[i].skip);
-	/* No MRTD, no statement about what runs: never skipped. */
-	if (p->mrtd.n == 0)
+	/* No MRTD, no statement about what runs: skipped only for a launch
+	 * endorsement. */
+	if (p->mrtd.n == 0 && p->launch.roots.n > 0)
+		(void)verdict_skip(run->v, CHECK_TDX_69,
+		    "the launch endorsement names them");
+	else if (p->mrtd.n == 0)
 		ok &= verdict_fail(run->v, CHECK_TDX_69,
 		    "a value in the policy", "none");
 	else
 		ok &= check_list(run, CHECK_TDX_69, &p->mrtd, q->mrtd,
 		    not_asked);
+	ok &= launch_appraise(&launch);
 	ok &= check_rtmrs(run);
 	return check_service_td(run) && ok;
 }

@@ -51,14 +51,22 @@ struct snp_tcb {
 	uint8_t fmc, bootloader, tee, snp, microcode;
 };
 
+/* A launch endorsement of Google's; looked for where roots are named. */
+struct policy_launch {
+	struct value_list roots; /* SHA-256 of SPKI */
+	uint32_t min_svn;
+	uint32_t shape; /* vCPUs (SNP), or GiB (TDX); 0: any */
+};
+
 struct policy_snp {
 	unsigned products;	       /* bits of enum snp_product; required */
 	struct value_list roots;       /* SHA-256 of the ARK's SPKI; empty: the
 					 pinned AMD roots */
-	struct value_list measurement; /* 48; required, not empty */
-	struct value_list host_data;   /* 32; empty: not looked at */
-	struct value_list family_id, image_id;		    /* 16; same */
-	struct value_list report_id;			    /* 32; same */
+	struct value_list measurement; /* 48; not empty, unless launch is */
+	struct policy_launch launch;
+	struct value_list host_data;	       /* 32; empty: not looked at */
+	struct value_list family_id, image_id; /* 16; same */
+	struct value_list report_id;	       /* 32; same */
 	struct value_list id_key_digest, author_key_digest; /* 48; same */
 	struct value_list chip_id;			    /* 64; same */
 	struct string_list csp_id;   /* VLEK: required when vlek is allowed */
@@ -88,7 +96,8 @@ struct rtmr_set {
 
 struct policy_tdx {
 	struct value_list roots; /* SHA-256 of the SGX root's SPKI */
-	struct value_list mrtd;	 /* 48; required, not empty */
+	struct value_list mrtd;	 /* 48; not empty, unless launch is */
+	struct policy_launch launch;
 	struct rtmr_set rtmr_sets[POLICY_SETS_MAX]; /* n 0: not looked at */
 	size_t n_rtmr_sets;
 	struct value_list mrseam; /* 48; empty: Intel-signed by TCB info */

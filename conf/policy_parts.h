@@ -12,6 +12,18 @@
 extern const struct json_table policy_snp_table, policy_tdx_table,
     policy_tpm_table, policy_log_table;
 
+/* The rows of "launch_endorsement", whose struct policy_launch is at. */
+#define ROW_LAUNCH_ROOTS(at)                                                   \
+	ROW_REQUIRED,                                                          \
+	    ROW_LIST("roots", json_read_values,                                \
+		(at) + offsetof(struct policy_launch, roots), 1,               \
+		POLICY_LIST_MAX, value_32)
+#define ROW_LAUNCH_SVN(at)                                                     \
+	ROW_U32("min_svn", (at) + offsetof(struct policy_launch, min_svn), 0,  \
+	    UINT32_MAX)
+#define ROW_LAUNCH_SHAPE(name, at, max)                                        \
+	ROW_U32(name, (at) + offsetof(struct policy_launch, shape), 1, max)
+
 void policy_snp_defaults(struct policy *p);
 int policy_tdx_defaults(struct policy *p) _must_check_;
 void policy_tpm_defaults(struct policy *p);

@@ -113,14 +113,21 @@ static const struct json_field platform_fields[] = {
 static const struct json_table platform_table = JSON_TABLE(platform_fields,
     NULL);
 
+#define VCPUS_MAX 4096
+static const struct json_field launch_fields[] = {
+	{ ROW_LAUNCH_ROOTS(POLICY_AT(snp.launch)) },
+	{ ROW_LAUNCH_SVN(POLICY_AT(snp.launch)) },
+	{ ROW_LAUNCH_SHAPE("vcpus", POLICY_AT(snp.launch), VCPUS_MAX) },
+};
+static const struct json_table launch_table = JSON_TABLE(launch_fields, NULL);
+
 static const struct json_field snp_fields[] = {
 	{ ROW_REQUIRED,
 	    ROW_LIST("products", json_read_bits, POLICY_AT(snp.products), 1, 3,
 		product) },
 	{ ROW_VALUES("roots", POLICY_AT(snp.roots), value_32) },
-	{ ROW_REQUIRED,
-	    ROW_LIST("measurement", json_read_values,
-		POLICY_AT(snp.measurement), 1, POLICY_LIST_MAX, value_48) },
+	{ ROW_VALUES("measurement", POLICY_AT(snp.measurement), value_48) },
+	{ ROW_TABLE("launch_endorsement", 0, launch_table) },
 	{ ROW_VALUES("host_data", POLICY_AT(snp.host_data), zero_or_32) },
 	{ ROW_VALUES("family_id", POLICY_AT(snp.family_id), zero_or_16) },
 	{ ROW_VALUES("image_id", POLICY_AT(snp.image_id), zero_or_16) },
@@ -153,8 +160,9 @@ static const struct json_field snp_fields[] = {
 const struct json_table policy_snp_table = JSON_TABLE(snp_fields, check_snp);
 
 /*
- * A VLEK report says no more than "some machine of this provider", so the
- * provider must be named (SEV-SNP ABI, VLEK certificate, CSP_ID).
+ * Without a measurement nothing is said about what runs. A VLEK report says no
+ * more than "some machine of this provider", so the provider must be named
+ * (SEV-SNP ABI, VLEK certificate, CSP_ID).
  */
 static int
 check_snp(const struct json_doc *doc, const cJSON *item, void *out,
@@ -162,6 +170,9 @@ check_snp(const struct json_doc *doc, const cJSON *item, void *out,
 {
 	const struct policy *p = out;
 
+	if (p->snp.measurement.n == 0 && p->snp.launch.roots.n == 0)
+		return json_refuse_member(doc, item, "measurement",
+		    "a \"measurement\" or a \"launch_endorsement\"", why);
 	if (!p->snp.allow_vlek)
 		return json_refuse_present(doc, item, "csp_id",
 		    "unless \"signing_keys\" has \"vlek\"", why);
@@ -185,6 +196,7 @@ policy_snp_clear(struct policy_snp *snp)
 {
 	value_list_clear(&snp->roots);
 	value_list_clear(&snp->measurement);
+	value_list_clear(&snp->launch.roots);
 	value_list_clear(&snp->host_data);
 	value_list_clear(&snp->family_id);
 	value_list_clear(&snp->image_id);

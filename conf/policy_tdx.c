@@ -8,6 +8,8 @@
 
 #define SVN_LEN 16
 
+static int check_tdx(const struct json_doc *doc, const cJSON *item, void *out,
+    struct why *why);
 static int check_rtmrs(const struct json_doc *doc, const cJSON *item, void *out,
     struct why *why);
 
@@ -166,11 +168,18 @@ static const struct json_field platform_fields[] = {
 static const struct json_table platform_table = JSON_TABLE(platform_fields,
     NULL);
 
+#define RAM_GIB_MAX (1 << 20)
+static const struct json_field launch_fields[] = {
+	{ ROW_LAUNCH_ROOTS(POLICY_AT(tdx.launch)) },
+	{ ROW_LAUNCH_SVN(POLICY_AT(tdx.launch)) },
+	{ ROW_LAUNCH_SHAPE("ram_gib", POLICY_AT(tdx.launch), RAM_GIB_MAX) },
+};
+static const struct json_table launch_table = JSON_TABLE(launch_fields, NULL);
+
 static const struct json_field tdx_fields[] = {
 	{ ROW_VALUES("roots", POLICY_AT(tdx.roots), value_32) },
-	{ ROW_REQUIRED,
-	    ROW_LIST("mrtd", json_read_values, POLICY_AT(tdx.mrtd), 1,
-		POLICY_LIST_MAX, value_48) },
+	{ ROW_VALUES("mrtd", POLICY_AT(tdx.mrtd), value_48) },
+	{ ROW_TABLE("launch_endorsement", 0, launch_table) },
 	{ ROW_LIST("rtmr_sets", read_rtmr_sets, 0, 1, POLICY_SETS_MAX,
 	    rtmr_element) },
 	{ ROW_VALUES("mrseam", POLICY_AT(tdx.mrseam), value_48) },
@@ -193,7 +202,20 @@ static const struct json_field tdx_fields[] = {
 	{ ROW_BOOL("trailing_bytes", POLICY_AT(tdx.trailing_bytes)) },
 	{ ROW_TABLE("platform", 0, platform_table) },
 };
-const struct json_table policy_tdx_table = JSON_TABLE(tdx_fields, NULL);
+const struct json_table policy_tdx_table = JSON_TABLE(tdx_fields, check_tdx);
+
+/* Without an MRTD nothing is said about what runs. */
+static int
+check_tdx(const struct json_doc *doc, const cJSON *item, void *out,
+    struct why *why)
+{
+	const struct policy *p = out;
+
+	if (p->tdx.mrtd.n == 0 && p->tdx.launch.roots.n == 0)
+		return json_refuse_member(doc, item, "mrtd",
+		    "an \"mrtd\" or a \"launch_endorsement\"", why);
+	return CVM_OK;
+}
 
 int
 policy_tdx_defaults(struct policy *p)
@@ -220,6 +242,7 @@ policy_tdx_clear(struct policy_tdx *tdx)
 {
 	value_list_clear(&tdx->roots);
 	value_list_clear(&tdx->mrtd);
+	value_list_clear(&tdx->launch.roots);
 	value_list_clear(&tdx->mrseam);
 	value_list_clear(&tdx->mrconfigid);
 	value_list_clear(&tdx->mrowner);

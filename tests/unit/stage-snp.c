@@ -12,6 +12,7 @@
 #include "attest/derive.h"
 #include "attest/instance.h"
 #include "tests/unit/azure-maker.h"
+#include "tests/unit/launch-maker.h"
 #include "tests/unit/log-maker.h"
 #include "tests/unit/quote-maker.h"
 #include "tests/unit/stage.h"
@@ -30,6 +31,7 @@ stage_setup(void **state)
 int
 stage_teardown(void **state)
 {
+	launch_maker_end();
 	return snp_maker_teardown(state);
 }
 
@@ -81,6 +83,8 @@ turin(struct stage *s)
 	say_head(s);
 	say_basics(s, &m, "turin");
 	say_values(s, &m);
+	stage_say_launch(s, span(m.report + AT_MEASUREMENT, 48), SNP_NOW,
+	    "vcpus");
 	stage_say(s,
 	    "\"signing_keys\":[\"vcek\"],\"vmpl\":0,\"guest_policy\":{"
 	    "\"debug\":\"forbid\",\"migrate_ma\":\"forbid\","

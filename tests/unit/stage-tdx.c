@@ -70,6 +70,8 @@ say_policy(struct stage *s, const struct bench *b, const struct made_log *l,
 	    "\"bind\":\"session\",\"session_max_age_s\":300,"
 	    "\"tee_report_max_age_s\":10,\"tdx\":{");
 	say_values(s, b, kind);
+	stage_say_launch(s, span(b->spec.body + AT_MRTD, 48), TDX_MAKER_NOW,
+	    "ram_gib");
 	stage_say(s, "\"rtmr_sets\":[{\"label\":\"current\"");
 	for (size_t i = 0; i < 4; i++)
 		stage_say(s, ",\"rtmr%zu\":\"%s\"", i,

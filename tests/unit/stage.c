@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "attest/launch.h"
+#include "tests/unit/launch-maker.h"
 #include "tests/unit/log-maker.h"
 #include "tests/unit/stage.h"
 
@@ -33,6 +35,27 @@ stage_say_hex(struct stage *s, const char *name, const void *data, size_t len)
 	assert_true(len <= 64);
 	stage_say(s, "\"%s\":[\"%s\"],", name,
 	    hex_encode(span(data, len), hex, sizeof(hex)));
+}
+
+void
+stage_say_launch(struct stage *s, struct span measurement, int64_t now,
+    const char *shape)
+{
+	struct launch_plan p = launch_plan(measurement, now);
+	char hex[2 * SHA384_LEN + 1], name[160];
+	struct launch_made m;
+
+	launch_make(&p, &m);
+	(void)snprintf(name, sizeof(name), LAUNCH_NAME_FORMAT,
+	    hex_encode(measurement, hex, sizeof(hex)));
+	assert_int_equal(endorsements_add(s->endorsements, name,
+			     blob_span(&m.message)),
+	    0);
+	stage_say(s, "\"launch_endorsement\":{");
+	stage_say_hex(s, "roots", m.root_pin, sizeof(m.root_pin));
+	stage_say(s, "\"min_svn\":%d,\"%s\":%d},", LAUNCH_SVN, shape,
+	    LAUNCH_SHAPE);
+	launch_made_clear(&m);
 }
 
 void

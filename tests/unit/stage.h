@@ -42,6 +42,9 @@ void stage_say(struct stage *s, const char *fmt, ...) _printf_(2, 3);
 /* Appends "name":["hex"] and a comma. */
 void stage_say_hex(struct stage *s, const char *name, const void *data,
     size_t len);
+/* An endorsement of this measurement, and the row that asks for it. */
+void stage_say_launch(struct stage *s, struct span measurement, int64_t now,
+    const char *shape);
 struct made_log;
 /* The rows of "event_log" that a made log answers. */
 void stage_say_log(struct stage *s, const struct made_log *l);

@@ -399,7 +399,9 @@ each_check_catches_a_fault(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < CHECK_COUNT; i++) {
-		bool found = check_table[i].group != GROUP_TDX;
+		/* The launch endorsement has a test of its own. */
+		bool found = check_table[i].group != GROUP_TDX ||
+		    i >= CHECK_TDX_75;
 
 		for (size_t m = 0; !found && m < NELEMS(mutations); m++)
 			found = (size_t)mutations[m].id == i;
