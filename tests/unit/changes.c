@@ -1,0 +1,913 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/unit/changes.h"
+#include "tests/unit/objects-fixture.h"
+
+#define NEW_PIN "neuer-pin"
+#define TIME_OLD 1000
+#define TIME_NEW 2000
+#define TRIES_USED 2 /* of the user's, when each change begins */
+#define NEW "new"
+
+static struct stage stage;
+static struct blob golden; /* the token's file */
+static uint8_t recovery_id[STORE_ID_LEN];
+static size_t n_seals;
+static CK_BYTE secret_value[32] = { 9, 8, 7 };
+
+/* Between the processes. */
+static struct shared {
+	bool returned;
+	int err, err_again;
+	struct why why;
+	enum state state;
+	char complaint[256];
+} * shared;
+
+int __wrap_pin_auth(struct span pin, const uint8_t *token_id,
+    enum seal_purpose purpose, struct secret **ret);
+int
+__wrap_pin_auth(struct span pin, const uint8_t *token_id,
+    enum seal_purpose purpose, struct secret **ret)
+{
+	_cleanup_(secret_freep) struct secret *s = secret_new(SHA256_LEN);
+	const uint8_t byte = (uint8_t)purpose;
+	const struct span parts[] = { pin, span(token_id, TOKEN_ID_LEN),
+		span(&byte, 1) };
+	int err;
+
+	if (s == NULL)
+		return CVM_E_NOMEM;
+	err = hash_parts(HASH_SHA256, parts, COUNT(parts), secret_data(s));
+	if (err == CVM_OK)
+		*ret = TAKE_PTR(s);
+	return err;
+}
+
+/*
+ * In child processes, where an assertion would go on with the next test.
+ */
+static void __attribute__((noreturn))
+complain(int line, const char *what, const struct why *why)
+{
+	char text_[WHY_SENTENCE_MAX] = "";
+
+	if (why != NULL && why->err != CVM_OK)
+		(void)why_sentence(why, text_, sizeof(text_));
+	(void)snprintf(shared->complaint, sizeof(shared->complaint),
+	    "line %d: %s: %.180s", line, what, text_);
+	_exit(1);
+}
+
+#define must(cond)                                                             \
+	do {                                                                   \
+		if (!(cond))                                                   \
+			complain(__LINE__, #cond, NULL);                       \
+	} while (0)
+#define must_ok(call)                                                          \
+	do {                                                                   \
+		struct why why_ = { 0 }, *why = &why_;                         \
+		(void)why;                                                     \
+		if ((call) != CVM_OK)                                          \
+			complain(__LINE__, #call, why);                        \
+	} while (0)
+
+static void
+look_for(const char *label, CK_OBJECT_HANDLE *v, size_t *n)
+{
+	CK_ATTRIBUTE a = { CKA_LABEL, strdup(label), strlen(label) };
+	CK_OBJECT_HANDLE *found = NULL;
+
+	must_ok(token_find(stage.t, &stage.c, &a, 1, &found, n, why));
+	free(a.pValue);
+	for (size_t i = 0; i < *n && i < 4; i++)
+		v[i] = found[i];
+	free(found);
+}
+
+static size_t
+count_of(const char *label)
+{
+	CK_OBJECT_HANDLE v[4];
+	size_t n = 0;
+
+	look_for(label, v, &n);
+	return n;
+}
+
+static CK_OBJECT_HANDLE
+one(const char *label)
+{
+	CK_OBJECT_HANDLE v[4] = { 0 };
+	size_t n = 0;
+
+	look_for(label, v, &n);
+	must(n == 1);
+	return v[0];
+}
+
+static void
+must_hold(const char *label, const void *value, size_t len)
+{
+	uint8_t got[64];
+	CK_ATTRIBUTE a = { CKA_VALUE, got, sizeof(got) };
+
+	must_ok(token_get_attributes(stage.t, &stage.c, one(label), &a, 1));
+	must(a.ulValueLen == len && memcmp(got, value, len) == 0);
+}
+
+/* The key pair of that label: what its private half signs, its public half
+ * verifies. */
+static void
+must_sign(const char *label)
+{
+	CK_MECHANISM mech = { CKM_ECDSA_SHA256, NULL, 0 };
+	CK_OBJECT_HANDLE v[4] = { 0 };
+	uint8_t sig[256];
+	CK_ULONG len = sizeof(sig);
+	size_t n = 0;
+
+	look_for(label, v, &n);
+	must(n == 2);
+	for (size_t i = 0; i < 2; i++) {
+		_cleanup_(object_unrefp) struct object *o = NULL;
+		_cleanup_(op_freep) struct op *op = NULL;
+		bool first = i == 0;
+
+		/* The private half is made and stored last. */
+		must_ok(token_object(stage.t, &stage.c, v[1 - i], &o));
+		if ((object_class(o) == CKO_PRIVATE_KEY) != first) {
+			object_unrefp(&o);
+			must_ok(token_object(stage.t, &stage.c, v[i], &o));
+		}
+		must_ok(
+		    op_new(stage.t, &stage.f.cfg, first ? OP_SIGN : OP_VERIFY,
+			&mech, o, stage.c.permit, &op, why));
+		if (first)
+			must_ok(op_once(op, stage.c.permit, text("x"), sig,
+			    &len, why));
+		else
+			must_ok(op_verify_once(op, text("x"), span(sig, len)));
+	}
+}
+
+static enum state
+by_count(size_t n, size_t if_new)
+{
+	must(n == 0 || n == if_new);
+	return n == if_new ? STATE_NEW : STATE_OLD;
+}
+
+static void
+open_as_user(const char *pin)
+{
+	must_ok(unseal(&stage.f, why));
+	must_ok(login_user(&stage.f, pin, why));
+}
+
+/* What was committed before the change. */
+static void
+must_be_whole(void)
+{
+	must_sign("pair");
+	must_hold("secret", secret_value, sizeof(secret_value));
+	must_hold("data", "public", 6);
+	must_hold("private data", "private", 7);
+}
+
+/*
+ * The changes: what comes before one, what it does, and what there is then.
+ */
+static void
+as_user(void)
+{
+	open_as_user(USER_PIN);
+}
+
+static void
+as_so(void)
+{
+	must_ok(unseal(&stage.f, why));
+	must_ok(login_so(&stage.f, SO_PIN, why));
+}
+
+static void
+as_nobody(void)
+{
+	must_ok(unseal(&stage.f, why));
+}
+
+static void
+as_both(void)
+{
+	open_as_user(USER_PIN);
+	must_ok(login_so(&stage.f, SO_PIN, why));
+}
+
+static int
+make_data(const char *label, const char *value, bool private, struct why *why)
+{
+	CK_ATTRIBUTE templ[] = {
+		ULONG_ATTR(CKA_CLASS, CKO_DATA),
+		BOOL_ATTR(CKA_TOKEN, true),
+		BOOL_ATTR(CKA_PRIVATE, private),
+		{ CKA_LABEL, strdup(label), strlen(label) },
+		{ CKA_VALUE, strdup(value), strlen(value) },
+	};
+	CK_OBJECT_HANDLE h;
+	int err = token_create(stage.t, &stage.c, templ, COUNT(templ), &h, why);
+
+	free(templ[3].pValue);
+	free(templ[4].pValue);
+	return err;
+}
+
+static int
+create_public_data(struct why *why)
+{
+	return make_data(NEW, "value", false, why);
+}
+
+static int
+create_private_data(struct why *why)
+{
+	return make_data(NEW, "value", true, why);
+}
+
+static enum state
+new_data(void)
+{
+	size_t n = count_of(NEW);
+
+	if (n > 0)
+		must_hold(NEW, "value", 5);
+	return by_count(n, 1);
+}
+
+static int
+make_pair(const char *label, struct why *why)
+{
+	CK_MECHANISM mech = { CKM_EC_KEY_PAIR_GEN, NULL, 0 };
+	char *name = strdup(label);
+	CK_ATTRIBUTE pub[] = { BYTES_ATTR(CKA_EC_PARAMS, p256),
+		BOOL_ATTR(CKA_TOKEN, true),
+		{ CKA_LABEL, name, strlen(label) } };
+	CK_ATTRIBUTE priv[] = { BOOL_ATTR(CKA_TOKEN, true),
+		{ CKA_LABEL, name, strlen(label) } };
+	struct pair p;
+	int err = token_generate_pair(stage.t, &stage.c, &mech, pub, COUNT(pub),
+	    priv, COUNT(priv), &p.pub, &p.priv, why);
+
+	free(name);
+	return err;
+}
+
+static int
+generate_pair(struct why *why)
+{
+	return make_pair(NEW, why);
+}
+
+static enum state
+new_pair(void)
+{
+	size_t n = count_of(NEW);
+
+	if (n > 0)
+		must_sign(NEW);
+	return by_count(n, 2);
+}
+
+static int
+make_key(const char *label, struct why *why)
+{
+	CK_ATTRIBUTE templ[] = {
+		ULONG_ATTR(CKA_CLASS, CKO_SECRET_KEY),
+		ULONG_ATTR(CKA_KEY_TYPE, CKK_AES),
+		BYTES_ATTR(CKA_VALUE, secret_value),
+		BOOL_ATTR(CKA_TOKEN, true),
+		BOOL_ATTR(CKA_EXTRACTABLE, true),
+		BOOL_ATTR(CKA_SENSITIVE, false),
+		{ CKA_LABEL, strdup(label), strlen(label) },
+	};
+	CK_OBJECT_HANDLE h;
+	int err = token_create(stage.t, &stage.c, templ, COUNT(templ), &h, why);
+
+	free(templ[6].pValue);
+	return err;
+}
+
+static int
+create_secret_key(struct why *why)
+{
+	return make_key(NEW, why);
+}
+
+static int
+copy_secret_key(struct why *why)
+{
+	CK_ATTRIBUTE label = TEXT_ATTR(CKA_LABEL, NEW);
+	CK_OBJECT_HANDLE h;
+
+	return token_copy(stage.t, &stage.c, one("secret"), &label, 1, &h, why);
+}
+
+static enum state
+new_secret(void)
+{
+	size_t n = count_of(NEW);
+
+	if (n > 0)
+		must_hold(NEW, secret_value, sizeof(secret_value));
+	return by_count(n, 1);
+}
+
+static int
+generate_key(struct why *why)
+{
+	CK_MECHANISM mech = { CKM_AES_KEY_GEN, NULL, 0 };
+	CK_ATTRIBUTE templ[] = { ULONG_ATTR(CKA_VALUE_LEN, 32),
+		BOOL_ATTR(CKA_TOKEN, true), TEXT_ATTR(CKA_LABEL, NEW) };
+	CK_OBJECT_HANDLE h;
+
+	return token_generate_key(stage.t, &stage.c, &mech, templ, COUNT(templ),
+	    &h, why);
+}
+
+static enum state
+new_key(void)
+{
+	_cleanup_(object_unrefp) struct object *o = NULL;
+	_cleanup_(secret_freep) struct secret *value = NULL;
+
+	if (count_of(NEW) == 0)
+		return STATE_OLD;
+	must_ok(token_object(stage.t, &stage.c, one(NEW), &o));
+	must_ok(object_secret_value(stage.t, o, stage.c.permit, &value, why));
+	must(secret_span(value).len == 32);
+	return STATE_NEW;
+}
+
+static int
+set_label(struct why *why)
+{
+	CK_ATTRIBUTE label = TEXT_ATTR(CKA_LABEL, NEW);
+
+	return token_set_attributes(stage.t, &stage.c, one("victim"), &label, 1,
+	    why);
+}
+
+static enum state
+victim_renamed(void)
+{
+	size_t n = count_of(NEW);
+
+	must(n + count_of("victim") == 1);
+	must_hold(n > 0 ? NEW : "victim", "victim", 6);
+	return n > 0 ? STATE_NEW : STATE_OLD;
+}
+
+static int
+destroy(struct why *why)
+{
+	return token_destroy(stage.t, &stage.c, one("victim"), why);
+}
+
+static enum state
+victim_gone(void)
+{
+	if (count_of("victim") == 0)
+		return STATE_NEW;
+	must_hold("victim", "victim", 6);
+	return STATE_OLD;
+}
+
+static int
+init_pin(struct why *why)
+{
+	return token_init_pin(stage.t, &stage.f.permit, text(NEW_PIN),
+	    &stage.f.policy, &stage.f.vtpm, why);
+}
+
+static int
+set_user_pin(struct why *why)
+{
+	return token_set_pin(stage.t, &stage.f.permit, false, text(USER_PIN),
+	    text(NEW_PIN), &stage.f.policy, &stage.f.vtpm, why);
+}
+
+static int
+set_so_pin(struct why *why)
+{
+	return token_set_pin(stage.t, &stage.f.permit, true, text(SO_PIN),
+	    text(NEW_PIN), &stage.f.policy, &stage.f.vtpm, why);
+}
+
+/* One of two PINs opens, and the other does not. */
+static enum state
+which_opens(int (*login)(struct fixture *, const char *, struct why *),
+    const char *old)
+{
+	int with_old, with_new;
+
+	must_ok(unseal(&stage.f, why));
+	with_new = login(&stage.f, NEW_PIN, NULL);
+	token_logout(stage.t);
+	with_old = login(&stage.f, old, NULL);
+	must((with_old == CVM_OK && with_new == CVM_E_PIN_INCORRECT) ||
+	    (with_new == CVM_OK && with_old == CVM_E_PIN_INCORRECT));
+	token_logout(stage.t);
+	must_ok(login(&stage.f, with_new == CVM_OK ? NEW_PIN : old, why));
+	return with_new == CVM_OK ? STATE_NEW : STATE_OLD;
+}
+
+static enum state
+user_pin_is(void)
+{
+	return which_opens(login_user, USER_PIN);
+}
+
+static enum state
+so_pin_is(void)
+{
+	enum state s = which_opens(login_so, SO_PIN);
+
+	token_logout(stage.t);
+	open_as_user(USER_PIN);
+	return s;
+}
+
+static uint32_t
+tries_left(void)
+{
+	struct token_info info;
+
+	token_get_info(stage.t, &info);
+	return info.user_tries_left;
+}
+
+/* What the change wants is the refusal. */
+static int
+wrong_pin(struct why *why)
+{
+	int err = login_user(&stage.f, "wrong-pin", why);
+
+	return err == CVM_E_PIN_INCORRECT ? CVM_OK : err;
+}
+
+static enum state
+one_try_less(void)
+{
+	uint32_t left = tries_left();
+
+	must(left == PIN_TRIES - TRIES_USED ||
+	    left == PIN_TRIES - TRIES_USED - 1);
+	open_as_user(USER_PIN);
+	return left == PIN_TRIES - TRIES_USED ? STATE_OLD : STATE_NEW;
+}
+
+static int
+right_pin(struct why *why)
+{
+	return login_user(&stage.f, USER_PIN, why);
+}
+
+/* A login that was interrupted counts as one try, as every one does until it
+ * is known to be right. */
+static enum state
+all_tries_back(void)
+{
+	uint32_t left = tries_left();
+
+	open_as_user(USER_PIN);
+	if (left == PIN_TRIES)
+		return STATE_NEW;
+	must(left == PIN_TRIES - TRIES_USED ||
+	    left == PIN_TRIES - TRIES_USED - 1);
+	return STATE_OLD;
+}
+
+static size_t
+count_seals(void)
+{
+	_cleanup_(store_seals_clear) struct store_seals l = { 0 };
+
+	must_ok(token_seals(stage.t, &l, why));
+	return l.n;
+}
+
+static int
+add_recovery(struct why *why)
+{
+	_cleanup_(secret_freep) struct secret *code = NULL;
+
+	return token_seal_add_recovery(stage.t, &stage.f.policy, &code, why);
+}
+
+static int
+remove_seal(struct why *why)
+{
+	return token_seal_remove(stage.t, recovery_id, why);
+}
+
+static enum state
+seals_added(void)
+{
+	as_user();
+	return by_count(count_seals() - n_seals, 2);
+}
+
+static enum state
+seal_removed(void)
+{
+	as_user();
+	return by_count(n_seals - count_seals(), 1);
+}
+
+static struct pcr_set
+third_set(void)
+{
+	struct pcr_set set = stage.f.policy.tpm.pcr_sets[0];
+
+	(void)snprintf(set.label, sizeof(set.label), "third");
+	set.value[4][0] ^= 0xff;
+	return set;
+}
+
+static int
+add_set(struct why *why)
+{
+	const struct pcr_set set = third_set();
+
+	return token_seal_add_set(stage.t, &stage.f.policy, &set, &stage.f.vtpm,
+	    text(USER_PIN), text(SO_PIN), why);
+}
+
+static enum state
+set_added(void)
+{
+	as_user();
+	return by_count(count_seals() - n_seals, 3);
+}
+
+static int
+reseal(struct why *why)
+{
+	struct policy p = stage.f.policy;
+	const struct token_reseal in = {
+		.policy = &p,
+		.vtpm = &stage.f.vtpm,
+		.user_pin = text(USER_PIN),
+		.so_pin = text(SO_PIN),
+	};
+
+	p.digest[0] ^= 0xff;
+	return token_reseal(stage.t, &in, why);
+}
+
+static enum state
+opens_under(void)
+{
+	int with_old = unseal(&stage.f, NULL), with_new;
+
+	token_wipe(stage.t);
+	stage.f.policy.digest[0] ^= 0xff;
+	with_new = unseal(&stage.f, NULL);
+	must((with_old == CVM_OK && with_new == CVM_E_SEALED) ||
+	    (with_new == CVM_OK && with_old == CVM_E_SEALED));
+	if (with_old == CVM_OK)
+		stage.f.policy.digest[0] ^= 0xff;
+	open_as_user(USER_PIN);
+	return with_new == CVM_OK ? STATE_NEW : STATE_OLD;
+}
+
+static int
+note_time(struct why *why)
+{
+	return token_note_time(stage.t, &stage.f.permit, TIME_NEW, why);
+}
+
+static enum state
+time_is(void)
+{
+	int64_t t;
+
+	as_user();
+	t = token_time_mark(stage.t);
+	must(t == TIME_OLD || t == TIME_NEW);
+	return t == TIME_NEW ? STATE_NEW : STATE_OLD;
+}
+
+static int
+init_new(struct why *why)
+{
+	return try_init(&stage.f, SO_PIN, NULL, why);
+}
+
+static void
+no_token(void)
+{
+	must(unlink(stage.f.path) == 0);
+	fixture_restart(&stage.f);
+	stage.t = stage.f.token;
+}
+
+static enum state
+token_made(void)
+{
+	struct token_info info;
+
+	token_get_info(stage.t, &info);
+	must(info.initialised == (access(stage.f.path, F_OK) == 0));
+	if (!info.initialised)
+		return STATE_OLD;
+	as_so();
+	must(count_of("pair") == 0);
+	return STATE_NEW;
+}
+
+/* The old token is kept beside the new one, as it was but for the count of
+ * SO PINs. */
+static enum state
+token_replaced(void)
+{
+	struct stat st;
+	char old[128];
+
+	as_so();
+	token_logout(stage.t);
+	if (tries_left() == PIN_TRIES - TRIES_USED) {
+		open_as_user(USER_PIN);
+		must_be_whole();
+		return STATE_OLD;
+	}
+	(void)snprintf(old, sizeof(old), "%s.old", stage.f.path);
+	must(stat(old, &st) == 0 && (size_t)st.st_size == golden.len);
+	must(rename(old, stage.f.path) == 0);
+	fixture_restart(&stage.f);
+	stage.t = stage.f.token;
+	open_as_user(USER_PIN);
+	must_be_whole();
+	return STATE_NEW;
+}
+
+static const struct change {
+	const char *name;
+	void (*before)(void);
+	int (*make)(struct why *why);
+	enum state (*look)(void); /* logs the user in unless logged_in */
+	bool logged_in;		  /* with the old PIN, before look() */
+	bool other; /* the token's objects are look()'s business */
+} changes[] = {
+	{ "create public data", as_user, create_public_data, new_data, true,
+	    false },
+	{ "create private data", as_user, create_private_data, new_data, true,
+	    false },
+	{ "create secret key", as_user, create_secret_key, new_secret, true,
+	    false },
+	{ "copy", as_user, copy_secret_key, new_secret, true, false },
+	{ "generate key", as_user, generate_key, new_key, true, false },
+	{ "generate pair", as_user, generate_pair, new_pair, true, false },
+	{ "set attribute", as_user, set_label, victim_renamed, true, false },
+	{ "destroy", as_user, destroy, victim_gone, true, false },
+	{ "init-pin", as_so, init_pin, user_pin_is, false, false },
+	{ "set-pin of the user", as_nobody, set_user_pin, user_pin_is, false,
+	    false },
+	{ "set-pin of the SO", as_nobody, set_so_pin, so_pin_is, false, false },
+	{ "wrong PIN", as_nobody, wrong_pin, one_try_less, false, false },
+	{ "right PIN", as_nobody, right_pin, all_tries_back, false, false },
+	{ "add recovery seals", as_both, add_recovery, seals_added, false,
+	    false },
+	{ "remove a seal", as_user, remove_seal, seal_removed, false, false },
+	{ "add a PCR set", as_both, add_set, set_added, false, false },
+	{ "reseal", as_both, reseal, opens_under, false, false },
+	{ "time mark", as_nobody, note_time, time_is, false, false },
+	{ "init", no_token, init_new, token_made, false, true },
+	{ "init over a token", as_nobody, init_new, token_replaced, false,
+	    true },
+};
+
+const unsigned n_changes = COUNT(changes);
+
+const char *
+change_name(unsigned i)
+{
+	return changes[i].name;
+}
+
+const char *
+changes_dir(void)
+{
+	return stage.f.dir;
+}
+
+/* Removes everything in the directory. */
+static void
+sweep(void)
+{
+	DIR *d = opendir(stage.f.dir);
+	const struct dirent *e;
+	char path[400];
+
+	assert_non_null(d);
+	while ((e = readdir(d)) != NULL) {
+		(void)snprintf(path, sizeof(path), "%s/%s", stage.f.dir,
+		    e->d_name);
+		if (e->d_name[0] != '.')
+			assert_int_equal(unlink(path), 0);
+	}
+	(void)closedir(d);
+}
+
+static void
+restore(void)
+{
+	int fd;
+
+	sweep();
+	fd = open(stage.f.path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, golden.data, golden.len), golden.len);
+	assert_int_equal(close(fd), 0);
+}
+
+static void
+keep(void)
+{
+	struct stat st;
+	int fd = open(stage.f.path, O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	golden.len = (size_t)st.st_size;
+	golden.data = calloc(1, golden.len);
+	assert_non_null(golden.data);
+	assert_int_equal(read(fd, golden.data, golden.len), golden.len);
+	(void)close(fd);
+}
+
+static void
+note_seals(void)
+{
+	_cleanup_(store_seals_clear) struct store_seals l = { 0 };
+
+	ok(token_seals(stage.t, &l, why));
+	n_seals = l.n;
+	for (size_t i = 0; i < l.n; i++)
+		if (l.v[i].kind == SEAL_RECOVERY)
+			memcpy(recovery_id, l.v[i].id, STORE_ID_LEN);
+}
+
+static void
+fill_token(void)
+{
+	_cleanup_(secret_freep) struct secret *code = NULL;
+	struct fixture *f = &stage.f;
+
+	ok(try_init(f, SO_PIN, NULL, why));
+	ok(login_so(f, SO_PIN, why));
+	ok(token_init_pin(f->token, &f->permit, text(USER_PIN), &f->policy,
+	    &f->vtpm, why));
+	token_logout(f->token);
+	ok(login_user(f, USER_PIN, why));
+	ok(token_seal_add_recovery(f->token, &f->policy, &code, why));
+	ok(token_note_time(f->token, &f->permit, TIME_OLD, why));
+	ok(make_pair("pair", why));
+	ok(make_key("secret", why));
+	ok(make_data("data", "public", false, why));
+	ok(make_data("private data", "private", true, why));
+	ok(make_data("victim", "victim", true, why));
+	note_seals();
+	token_logout(f->token);
+	for (int i = 0; i < TRIES_USED; i++)
+		refused(CVM_E_PIN_INCORRECT, login_user(f, "wrong-pin", why));
+}
+
+/* In memory where there is such a place: nothing here loses power. */
+void
+changes_start(void)
+{
+	struct fixture *f = &stage.f;
+
+	fixture_new(f, LOGIN_PIN);
+	if (access("/dev/shm", W_OK) == 0) {
+		assert_int_equal(rmdir(f->dir), 0);
+		strcpy(f->dir, "/dev/shm/test-token.XXXXXX");
+		assert_non_null(mkdtemp(f->dir));
+		(void)snprintf(f->path, sizeof(f->path), "%s/web.db", f->dir);
+	}
+	stage.t = f->token;
+	stage.c = (struct caller){ .session = 1,
+		.user = true,
+		.writable = true,
+		.permit = &f->permit };
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(shared != MAP_FAILED);
+	fill_token();
+	token_freep(&f->token);
+	keep();
+}
+
+void
+changes_stop(void)
+{
+	blob_clear(&golden);
+	(void)munmap(shared, sizeof(*shared));
+	fixture_free(&stage.f);
+}
+
+static void
+look_at(const struct change *c)
+{
+	struct token_info info;
+
+	token_freep(&stage.f.token);
+	new_permit(&stage.f); /* none outlives a fork */
+	must_ok(token_new(&stage.f.cfg, &stage.f.issuer, &stage.f.token));
+	stage.t = stage.f.token;
+	token_get_info(stage.t, &info);
+	must(!info.error_state);
+	if (!c->other) {
+		must(info.initialised);
+		must(info.so_tries_left == PIN_TRIES || c->make == set_so_pin);
+	}
+	if (c->logged_in)
+		open_as_user(USER_PIN);
+	shared->state = c->look();
+	if (!c->other)
+		must_be_whole();
+}
+
+/* In a fresh process, which leaves the store as it found it. */
+static void
+look_from_outside(const struct change *c)
+{
+	int status = 0;
+	pid_t pid;
+
+	pid = fork();
+	if (pid == 0) {
+		look_at(c);
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+		if (shared->complaint[0] == '\0')
+			(void)snprintf(shared->complaint,
+			    sizeof(shared->complaint), "status 0x%x", status);
+}
+
+struct job {
+	const struct change *change;
+	bool goes_on; /* after an error: looks, and tries again */
+};
+
+static void
+work(void *arg)
+{
+	const struct job *j = arg;
+
+	new_permit(&stage.f); /* none outlives a fork */
+	must_ok(token_new(&stage.f.cfg, &stage.f.issuer, &stage.f.token));
+	stage.t = stage.f.token;
+	j->change->before();
+	tracer_mark();
+	shared->err = j->change->make(&shared->why);
+	tracer_end();
+	shared->returned = true;
+	if (!j->goes_on || shared->err == CVM_OK)
+		_exit(0);
+	look_from_outside(j->change);
+	if (shared->complaint[0] != '\0')
+		_exit(1);
+	shared->err_again = j->change->make(&shared->why);
+	_exit(0);
+}
+
+void
+change_run(unsigned i, enum harm harm, unsigned n, int error,
+    struct outcome *ret)
+{
+	struct job j = { &changes[i], error != 0 };
+
+	memset(ret, 0, sizeof(*ret));
+	memset(shared, 0, sizeof(*shared));
+	restore();
+	ret->traced = traced_run(stage.f.dir, harm, n, error, work, &j);
+	ret->returned = shared->returned;
+	ret->err = shared->err;
+	ret->err_again = shared->err_again;
+	ret->why = shared->why;
+	if (shared->complaint[0] == '\0' &&
+	    !(j.goes_on && shared->err != CVM_OK))
+		look_from_outside(j.change);
+	ret->state = shared->state;
+	memcpy(ret->complaint, shared->complaint, sizeof(ret->complaint));
+}
