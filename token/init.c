@@ -151,9 +151,39 @@ fill(struct store *s, const struct newborn *b, struct why *reterr_why)
 	return err;
 }
 
+/*
+ * Begins a write of the old store, which keeps others from writing until the
+ * new one is in its place: what lies beside a store under the name of its
+ * journal is taken for a part of whatever store has the name then. It must be
+ * the token whose SO PIN was right.
+ */
+static int
+hold_old(struct token *t, const uint8_t *id, struct store **ret,
+    struct why *reterr_why)
+{
+	struct token_meta now = { 0 };
+	struct store *s = NULL;
+	int err;
+
+	err = token_store(t, &s, reterr_why);
+	if (err == CVM_OK)
+		err = store_begin(s, reterr_why);
+	if (err != CVM_OK)
+		return err;
+	err = meta_read(s, &now, reterr_why);
+	if (err == CVM_OK && memcmp(now.id, id, TOKEN_ID_LEN) != 0)
+		err = why_set(reterr_why, CVM_E_BUSY, t->cfg->store, "token",
+		    "the one whose SO PIN was given", "a new one");
+	if (err == CVM_OK)
+		*ret = s;
+	else
+		store_rollback(s);
+	return err;
+}
+
 /* Writes the new store beside the old one and puts it there whole. */
 static int
-write_store(struct token *t, const struct newborn *b, bool over,
+write_new(struct token *t, const struct newborn *b, bool over,
     struct why *reterr_why)
 {
 	_cleanup_(store_freep) struct store *s = NULL;
@@ -172,10 +202,27 @@ write_store(struct token *t, const struct newborn *b, bool over,
 	return err == CVM_OK ? store_publish(s, over, reterr_why) : err;
 }
 
+/* old_id: of the token to replace; NULL: there is none. */
+static int
+write_store(struct token *t, const struct newborn *b, const uint8_t *old_id,
+    struct why *reterr_why)
+{
+	struct store *old = NULL;
+	int err = CVM_OK;
+
+	if (old_id != NULL)
+		err = hold_old(t, old_id, &old, reterr_why);
+	if (err == CVM_OK)
+		err = write_new(t, b, old_id != NULL, reterr_why);
+	if (old != NULL)
+		store_rollback(old);
+	return err;
+}
+
 /* Only who knows the SO PIN of the token that is there may replace it. */
 static int
 check_old(struct token *t, const struct token_init *in, bool *ret_over,
-    struct why *reterr_why)
+    struct token_meta *ret_meta, struct why *reterr_why)
 {
 	const struct seal_scope sc = { .policy = in->policy, .vtpm = in->vtpm };
 	_cleanup_(secret_freep) struct secret *key = NULL, *auth = NULL;
@@ -202,6 +249,8 @@ check_old(struct token *t, const struct token_init *in, bool *ret_over,
 	err = pin_auth(in->so_pin, meta.id, SEAL_SO, &auth);
 	if (err == CVM_OK)
 		err = seals_open(t, &sc, SEAL_SO, auth, &key, reterr_why);
+	if (err == CVM_OK)
+		*ret_meta = meta;
 	return pin_end(t, /* so= */ true, err);
 }
 
@@ -211,6 +260,7 @@ token_init(struct token *t, const struct token_init *in,
 {
 	const struct seal_scope sc = { .policy = in->policy, .vtpm = in->vtpm };
 	_cleanup_(newborn_clear) struct newborn b = { 0 };
+	struct token_meta old = { 0 };
 	bool over = false;
 	int err;
 
@@ -220,7 +270,7 @@ token_init(struct token *t, const struct token_init *in,
 	if (err == CVM_OK)
 		err = seals_need_tpm(&sc, reterr_why);
 	if (err == CVM_OK)
-		err = check_old(t, in, &over, reterr_why);
+		err = check_old(t, in, &over, &old, reterr_why);
 	if (err == CVM_OK)
 		err = make_secrets(&b, in, ret_recovery != NULL, reterr_why);
 	if (err == CVM_OK)
@@ -228,7 +278,7 @@ token_init(struct token *t, const struct token_init *in,
 	if (err != CVM_OK)
 		return err;
 	store_lock();
-	err = write_store(t, &b, over, reterr_why);
+	err = write_store(t, &b, over ? old.id : NULL, reterr_why);
 	store_unlock();
 	if (err != CVM_OK)
 		return err;

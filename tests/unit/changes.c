@@ -19,7 +19,9 @@
 static struct stage stage;
 static struct blob golden; /* the token's file */
 static uint8_t recovery_id[STORE_ID_LEN];
+static uint8_t old_id[TOKEN_ID_LEN]; /* the token's */
 static size_t n_seals;
+static CK_OBJECT_HANDLE target; /* of a change */
 static CK_BYTE secret_value[32] = { 9, 8, 7 };
 
 /* Between the processes. */
@@ -30,6 +32,9 @@ static struct shared {
 	enum state state;
 	char complaint[256];
 } * shared;
+
+/* Runs when a PIN is first turned into a new token's auth value. */
+static void (*before_new_token)(void);
 
 int __wrap_pin_auth(struct span pin, const uint8_t *token_id,
     enum seal_purpose purpose, struct secret **ret);
@@ -45,6 +50,11 @@ __wrap_pin_auth(struct span pin, const uint8_t *token_id,
 
 	if (s == NULL)
 		return CVM_E_NOMEM;
+	if (before_new_token != NULL &&
+	    memcmp(token_id, old_id, TOKEN_ID_LEN) != 0) {
+		before_new_token();
+		before_new_token = NULL;
+	}
 	err = hash_parts(HASH_SHA256, parts, COUNT(parts), secret_data(s));
 	if (err == CVM_OK)
 		*ret = TAKE_PTR(s);
@@ -192,6 +202,20 @@ as_user(void)
 }
 
 static void
+with_secret(void)
+{
+	open_as_user(USER_PIN);
+	target = one("secret");
+}
+
+static void
+with_victim(void)
+{
+	open_as_user(USER_PIN);
+	target = one("victim");
+}
+
+static void
 as_so(void)
 {
 	must_ok(unseal(&stage.f, why));
@@ -316,7 +340,7 @@ copy_secret_key(struct why *why)
 	CK_ATTRIBUTE label = TEXT_ATTR(CKA_LABEL, NEW);
 	CK_OBJECT_HANDLE h;
 
-	return token_copy(stage.t, &stage.c, one("secret"), &label, 1, &h, why);
+	return token_copy(stage.t, &stage.c, target, &label, 1, &h, why);
 }
 
 static enum state
@@ -360,8 +384,7 @@ set_label(struct why *why)
 {
 	CK_ATTRIBUTE label = TEXT_ATTR(CKA_LABEL, NEW);
 
-	return token_set_attributes(stage.t, &stage.c, one("victim"), &label, 1,
-	    why);
+	return token_set_attributes(stage.t, &stage.c, target, &label, 1, why);
 }
 
 static enum state
@@ -377,7 +400,7 @@ victim_renamed(void)
 static int
 destroy(struct why *why)
 {
-	return token_destroy(stage.t, &stage.c, one("victim"), why);
+	return token_destroy(stage.t, &stage.c, target, why);
 }
 
 static enum state
@@ -649,7 +672,7 @@ token_replaced(void)
 		return STATE_OLD;
 	}
 	(void)snprintf(old, sizeof(old), "%s.old", stage.f.path);
-	must(stat(old, &st) == 0 && (size_t)st.st_size == golden.len);
+	must(stat(old, &st) == 0 && (size_t)st.st_size >= golden.len);
 	must(rename(old, stage.f.path) == 0);
 	fixture_restart(&stage.f);
 	stage.t = stage.f.token;
@@ -672,11 +695,12 @@ static const struct change {
 	    false },
 	{ "create secret key", as_user, create_secret_key, new_secret, true,
 	    false },
-	{ "copy", as_user, copy_secret_key, new_secret, true, false },
+	{ "copy", with_secret, copy_secret_key, new_secret, true, false },
 	{ "generate key", as_user, generate_key, new_key, true, false },
 	{ "generate pair", as_user, generate_pair, new_pair, true, false },
-	{ "set attribute", as_user, set_label, victim_renamed, true, false },
-	{ "destroy", as_user, destroy, victim_gone, true, false },
+	{ "set attribute", with_victim, set_label, victim_renamed, true,
+	    false },
+	{ "destroy", with_victim, destroy, victim_gone, true, false },
 	{ "init-pin", as_so, init_pin, user_pin_is, false, false },
 	{ "set-pin of the user", as_nobody, set_user_pin, user_pin_is, false,
 	    false },
@@ -700,6 +724,12 @@ const char *
 change_name(unsigned i)
 {
 	return changes[i].name;
+}
+
+bool
+change_is_lenient(unsigned i)
+{
+	return changes[i].make == right_pin;
 }
 
 const char *
@@ -785,6 +815,7 @@ fill_token(void)
 	ok(make_data("private data", "private", true, why));
 	ok(make_data("victim", "victim", true, why));
 	note_seals();
+	memcpy(old_id, f->token->meta.id, TOKEN_ID_LEN);
 	token_logout(f->token);
 	for (int i = 0; i < TRIES_USED; i++)
 		refused(CVM_E_PIN_INCORRECT, login_user(f, "wrong-pin", why));
@@ -873,6 +904,7 @@ static void
 work(void *arg)
 {
 	const struct job *j = arg;
+	struct why again = { 0 };
 
 	new_permit(&stage.f); /* none outlives a fork */
 	must_ok(token_new(&stage.f.cfg, &stage.f.issuer, &stage.f.token));
@@ -887,7 +919,9 @@ work(void *arg)
 	look_from_outside(j->change);
 	if (shared->complaint[0] != '\0')
 		_exit(1);
-	shared->err_again = j->change->make(&shared->why);
+	if (shared->state == STATE_NEW)
+		_exit(0);
+	shared->err_again = j->change->make(&again);
 	_exit(0);
 }
 
@@ -908,6 +942,44 @@ change_run(unsigned i, enum harm harm, unsigned n, int error,
 	if (shared->complaint[0] == '\0' &&
 	    !(j.goes_on && shared->err != CVM_OK))
 		look_from_outside(j.change);
+	ret->state = shared->state;
+	memcpy(ret->complaint, shared->complaint, sizeof(ret->complaint));
+}
+
+/* A writer that dies at its n-th call. */
+static struct killed {
+	unsigned n;
+	struct traced traced;
+} killed;
+
+static void
+kill_a_writer(void)
+{
+	struct job j = { &changes[0], false };
+
+	killed.traced = traced_run(stage.f.dir, HARM_KILL, killed.n, 0, work,
+	    &j);
+}
+
+void
+init_beside_killed(unsigned n, struct outcome *ret)
+{
+	const struct change *init = &changes[n_changes - 1];
+	struct fixture *f = &stage.f;
+
+	memset(ret, 0, sizeof(*ret));
+	memset(shared, 0, sizeof(*shared));
+	restore();
+	killed = (struct killed){ .n = n };
+	new_permit(f);
+	ok(token_new(&f->cfg, &f->issuer, &f->token));
+	stage.t = f->token;
+	before_new_token = kill_a_writer;
+	ret->err = init->make(&ret->why);
+	ret->returned = true;
+	ret->traced = killed.traced;
+	token_freep(&f->token);
+	look_from_outside(init);
 	ret->state = shared->state;
 	memcpy(ret->complaint, shared->complaint, sizeof(ret->complaint));
 }

@@ -21,13 +21,16 @@ struct outcome {
 	int err;
 	struct why why;
 	enum state state; /* seen by another process after that */
-	/* After an error, without harm: what the same call by the same process
+	/* After an error that left the old state, without harm: what the same call by the same process
 	 * gave, and what is seen then. */
 	int err_again;
 	char complaint[256]; /* "": none. Else what is neither OLD nor NEW */
 };
 
 const char *change_name(unsigned i);
+/* A success that may leave the old state: the count of tries that a right PIN
+ * clears errs on the safe side. */
+bool change_is_lenient(unsigned i);
 extern const unsigned n_changes;
 
 /* Makes the token that each change begins with, in a directory of its own. */
@@ -37,5 +40,9 @@ const char *changes_dir(void);
 /* Runs change number i on a fresh copy of the token. */
 void change_run(unsigned i, enum harm harm, unsigned n, int error,
     struct outcome *ret);
+/* C_InitToken over the token while another process, which makes an object,
+ * is killed at its n-th call: after the SO PIN was found right, and before the
+ * new store takes the old one's place. */
+void init_beside_killed(unsigned n, struct outcome *ret);
 
 #endif

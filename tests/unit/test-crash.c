@@ -86,12 +86,34 @@ killed_in_the_middle_of_a_write(void **state)
 	print_message("# %u torn writes\n", total);
 }
 
+/* The journal that the writer leaves is the old store's, and has the name
+ * that the new store's would have. */
+static void
+journal_of_the_old_token_spoils_the_new(void **state)
+{
+	struct outcome o;
+	unsigned n = 0;
+
+	(void)state;
+	do {
+		init_beside_killed(++n, &o);
+		if (!o.traced.there)
+			skip();
+		if (o.err != 0 || o.complaint[0] != '\0')
+			fail_msg("writer killed at call %u, %s: err %d: %s", n,
+			    o.traced.call, o.err, o.complaint);
+		assert_int_equal(o.state, STATE_NEW);
+	} while (o.traced.reached && n < CALLS_MAX);
+	assert_in_range(n, 10, CALLS_MAX - 2);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(killed_at_a_system_call),
 		cmocka_unit_test(killed_in_the_middle_of_a_write),
+		cmocka_unit_test(journal_of_the_old_token_spoils_the_new),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);

@@ -139,7 +139,8 @@ file_of(pid_t pid, int call, const struct user_regs_struct *r, char *out,
 }
 
 /* Flags decide about open(2): a reader needs neither room nor permission.
- * Unlocking needs nothing, and other commands of fcntl(2) no disk. */
+ * To give a lock up, or the half of it, needs nothing, and other commands of
+ * fcntl(2) no disk. */
 static unsigned
 harms_of(pid_t pid, int call, const struct user_regs_struct *r)
 {
@@ -149,7 +150,7 @@ harms_of(pid_t pid, int call, const struct user_regs_struct *r)
 
 	if (calls[call].nr == SYS_fcntl)
 		return r->rsi == F_SETLK && peek(pid, r->rdx, &lock) &&
-			(short)lock != F_UNLCK ?
+			(short)lock == F_WRLCK ?
 		    harms :
 		    0;
 	if (calls[call].nr != SYS_open && calls[call].nr != SYS_openat)
@@ -225,6 +226,15 @@ at_call(const struct tracing *t)
 	    WSTOPSIG(t->ret->status) == CALL_STOP;
 }
 
+/* After the end: the second mark, calls, children that are over. */
+static bool
+is_harmless(const struct tracing *t)
+{
+	int sig = WSTOPSIG(t->ret->status);
+
+	return sig == MARK_STOP || sig == SIGCHLD || at_call(t);
+}
+
 static void
 end_child(struct tracing *t)
 {
@@ -266,7 +276,7 @@ trace(struct tracing *t)
 		}
 	}
 	while (WIFSTOPPED(t->ret->status) && next_stop(t, PTRACE_CONT, 0))
-		if (WSTOPSIG(t->ret->status) != MARK_STOP && !at_call(t))
+		if (!is_harmless(t))
 			return; /* a fault */
 }
 
