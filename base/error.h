@@ -15,8 +15,10 @@ enum cvm_err {
 	CVM_E_NOMEM = -1,
 	CVM_E_INTERNAL = -2, /* an invariant does not hold: fail closed */
 	CVM_E_INVAL = -3,    /* the caller's arguments make no sense */
-	CVM_E_IO = -4,	     /* a file: full, read-only, I/O error */
+	CVM_E_IO = -4,	     /* a file: I/O error, wrong kind or mode */
 	CVM_E_CRYPTO = -5,   /* OpenSSL failed where it should not */
+	CVM_E_WRITE_PROTECTED = -7, /* a file system that is read-only */
+	CVM_E_FULL = -8,	    /* ... or full */
 	/* What came from outside. */
 	CVM_E_PARSE = -10,	 /* malformed bytes */
 	CVM_E_UNSUPPORTED = -11, /* well-formed, but not spoken here */
@@ -61,7 +63,7 @@ enum cvm_err {
 	CVM_E_BUFFER_TOO_SMALL = -60,
 	CVM_E_DOMAIN_PARAMS = -61,
 	CVM_E_WRAPPED_INVALID = -62,
-	CVM_E_READ_ONLY = -63, /* session or token is read-only */
+	CVM_E_READ_ONLY = -63, /* the session is read-only */
 	CVM_E_PARAMETER_SET = -64,
 	CVM_E_WRAPPED_LEN = -65,
 };

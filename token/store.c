@@ -70,6 +70,9 @@ refuse_errno(const struct store *s, const char *what, const char *expected,
 	int err = errno == ENOENT ? CVM_E_NOT_FOUND :
 	    errno == EEXIST	  ? CVM_E_EXISTS :
 	    errno == ENOMEM	  ? CVM_E_NOMEM :
+	    errno == EROFS	  ? CVM_E_WRITE_PROTECTED :
+	    errno == ENOSPC	  ? CVM_E_FULL :
+	    errno == EDQUOT	  ? CVM_E_FULL :
 				    CVM_E_IO;
 
 	return why_set(reterr_why, err, s->path, what, expected,
@@ -258,6 +261,22 @@ sync_dir(const struct store *s, const char *file, struct why *reterr_why)
 }
 
 /*
+ * The last step of a change that everybody sees by now. If the directory syncs
+ * at another try the change is like any other; else a power loss may undo it,
+ * and why says that.
+ */
+static int
+sync_made(const struct store *s, const char *file, struct why *reterr_why)
+{
+	int err = sync_dir(s, file, reterr_why);
+
+	if (err != CVM_OK)
+		why_hint(reterr_why,
+		    "the change is made, but may not survive a power loss");
+	return err;
+}
+
+/*
  * The old file is kept under PATH.old. Its place is never empty: a second
  * name for the old file first, then the new file over the first name.
  */
@@ -305,9 +324,11 @@ store_publish(struct store *s, bool replace, struct why *reterr_why)
 		(void)unlink(s->temporary);
 	}
 	freep(&s->temporary);
-	err = sync_dir(s, file, reterr_why);
-	if (err != CVM_OK)
-		return err;
+	if (sync_dir(s, file, /* reterr_why= */ NULL) != CVM_OK) {
+		err = sync_made(s, file, reterr_why);
+		if (err != CVM_OK)
+			return err;
+	}
 	return store_connect(s, reterr_why);
 }
 
@@ -394,6 +415,18 @@ store_begin_read(struct store *s, struct why *reterr_why)
 	return sql_run(s, Q_BEGIN_READ, "begin", reterr_why);
 }
 
+/* SQLite's last step is to sync the directory: the journal is gone then, and
+ * everybody sees the change. */
+static int
+commit_again(struct store *s, int err, struct why *reterr_why)
+{
+	if (!s->writes ||
+	    sqlite3_extended_errcode(s->db) != SQLITE_IOERR_DIR_FSYNC)
+		return err;
+	s->committed++;
+	return sync_made(s, s->path, reterr_why);
+}
+
 int
 store_commit(struct store *s, struct why *reterr_why)
 {
@@ -401,6 +434,9 @@ store_commit(struct store *s, struct why *reterr_why)
 
 	err = sql_run(s, Q_COMMIT, "commit", reterr_why);
 	if (err != CVM_OK) {
+		err = commit_again(s, err, reterr_why);
+		if (err == CVM_OK)
+			s->done_ns = store_now_ns();
 		store_rollback(s);
 		return err;
 	}

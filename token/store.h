@@ -19,9 +19,10 @@
  * file locks it holds, and a child that inherits them in mid-call can neither
  * use nor repair them. After a fork the child must store_reopen() before any
  * other call; the inherited connection is left alone, neither used nor closed.
- * Errors: CVM_E_IO, CVM_E_READ_ONLY, CVM_E_BUSY, CVM_E_NEWER,
- * CVM_E_NOT_FOUND, CVM_E_EXISTS, CVM_E_CORRUPT; why names the file and
- * SQLite's reason.
+ * Errors: CVM_E_IO, CVM_E_FULL, CVM_E_WRITE_PROTECTED, CVM_E_BUSY,
+ * CVM_E_NEWER, CVM_E_NOT_FOUND, CVM_E_EXISTS, CVM_E_CORRUPT; why names the
+ * file and SQLite's reason. Each leaves the store as it was, but for one that
+ * why's hint tells of: a directory that does not sync when all is done.
  */
 #define STORE_FORMAT 1
 #define STORE_ID_LEN 16
@@ -41,7 +42,8 @@ int store_open(const char *path, struct store **ret,
 int store_create(const char *path, uint32_t mode, struct store **ret,
     struct why *reterr_why) _must_check_;
 /* Puts a created store at its path, at once and whole. CVM_E_EXISTS when a
- * file is there, unless replace is set: then that one becomes PATH.old. */
+ * file is there, unless replace is set: then that one becomes PATH.old, and
+ * the caller keeps all others from writing into it. */
 int store_publish(struct store *s, bool replace,
     struct why *reterr_why) _must_check_;
 void store_freep(struct store **s);

@@ -114,7 +114,8 @@ static const struct {
 	{ SQLITE_BUSY, CVM_E_BUSY },
 	{ SQLITE_LOCKED, CVM_E_BUSY },
 	{ SQLITE_NOMEM, CVM_E_NOMEM },
-	{ SQLITE_READONLY, CVM_E_READ_ONLY },
+	{ SQLITE_READONLY, CVM_E_WRITE_PROTECTED },
+	{ SQLITE_FULL, CVM_E_FULL },
 	{ SQLITE_CORRUPT, CVM_E_CORRUPT },
 	{ SQLITE_NOTADB, CVM_E_CORRUPT },
 	{ SQLITE_SCHEMA, CVM_E_CORRUPT },
@@ -124,11 +125,39 @@ static const struct {
 	{ SQLITE_CONSTRAINT, CVM_E_INTERNAL },
 };
 
+/* What SQLite's codes leave open. */
+static const struct {
+	int rc; /* primary code */
+	const char *hint;
+} hints[] = {
+	{ SQLITE_BUSY, "another process holds the store" },
+	{ SQLITE_LOCKED, "another process holds the store" },
+	{ SQLITE_CANTOPEN,
+	    "the store is unchanged; is there room for PATH-journal beside it, "
+	    "and may this user make it?" },
+	{ SQLITE_IOERR, "the store is unchanged; look at its disk and modes" },
+	{ SQLITE_FULL, "the store is unchanged; look at its disk and modes" },
+	{ SQLITE_READONLY,
+	    "the store is unchanged; look at its disk and modes" },
+	/* An EIO from read(2) is among the causes. */
+	{ SQLITE_CORRUPT,
+	    "or its disk cannot be read: the kernel's log tells" },
+};
+
+/* After CANTOPEN for writing SQLite tries to read, and keeps that errno. */
+static int
+system_error(const struct store *s, int rc)
+{
+	int sys = s->db != NULL ? sqlite3_system_errno(s->db) : 0;
+
+	return (rc & 0xff) == SQLITE_CANTOPEN && sys == ENOENT ? 0 : sys;
+}
+
 int
 sql_refuse(const struct store *s, int rc, const char *what,
     struct why *reterr_why)
 {
-	int err = CVM_E_IO, sys = s->db ? sqlite3_system_errno(s->db) : 0;
+	int err = CVM_E_IO, sys = system_error(s, rc);
 	const char *text = s->db != NULL && sqlite3_errcode(s->db) == rc ?
 	    sqlite3_errmsg(s->db) :
 	    sqlite3_errstr(rc);
@@ -142,11 +171,9 @@ sql_refuse(const struct store *s, int rc, const char *what,
 	(void)why_setf(reterr_why, err, s->path, what, "the store to answer",
 	    "%s%s%s", text, sys != 0 ? ": " : "",
 	    sys != 0 ? strerror(sys) : "");
-	if (err == CVM_E_BUSY)
-		why_hint(reterr_why, "another process holds the store");
-	if (err == CVM_E_IO || err == CVM_E_READ_ONLY)
-		why_hint(reterr_why,
-		    "the store is unchanged; look at its disk and modes");
+	for (size_t i = 0; i < NELEMS(hints); i++)
+		if (hints[i].rc == (rc & 0xff))
+			why_hint(reterr_why, "%s", hints[i].hint);
 	return err;
 }
 

@@ -599,10 +599,10 @@ disk_full(void **state)
 		else
 			store_rollback(s);
 	}
-	refused(CVM_E_IO, err, &why, p->path);
+	refused(CVM_E_FULL, err, &why, p->path);
 	assert_false(has(s, o.id[0])); /* nothing of it is there */
 	assert_true(has(s, 200));
-	assert_int_equal(store_create(p->path, 0600, &t, &why), CVM_E_IO);
+	assert_int_equal(store_create(p->path, 0600, &t, &why), CVM_E_FULL);
 	store_object_clear(&o);
 	store_freep(&s);
 	ok(store_open(p->path, &s, NULL));
@@ -628,8 +628,9 @@ read_only_file_system(void **state)
 	ok(store_open(p->path, &s, NULL));
 	assert_true(has(s, 1));
 	assert_false(store_writable(s));
-	refused(CVM_E_READ_ONLY, store_begin(s, &why), &why, p->path);
-	refused(CVM_E_IO, store_create(p->path, 0600, &t, &why), &why, p->path);
+	refused(CVM_E_WRITE_PROTECTED, store_begin(s, &why), &why, p->path);
+	refused(CVM_E_WRITE_PROTECTED, store_create(p->path, 0600, &t, &why),
+	    &why, p->path);
 	store_freep(&s);
 }
 
