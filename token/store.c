@@ -303,6 +303,27 @@ move_over(const struct store *s, const char *file, struct why *reterr_why)
 	return CVM_OK;
 }
 
+/* A journal that outlived its store would be taken for the new one's. */
+static int
+refuse_orphan(const struct store *s, const char *file, struct why *reterr_why)
+{
+	char journal[PATH_MAX];
+	struct stat st;
+	int n;
+
+	n = snprintf(journal, sizeof(journal), "%s-journal", file);
+	if (n < 0 || (size_t)n >= sizeof(journal)) {
+		errno = ENAMETOOLONG;
+		return refuse_errno(s, "path", "a shorter path", reterr_why);
+	}
+	if (lstat(journal, &st) != 0 || lstat(file, &st) == 0)
+		return CVM_OK;
+	(void)why_set(reterr_why, CVM_E_EXISTS, s->path, "PATH-journal",
+	    "none without its store", "one of a store that is gone");
+	why_hint(reterr_why, "remove it, or put its store back");
+	return CVM_E_EXISTS;
+}
+
 int
 store_publish(struct store *s, bool replace, struct why *reterr_why)
 {
@@ -310,6 +331,8 @@ store_publish(struct store *s, bool replace, struct why *reterr_why)
 	int err;
 
 	err = resolve(s, &file, reterr_why);
+	if (err == CVM_OK)
+		err = refuse_orphan(s, file, reterr_why);
 	if (err != CVM_OK)
 		return err;
 	sql_close(s); /* everything is committed and synced */

@@ -43,7 +43,8 @@ int store_create(const char *path, uint32_t mode, struct store **ret,
     struct why *reterr_why) _must_check_;
 /* Puts a created store at its path, at once and whole. CVM_E_EXISTS when a
  * file is there, unless replace is set: then that one becomes PATH.old, and
- * the caller keeps all others from writing into it. */
+ * the caller keeps all others from writing into it. CVM_E_EXISTS, too, for a
+ * PATH-journal without its store. */
 int store_publish(struct store *s, bool replace,
     struct why *reterr_why) _must_check_;
 void store_freep(struct store **s);

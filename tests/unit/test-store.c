@@ -259,6 +259,29 @@ created_over_an_existing_file(void **state)
 	assert_true(has(a, 1));
 }
 
+/* SQLite would play it back into the new store. */
+static void
+journal_without_its_store(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(store_freep) struct store *s = NULL;
+	struct why why = { 0 };
+	char journal[128];
+	FILE *f;
+
+	(void)snprintf(journal, sizeof(journal), "%s-journal", p->path);
+	f = fopen(journal, "we");
+	assert_non_null(f);
+	assert_int_equal(fclose(f), 0);
+	ok(store_create(p->path, 0600, &s, NULL));
+	refused(CVM_E_EXISTS, store_publish(s, false, &why), &why, p->path);
+	refused(CVM_E_EXISTS, store_publish(s, true, &why), &why, p->path);
+	store_freep(&s);
+	assert_int_equal(access(p->path, F_OK), -1);
+	assert_int_equal(unlink(journal), 0);
+	s = make(p->path);
+}
+
 static void
 wrong_mode(void **state)
 {
@@ -760,6 +783,8 @@ main(void)
 		TEST(each_in_order_and_by_hint),
 		TEST(half_made_store_appears),
 		TEST(created_over_an_existing_file),
+		TEST(journal_without_its_store),
+		TEST(journal_without_its_store),
 		TEST(wrong_mode),
 		TEST(not_a_plain_own_file),
 		TEST(directory_behind_a_link),
