@@ -895,53 +895,63 @@ look_from_outside(const struct change *c)
 			    sizeof(shared->complaint), "status 0x%x", status);
 }
 
-struct job {
-	const struct change *change;
-	bool goes_on; /* after an error: looks, and tries again */
-};
-
 static void
 work(void *arg)
 {
-	const struct job *j = arg;
+	const struct change *c = arg;
 	struct why again = { 0 };
 
 	new_permit(&stage.f); /* none outlives a fork */
 	must_ok(token_new(&stage.f.cfg, &stage.f.issuer, &stage.f.token));
 	stage.t = stage.f.token;
-	j->change->before();
+	c->before();
 	tracer_mark();
-	shared->err = j->change->make(&shared->why);
-	tracer_end();
+	shared->err = c->make(&shared->why);
 	shared->returned = true;
-	if (!j->goes_on || shared->err == CVM_OK)
-		_exit(0);
-	look_from_outside(j->change);
-	if (shared->complaint[0] != '\0')
-		_exit(1);
-	if (shared->state == STATE_NEW)
-		_exit(0);
-	shared->err_again = j->change->make(&again);
+	tracer_end();
+	/* Somebody looked, and saw that nothing had changed. */
+	if (shared->err != CVM_OK && shared->complaint[0] == '\0' &&
+	    shared->state == STATE_OLD)
+		shared->err_again = c->make(&again);
 	_exit(0);
+}
+
+static void
+look_after(void *arg)
+{
+	const struct change *c = arg;
+
+	look_from_outside(c);
+}
+
+static struct traced
+run(const struct change *c, enum harm harm, unsigned n, int error)
+{
+	union {
+		const struct change *in;
+		void *out;
+	} arg = { .in = c };
+	const struct traced_job job = { work, look_after, arg.out };
+	struct traced t;
+
+	t = traced_run(stage.f.dir, harm, n, error, &job);
+	if (!shared->returned) /* killed, and nobody has looked yet */
+		look_from_outside(c);
+	return t;
 }
 
 void
 change_run(unsigned i, enum harm harm, unsigned n, int error,
     struct outcome *ret)
 {
-	struct job j = { &changes[i], error != 0 };
-
 	memset(ret, 0, sizeof(*ret));
 	memset(shared, 0, sizeof(*shared));
 	restore();
-	ret->traced = traced_run(stage.f.dir, harm, n, error, work, &j);
+	ret->traced = run(&changes[i], harm, n, error);
 	ret->returned = shared->returned;
 	ret->err = shared->err;
 	ret->err_again = shared->err_again;
 	ret->why = shared->why;
-	if (shared->complaint[0] == '\0' &&
-	    !(j.goes_on && shared->err != CVM_OK))
-		look_from_outside(j.change);
 	ret->state = shared->state;
 	memcpy(ret->complaint, shared->complaint, sizeof(ret->complaint));
 }
@@ -955,10 +965,7 @@ static struct killed {
 static void
 kill_a_writer(void)
 {
-	struct job j = { &changes[0], false };
-
-	killed.traced = traced_run(stage.f.dir, HARM_KILL, killed.n, 0, work,
-	    &j);
+	killed.traced = run(&changes[0], HARM_KILL, killed.n, 0);
 }
 
 void

@@ -58,13 +58,7 @@ static const struct {
 	{ SYS_fcntl, "fcntl", AT_FD, BROKEN },
 };
 
-/*
- * The child of a run that ends with its death stops at these calls alone,
- * which is much faster. Where one may fork later it stops at every call, since
- * the filter would refuse those calls to children that nobody traces.
- */
-static bool filtered;
-
+/* Stops at these calls alone: at every call it would take ten times longer. */
 static void
 filter_calls(void)
 {
@@ -92,6 +86,7 @@ struct tracing {
 	enum harm harm;
 	unsigned n, seen, wanted; /* wanted: of the calls' harms; 0: any */
 	int error;
+	const struct traced_job *job;
 	struct traced *ret;
 };
 
@@ -198,41 +193,36 @@ next_stop(struct tracing *t, enum __ptrace_request how, int want)
 	    (want == 0 || WSTOPSIG(t->ret->status) == want);
 }
 
-/* False when the child is no more. */
+/* False when the child is to die. */
 static bool
 do_harm(struct tracing *t, struct user_regs_struct *r)
 {
 	if (t->harm == HARM_KILL)
 		return false;
-	if (t->harm == HARM_TEAR)
+	if (t->harm == HARM_TEAR) {
 		r->rdx /= 2;
-	else
-		r->orig_rax = ~0ULL; /* no such call: it is not made */
-	if (ptrace(PTRACE_SETREGS, t->pid, NULL, r) != 0 ||
-	    !next_stop(t, PTRACE_SYSCALL, CALL_STOP) || t->harm == HARM_TEAR)
+		if (ptrace(PTRACE_SETREGS, t->pid, NULL, r) == 0)
+			(void)next_stop(t, PTRACE_SYSCALL, CALL_STOP);
 		return false;
-	if (ptrace(PTRACE_GETREGS, t->pid, NULL, r) != 0)
-		return false;
+	}
+	r->orig_rax = ~0ULL; /* no such call: it is not made */
 	r->rax = (unsigned long long)-(long long)t->error;
 	return ptrace(PTRACE_SETREGS, t->pid, NULL, r) == 0;
 }
 
-/* At the entry of a call: stopped by the filter, or because all are. */
 static bool
 at_call(const struct tracing *t)
 {
-	return filtered ?
-	    t->ret->status >> 8 == (SIGTRAP | PTRACE_EVENT_SECCOMP << 8) :
-	    WSTOPSIG(t->ret->status) == CALL_STOP;
+	return t->ret->status >> 8 == (SIGTRAP | PTRACE_EVENT_SECCOMP << 8);
 }
 
-/* After the end: the second mark, calls, children that are over. */
+/* After the end: the second mark, and calls. */
 static bool
 is_harmless(const struct tracing *t)
 {
 	int sig = WSTOPSIG(t->ret->status);
 
-	return sig == MARK_STOP || sig == SIGCHLD || at_call(t);
+	return sig == MARK_STOP || at_call(t);
 }
 
 static void
@@ -260,21 +250,18 @@ trace(struct tracing *t)
 		return;
 	(void)ptrace(PTRACE_SETOPTIONS, t->pid, NULL,
 	    PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACESECCOMP);
-	while (next_stop(t, filtered ? PTRACE_CONT : PTRACE_SYSCALL, 0)) {
+	while (next_stop(t, PTRACE_CONT, 0)) {
 		if (WSTOPSIG(t->ret->status) == MARK_STOP)
 			break;
 		if (!at_call(t))
 			return; /* a fault */
 		if (ptrace(PTRACE_GETREGS, t->pid, NULL, &r) != 0)
 			return;
-		if (is_due(t, &r)) {
-			if (!do_harm(t, &r))
-				return;
-		} else if (!filtered &&
-		    !next_stop(t, PTRACE_SYSCALL, CALL_STOP)) {
+		if (is_due(t, &r) && !do_harm(t, &r))
 			return;
-		}
 	}
+	if (WIFSTOPPED(t->ret->status) && t->job->at_end != NULL)
+		t->job->at_end(t->job->arg);
 	while (WIFSTOPPED(t->ret->status) && next_stop(t, PTRACE_CONT, 0))
 		if (!is_harmless(t))
 			return; /* a fault */
@@ -282,10 +269,14 @@ trace(struct tracing *t)
 
 struct traced
 traced_run(const char *dir, enum harm harm, unsigned n, int error,
-    void (*fn)(void *arg), void *arg)
+    const struct traced_job *job)
 {
 	struct traced ret = { 0 };
-	struct tracing t = { .dir = dir, .harm = harm, .n = n, .ret = &ret };
+	struct tracing t = { .dir = dir,
+		.harm = harm,
+		.n = n,
+		.job = job,
+		.ret = &ret };
 
 	t.error = error;
 	t.wanted = harm == HARM_TEAR ? HALF :
@@ -293,12 +284,11 @@ traced_run(const char *dir, enum harm harm, unsigned n, int error,
 	    error == EROFS	     ? READ_ONLY :
 	    error != 0		     ? BROKEN :
 				       0;
-	filtered = harm == HARM_KILL || harm == HARM_TEAR;
 	t.pid = fork();
 	if (t.pid == 0) {
 		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
 			_exit(NO_PTRACE);
-		fn(arg);
+		job->fn(job->arg);
 		_exit(0);
 	}
 	if (t.pid < 0)
@@ -312,8 +302,7 @@ void
 tracer_mark(void)
 {
 	(void)raise(SIGSTOP);
-	if (filtered)
-		filter_calls();
+	filter_calls();
 }
 #else
 void
@@ -323,14 +312,13 @@ tracer_mark(void)
 
 struct traced
 traced_run(const char *dir, enum harm harm, unsigned n, int error,
-    void (*fn)(void *arg), void *arg)
+    const struct traced_job *job)
 {
 	(void)dir;
 	(void)harm;
 	(void)n;
 	(void)error;
-	(void)fn;
-	(void)arg;
+	(void)job;
 	return (struct traced){ 0 };
 }
 #endif

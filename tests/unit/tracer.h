@@ -26,9 +26,15 @@ struct traced {
 	char call[96]; /* "pwrite64 /tmp/x.db": the n-th */
 };
 
+struct traced_job {
+	void (*fn)(void *arg);	   /* in the child */
+	void (*at_end)(void *arg); /* or NULL. Here, while the child waits in
+				      tracer_end() */
+	void *arg;
+};
 /* error: ENOSPC, EROFS or EIO for the two that fail, else 0. */
 struct traced traced_run(const char *dir, enum harm harm, unsigned n, int error,
-    void (*fn)(void *arg), void *arg);
+    const struct traced_job *job);
 /* In the child: counts from here on, and up to tracer_end(). */
 void tracer_mark(void);
 void tracer_end(void);
