@@ -144,6 +144,8 @@ meta_verify(struct store *s, const struct token_meta *m,
 	int err;
 
 	err = store_meta_get(s, META_AUTH_KEY, &box, reterr_why);
+	if (err != CVM_OK && err != CVM_E_NOT_FOUND)
+		return err; /* the store could not be read */
 	if (err == CVM_OK)
 		err = auth_parts(m, token_key, &key, &aad);
 	if (err == CVM_OK)
