@@ -128,13 +128,6 @@ one_call_finds_the_disk_read_only(void **state)
 }
 
 static void
-one_call_finds_the_disk_broken(void **state)
-{
-	(void)state;
-	all_changes(HARM_FAIL, EIO);
-}
-
-static void
 disk_is_full_from_some_call_on(void **state)
 {
 	(void)state;
@@ -148,23 +141,14 @@ disk_is_read_only_from_some_call_on(void **state)
 	all_changes(HARM_FAIL_ON, EROFS);
 }
 
-static void
-disk_is_broken_from_some_call_on(void **state)
-{
-	(void)state;
-	all_changes(HARM_FAIL_ON, EIO);
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_call_finds_the_disk_full),
 		cmocka_unit_test(one_call_finds_the_disk_read_only),
-		cmocka_unit_test(one_call_finds_the_disk_broken),
 		cmocka_unit_test(disk_is_full_from_some_call_on),
 		cmocka_unit_test(disk_is_read_only_from_some_call_on),
-		cmocka_unit_test(disk_is_broken_from_some_call_on),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
