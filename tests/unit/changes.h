@@ -20,11 +20,11 @@ struct outcome {
 	bool returned; /* the change did, with err and why */
 	int err;
 	struct why why;
-	enum state state; /* seen by another process after that */
-	/* After an error that left the old state, without harm: what the same call by the same process
-	 * gave, and what is seen then. */
+	enum state state; /* another process saw it then */
+	/* After an error that left the old state: what the same call by the
+	 * same process gave, without harm. */
 	int err_again;
-	char complaint[256]; /* "": none. Else what is neither OLD nor NEW */
+	char complaint[256]; /* what is neither old nor new, or "" */
 };
 
 const char *change_name(unsigned i);
