@@ -33,6 +33,12 @@ struct record_change {
 };
 int records_write(struct token *t, const struct record_change *v, size_t n,
     struct why *reterr_why) _must_check_;
+/* The same; fn learns the versions (records_version) before and after the
+ * change, before any other thread can see the latter. Under the store lock: fn
+ * calls nothing of the token. */
+int records_write_noting(struct token *t, const struct record_change *v,
+    size_t n, void (*fn)(void *arg, uint64_t before, uint64_t after), void *arg,
+    struct why *reterr_why) _must_check_;
 /* Calls fn for each record (as store_object_each), under the store lock: of
  * the functions here, fn may call record_seal, record_open_attrs and
  * record_hint. */
@@ -44,8 +50,9 @@ int records_each(struct token *t, const struct span *hint_id,
  * on the way: id, hints, and of the attributes' box nonce and tag (28 bytes)
  * are what store_object_tags() gives. What fn noted counts only if this
  * succeeds. Under the store lock: fn calls nothing of the token. *ret is the
- * version (records_version) that was seen. */
-int records_index(struct token *t,
+ * version (records_version) that was seen. Without wait: CVM_E_BUSY instead of
+ * waiting for another thread or process. */
+int records_index(struct token *t, bool wait,
     int (*fn)(void *arg, const struct store_object *o), void *arg,
     uint64_t *ret, struct why *reterr_why) _must_check_;
 int record_read(struct token *t, const uint8_t id[static STORE_ID_LEN],
@@ -56,8 +63,8 @@ int record_read(struct token *t, const uint8_t id[static STORE_ID_LEN],
  * CVM_E_CORRUPT when rows were changed behind the token's back. */
 int records_version(struct token *t, uint64_t *ret,
     struct why *reterr_why) _must_check_;
-/* The same without a check: whether anything is new. */
-int records_peek(struct token *t, uint64_t *ret,
+/* The same without a check: whether anything is new. wait: as above. */
+int records_peek(struct token *t, bool wait, uint64_t *ret,
     struct why *reterr_why) _must_check_;
 
 /* The object half's state inside a token. */

@@ -136,6 +136,9 @@ int object_search(struct token *t, enum object_index index, struct span value,
 /* object_table.c */
 /* Loads what changed in the store, if it is open; cheap when nothing did. */
 int object_table_refresh(struct token *t, struct why *reterr_why) _must_check_;
+/* The same for who has a handle: waits for no other thread or process, and
+ * leaves the table as it is where it would have to. */
+int object_table_glance(struct token *t, struct why *reterr_why) _must_check_;
 /* records_write(), which spares the table a load for our own change: the
  * caller puts it into the table itself. */
 int object_table_write(struct token *t, const struct record_change *v, size_t n,

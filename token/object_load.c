@@ -15,6 +15,8 @@
 #define LOAD_TRIES 4
 /* How long a lookup by handle trusts what was loaded. */
 #define TRUST_NS 1000000000u
+/* How much longer, when the store was not free for a look. */
+#define RETRY_NS 100000000u
 
 struct row {
 	uint8_t id[STORE_ID_LEN];
@@ -25,6 +27,7 @@ struct row {
 struct load {
 	struct token *t;
 	struct object_table *ot;
+	bool wait;
 	struct row *v;
 	size_t n, room;
 	uint64_t version, changes;
@@ -170,7 +173,7 @@ load_once(struct load *l, bool *ret_done, struct why *why)
 	(void)pthread_rwlock_rdlock(&l->ot->lock);
 	l->changes = l->ot->changes;
 	(void)pthread_rwlock_unlock(&l->ot->lock);
-	err = records_index(l->t, note_row, l, &l->version, why);
+	err = records_index(l->t, l->wait, note_row, l, &l->version, why);
 	return err == CVM_OK ? merge(l, ret_done) : err;
 }
 
@@ -186,14 +189,16 @@ is_current(struct object_table *ot, uint64_t version)
 }
 
 static int
-load(struct token *t, struct object_table *ot, uint64_t version,
-    struct why *why)
+load_locked(struct token *t, bool wait, uint64_t version, struct why *why)
 {
+	struct object_table *ot = token_objects(t);
 	bool done = is_current(ot, version);
 	int err = CVM_OK;
 
 	for (int i = 0; i < LOAD_TRIES && !done && err == CVM_OK; i++) {
-		_cleanup_(load_clear) struct load l = { .t = t, .ot = ot };
+		_cleanup_(load_clear) struct load l = { .t = t,
+			.ot = ot,
+			.wait = wait };
 
 		err = load_once(&l, &done, why);
 	}
@@ -201,8 +206,23 @@ load(struct token *t, struct object_table *ot, uint64_t version,
 	return err == CVM_E_SEALED ? CVM_OK : err;
 }
 
-int
-object_table_refresh(struct token *t, struct why *reterr_why)
+static int
+load(struct token *t, bool wait, uint64_t version, struct why *why)
+{
+	struct object_table *ot = token_objects(t);
+	int err;
+
+	if (wait)
+		(void)pthread_mutex_lock(&ot->loading);
+	else if (pthread_mutex_trylock(&ot->loading) != 0)
+		return CVM_E_BUSY;
+	err = load_locked(t, wait, version, why);
+	(void)pthread_mutex_unlock(&ot->loading);
+	return err;
+}
+
+static int
+refresh(struct token *t, bool wait, struct why *why)
 {
 	struct object_table *ot = token_objects(t);
 	uint64_t version;
@@ -210,13 +230,9 @@ object_table_refresh(struct token *t, struct why *reterr_why)
 
 	if (!token_unsealed(t))
 		return CVM_OK;
-	err = records_peek(t, &version, reterr_why);
-	if (err != CVM_OK)
-		return err;
-	if (!is_current(ot, version)) {
-		(void)pthread_mutex_lock(&ot->loading);
-		err = load(t, ot, version, reterr_why);
-		(void)pthread_mutex_unlock(&ot->loading);
+	err = records_peek(t, wait, &version, why);
+	if (err == CVM_OK && !is_current(ot, version)) {
+		err = load(t, wait, version, why);
 		if (err == CVM_OK)
 			err = object_open_few(t);
 	}
@@ -225,30 +241,52 @@ object_table_refresh(struct token *t, struct why *reterr_why)
 	return err;
 }
 
-/* Whether the table was current before our own write and is after it. */
-static void
-note_write(struct object_table *ot, uint64_t before, uint64_t after)
+int
+object_table_refresh(struct token *t, struct why *reterr_why)
 {
-	(void)pthread_rwlock_wrlock(&ot->lock);
-	if (ot->loaded && ot->version == before && after == before + 1)
-		ot->version = after;
+	return refresh(t, /* wait= */ true, reterr_why);
+}
+
+static bool
+is_loaded(struct object_table *ot)
+{
+	bool loaded;
+
+	(void)pthread_rwlock_rdlock(&ot->lock);
+	loaded = ot->loaded;
 	(void)pthread_rwlock_unlock(&ot->lock);
+	return loaded;
+}
+
+int
+object_table_glance(struct token *t, struct why *reterr_why)
+{
+	struct object_table *ot = token_objects(t);
+	bool wait = !is_loaded(ot);
+	int err = refresh(t, wait, reterr_why);
+
+	if (wait || err != CVM_E_BUSY)
+		return err;
+	atomic_store(&ot->checked_ns, coarse_ns() - TRUST_NS + RETRY_NS);
+	return CVM_OK;
+}
+
+/* A table that was current before our own write is current after it. A load
+ * that is under way may set the version back: then there is one more. */
+static void
+note_write(void *arg, uint64_t before, uint64_t after)
+{
+	struct object_table *ot = arg;
+
+	if (after == before + 1)
+		(void)atomic_compare_exchange_strong(&ot->version, &before,
+		    after);
 }
 
 int
 object_table_write(struct token *t, const struct record_change *v, size_t n,
     struct why *reterr_why)
 {
-	struct object_table *ot = token_objects(t);
-	uint64_t before, after;
-	int err, known;
-
-	(void)pthread_mutex_lock(&ot->loading);
-	known = records_version(t, &before, /* reterr_why= */ NULL);
-	err = records_write(t, v, n, reterr_why);
-	if (err == CVM_OK && known == CVM_OK &&
-	    records_version(t, &after, /* reterr_why= */ NULL) == CVM_OK)
-		note_write(ot, before, after);
-	(void)pthread_mutex_unlock(&ot->loading);
-	return err;
+	return records_write_noting(t, v, n, note_write, token_objects(t),
+	    reterr_why);
 }

@@ -102,7 +102,7 @@ refuse_row(struct token *t, const struct object *husk, struct why *why)
 	const struct object *now;
 	uint64_t version = 0;
 	bool same;
-	int err = records_peek(t, &version, why);
+	int err = records_peek(t, /* wait= */ true, &version, why);
 
 	if (err != CVM_OK)
 		return err;

@@ -379,7 +379,12 @@ token_object(struct token *t, const struct caller *c, CK_OBJECT_HANDLE handle,
 
 	if (handle >= BUILTIN_HANDLE_BASE)
 		return builtin_object(token_config(t), handle, ret);
-	err = object_table_stale(ot) ? CVM_E_BUSY : open_handle(t, handle, &o);
+	if (object_table_stale(ot)) {
+		err = object_table_glance(t, /* reterr_why= */ NULL);
+		if (err != CVM_OK)
+			return err;
+	}
+	err = open_handle(t, handle, &o);
 	for (int i = 0; i < OPEN_TRIES && err == CVM_E_BUSY; i++) {
 		err = object_table_refresh(t, /* reterr_why= */ NULL);
 		if (err != CVM_OK)

@@ -19,7 +19,7 @@ struct object_table {
 	uint64_t changes; /* by this process, so that no load undoes one */
 	uint64_t loads;
 	bool loaded;
-	uint64_t version; /* of the store when loaded */
+	_Atomic uint64_t version; /* of the store when loaded */
 	_Atomic uint64_t checked_ns;
 	_Atomic size_t n_session;  /* session objects */
 	size_t n_rows;		   /* of the store when loaded */

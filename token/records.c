@@ -11,6 +11,8 @@ struct writing {
 	struct store *s;
 	struct manifest m;
 	struct manifest_mac *mac;
+	void (*fn)(void *arg, uint64_t before, uint64_t after);
+	void *arg;
 };
 
 /* The row that a change replaces or deletes leaves the manifest. */
@@ -129,7 +131,7 @@ static int
 write_locked(struct writing *w, const uint8_t *token_id, const struct key *key,
     const struct record_change *v, size_t n, struct why *reterr_why)
 {
-	uint64_t before = 0;
+	uint64_t before = 0, after = 0;
 	int err;
 
 	err = token_store(w->t, &w->s, reterr_why);
@@ -148,6 +150,9 @@ write_locked(struct writing *w, const uint8_t *token_id, const struct key *key,
 		w->t->version = before + 1;
 		w->t->generation = w->m.generation;
 	}
+	if (err == CVM_OK && w->fn != NULL &&
+	    store_version(w->s, &after, /* reterr_why= */ NULL) == CVM_OK)
+		w->fn(w->arg, before, after);
 	token_reload(w->t);
 	return err;
 }
@@ -156,9 +161,18 @@ int
 records_write(struct token *t, const struct record_change *v, size_t n,
     struct why *reterr_why)
 {
+	return records_write_noting(t, v, n, /* fn= */ NULL, /* arg= */ NULL,
+	    reterr_why);
+}
+
+int
+records_write_noting(struct token *t, const struct record_change *v, size_t n,
+    void (*fn)(void *arg, uint64_t before, uint64_t after), void *arg,
+    struct why *reterr_why)
+{
 	_cleanup_(key_unrefp) struct key *key = token_key(t, KEY_TOKEN);
 	_cleanup_(manifest_mac_freep) struct manifest_mac *mac = NULL;
-	struct writing w = { .t = t };
+	struct writing w = { .t = t, .fn = fn, .arg = arg };
 	struct token_meta meta = { 0 };
 	int err;
 
@@ -215,6 +229,7 @@ struct walk {
 	int (*fn)(void *arg, const struct store_object *o);
 	void *arg;
 	bool peek; /* only the version */
+	bool wait;
 };
 
 static int
@@ -275,34 +290,40 @@ version_walk(struct token *t, const struct walk *w, uint64_t *ret,
 	err = token_get_meta(t, &meta, reterr_why);
 	if (err != CVM_OK)
 		return err;
-	store_lock();
+	if (!w->wait && !token_try_store(t))
+		return CVM_E_BUSY;
+	if (w->wait)
+		store_lock();
 	err = version_locked(t, meta.id, key, w, ret, reterr_why);
-	store_unlock();
+	if (w->wait)
+		store_unlock();
+	else
+		token_leave_store(t);
 	return err;
 }
 
 int
 records_version(struct token *t, uint64_t *ret, struct why *reterr_why)
 {
-	const struct walk none = { .fn = NULL };
-
-	return version_walk(t, &none, ret, reterr_why);
-}
-
-int
-records_index(struct token *t,
-    int (*fn)(void *arg, const struct store_object *o), void *arg,
-    uint64_t *ret, struct why *reterr_why)
-{
-	const struct walk w = { .fn = fn, .arg = arg };
+	const struct walk w = { .wait = true };
 
 	return version_walk(t, &w, ret, reterr_why);
 }
 
 int
-records_peek(struct token *t, uint64_t *ret, struct why *reterr_why)
+records_index(struct token *t, bool wait,
+    int (*fn)(void *arg, const struct store_object *o), void *arg,
+    uint64_t *ret, struct why *reterr_why)
 {
-	const struct walk w = { .peek = true };
+	const struct walk w = { .fn = fn, .arg = arg, .wait = wait };
+
+	return version_walk(t, &w, ret, reterr_why);
+}
+
+int
+records_peek(struct token *t, bool wait, uint64_t *ret, struct why *reterr_why)
+{
+	const struct walk w = { .peek = true, .wait = wait };
 
 	return version_walk(t, &w, ret, reterr_why);
 }

@@ -20,6 +20,19 @@ store_lock(void)
 	(void)pthread_mutex_lock(&store_mutex);
 }
 
+bool
+store_trylock(void)
+{
+	return pthread_mutex_trylock(&store_mutex) == 0;
+}
+
+void
+store_set_impatient(struct store *s, bool impatient)
+{
+	if (s != NULL)
+		s->impatient = impatient;
+}
+
 void
 store_unlock(void)
 {
@@ -412,6 +425,47 @@ make_room(const struct store *s)
 	(void)nanosleep(&pause, NULL);
 }
 
+static int
+begin_at_once(struct store *s, struct why *reterr_why)
+{
+	bool before = s->impatient;
+	int err;
+
+	s->impatient = true;
+	err = sql_run(s, Q_BEGIN, "begin", reterr_why);
+	s->impatient = before;
+	return err;
+}
+
+/*
+ * There may be many seconds until another process has written, in which the
+ * other threads of this one want to read: so it is waited without the lock,
+ * and outside of SQLite. Meanwhile another thread may have found another
+ * store at the path.
+ */
+static int
+begin_in_turn(struct store *s, struct why *reterr_why)
+{
+	struct sql_wait w = { .dice = store_now_ns() };
+	const uint64_t opened = s->opened;
+	struct timespec pause;
+	int err = begin_at_once(s, reterr_why);
+
+	for (int n = 0; err == CVM_E_BUSY && !s->impatient; n++) {
+		if (!sql_wait_turn(s, &w, n, &pause))
+			break;
+		store_unlock();
+		(void)nanosleep(&pause, NULL);
+		store_lock();
+		if (s->db == NULL || s->opened != opened)
+			return why_set(reterr_why, CVM_E_BUSY, s->path, "file",
+			    "the store that was opened",
+			    "another one in its place");
+		err = begin_at_once(s, reterr_why);
+	}
+	return err;
+}
+
 int
 store_begin(struct store *s, struct why *reterr_why)
 {
@@ -421,7 +475,7 @@ store_begin(struct store *s, struct why *reterr_why)
 	if (s->db != NULL && sqlite3_db_readonly(s->db, "main") == 1)
 		return sql_refuse(s, SQLITE_READONLY, "begin", reterr_why);
 	make_room(s);
-	err = sql_run(s, Q_BEGIN, "begin", reterr_why);
+	err = begin_in_turn(s, reterr_why);
 	if (err != CVM_OK)
 		return err;
 	s->writes = true;

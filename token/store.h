@@ -31,7 +31,12 @@
 struct store;
 
 void store_lock(void);
+/* False, and nothing is locked, while another thread has it. */
+bool store_trylock(void);
 void store_unlock(void);
+/* An impatient store answers CVM_E_BUSY where it would wait for another
+ * process. s may be NULL. */
+void store_set_impatient(struct store *s, bool impatient);
 
 /* Refuses what is not a regular file, is owned by neither root, this user
  * nor its directory's owner, or is writable by everybody. */
@@ -50,7 +55,9 @@ int store_publish(struct store *s, bool replace,
 void store_freep(struct store **s);
 int store_reopen(struct store *s, struct why *reterr_why) _must_check_;
 
-/* Transactions: begin (immediate), commit, roll back. */
+/* Transactions: begin (immediate), commit, roll back. While another process
+ * writes, store_begin() waits without the lock, so that this process's other
+ * threads read: nothing that was read before it counts after it. */
 int store_begin(struct store *s, struct why *reterr_why) _must_check_;
 /* A transaction that only reads: all its reads see one state. */
 int store_begin_read(struct store *s, struct why *reterr_why) _must_check_;

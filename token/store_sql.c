@@ -351,12 +351,12 @@ check_format(struct store *s, struct why *reterr_why)
 
 /* What a commit by another process changes. */
 static bool
-others_progress(struct sql_wait *w)
+others_progress(const struct store *s, struct sql_wait *w)
 {
 	struct stat st;
 	bool moved;
 
-	if (lstat(sqlite3_db_filename(w->db, "main"), &st) != 0)
+	if (lstat(sqlite3_db_filename(s->db, "main"), &st) != 0)
 		return false;
 	moved = st.st_mtim.tv_sec != w->seen.tv_sec ||
 	    st.st_mtim.tv_nsec != w->seen.tv_nsec;
@@ -364,26 +364,37 @@ others_progress(struct sql_wait *w)
 	return moved;
 }
 
-/* SQLite's busy handler: 1 to try again, after a pause. */
-static int
-wait_turn(void *arg, int n)
+bool
+sql_wait_turn(const struct store *s, struct sql_wait *w, int n,
+    struct timespec *ret_pause)
 {
-	struct sql_wait *w = arg;
 	uint64_t now = store_now_ns();
-	struct timespec pause = { 0 };
 	uint64_t most = POLL_MIN_NS << (n < 5 ? n : 5);
 
 	if (n == 0)
 		w->began = w->moved = now;
-	if (others_progress(w))
+	if (others_progress(s, w))
 		w->moved = now;
 	if (now - w->moved > STUCK_NS || now - w->began > CROWDED_NS)
-		return 0;
+		return false;
 	if (most > POLL_MAX_NS)
 		most = POLL_MAX_NS;
 	/* No secret: so that waiters do not look in step. */
 	w->dice = w->dice * 6364136223846793005u + (now | 1);
-	pause.tv_nsec = (long)(most / 2 + (w->dice >> 33) % most);
+	*ret_pause = (struct timespec){ .tv_nsec = (long)(most / 2 +
+					    (w->dice >> 33) % most) };
+	return true;
+}
+
+/* SQLite's busy handler: 1 to try again, after a pause. */
+static int
+wait_turn(void *arg, int n)
+{
+	struct store *s = arg;
+	struct timespec pause;
+
+	if (s->impatient || !sql_wait_turn(s, &s->wait, n, &pause))
+		return 0;
 	(void)nanosleep(&pause, NULL);
 	return 1;
 }
@@ -400,13 +411,13 @@ connect_file(struct store *s, const char *file, int flags,
 	    /* vfs= */ NULL);
 	if (rc != SQLITE_OK)
 		return sql_refuse(s, rc, "open", reterr_why);
-	s->wait = (struct sql_wait){ .db = s->db, .dice = store_now_ns() };
+	s->wait = (struct sql_wait){ .dice = store_now_ns() };
 	(void)sqlite3_extended_result_codes(s->db, 1);
 	(void)sqlite3_limit(s->db, SQLITE_LIMIT_LENGTH, VALUE_MAX);
 	(void)sqlite3_limit(s->db, SQLITE_LIMIT_ATTACHED, 0);
 	rc = sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	if (rc == SQLITE_OK)
-		rc = sqlite3_busy_handler(s->db, wait_turn, &s->wait);
+		rc = sqlite3_busy_handler(s->db, wait_turn, s);
 	if (rc != SQLITE_OK)
 		return sql_refuse(s, rc, "open", reterr_why);
 	return exec(s, settings, reterr_why);

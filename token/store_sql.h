@@ -36,7 +36,6 @@ enum query {
 
 /* A wait for other processes. */
 struct sql_wait {
-	sqlite3 *db;
 	uint64_t began, moved, dice;
 	struct timespec seen;
 };
@@ -51,11 +50,16 @@ struct store {
 	dev_t dev;
 	ino_t ino;
 	bool writes; /* in a transaction that writes */
-	struct sql_wait wait;
+	bool impatient;
+	struct sql_wait wait; /* of SQLite's own, for readers and commits */
 	uint64_t begun_ns, done_ns; /* of the last transaction that wrote */
 };
 
 uint64_t store_now_ns(void);
+
+/* How long to pause before try n + 1, or false: it was waited long enough. */
+bool sql_wait_turn(const struct store *s, struct sql_wait *w, int n,
+    struct timespec *ret_pause);
 
 /* Fills why with the file, what was tried and SQLite's reason. */
 int sql_refuse(const struct store *s, int rc, const char *what,

@@ -375,28 +375,58 @@ token_freep(struct token **tp)
 	*tp = NULL;
 }
 
+bool
+token_try_store(struct token *t)
+{
+	if (!store_trylock())
+		return false;
+	if (!t->connected) { /* opening one takes its time */
+		store_unlock();
+		return false;
+	}
+	store_set_impatient(t->store, true);
+	return true;
+}
+
 void
-token_refresh(struct token *t)
+token_leave_store(struct token *t)
+{
+	store_set_impatient(t->store, false);
+	store_unlock();
+}
+
+static void
+refresh(struct token *t, bool wait)
 {
 	struct stamp now, before;
 	struct why why;
 	struct store *s;
 
 	look(t, &now);
-	(void)known(t, &before, &why);
-	if (!same_stamp(&now, &before)) {
+	/* Another file is another token, perhaps: no time to save. */
+	wait |= known(t, &before, &why) != CVM_OK || !same_file(&now, &before);
+	if (!same_stamp(&now, &before) && wait) {
 		store_lock();
 		(void)!token_store(t, &s, /* reterr_why= */ NULL);
 		store_unlock();
+	} else if (!same_stamp(&now, &before) && token_try_store(t)) {
+		(void)!token_store(t, &s, /* reterr_why= */ NULL);
+		token_leave_store(t);
 	}
 	if (atomic_exchange(&t->wipe_due, false))
 		object_table_wipe(t->objects);
 }
 
 void
+token_refresh(struct token *t)
+{
+	refresh(t, /* wait= */ true);
+}
+
+void
 token_get_info(struct token *t, struct token_info *ret)
 {
-	token_refresh(t);
+	refresh(t, /* wait= */ false);
 	(void)pthread_mutex_lock(&t->lock);
 	*ret = t->info;
 	(void)pthread_mutex_unlock(&t->lock);

@@ -87,6 +87,10 @@ struct key *token_key(struct token *t, enum token_key which);
  * token without a store. */
 int token_store(struct token *t, struct store **ret,
     struct why *reterr_why) _must_check_;
+/* store_lock() for who does without the store rather than wait for another
+ * thread (false, nothing is locked) or process (the store is impatient). */
+bool token_try_store(struct token *t);
+void token_leave_store(struct token *t);
 /* Reads the store again when its file looks different; no lock is held. */
 void token_refresh(struct token *t);
 /* Reads info and meta again; store_lock() is held. */

@@ -222,12 +222,17 @@ int
 token_unseal_in(struct token *t, const struct permit *p,
     const struct seal_scope *sc, struct why *reterr_why)
 {
+	struct token_info info;
 	int err;
 
 	err = token_admit(t, p, reterr_why);
 	if (err != CVM_OK)
 		return err;
-	token_refresh(t);
+	/* An admission while the token is open waits for no writer. */
+	if (!token_unsealed(t))
+		token_refresh(t);
+	else
+		token_get_info(t, &info);
 	if (!token_unsealed(t))
 		err = unseal_token_key(t, p, sc, reterr_why);
 	if (err == CVM_OK)

@@ -532,7 +532,9 @@ busy_for_too_long(void **state)
 
 	ok(store_open(p->path, &b, NULL));
 	ok(store_begin(a, NULL));
+	store_lock();
 	refused(CVM_E_BUSY, store_begin(b, &why), &why, p->path);
+	store_unlock();
 	store_rollback(a);
 	ok(store_begin(b, NULL));
 	store_rollback(b);
@@ -546,6 +548,7 @@ hog(const char *path)
 	int err = store_open(path, &s, NULL);
 
 	(void)alarm(60);
+	store_lock();
 	while (err == CVM_OK) {
 		err = store_begin(s, NULL);
 		(void)usleep(2000);
@@ -575,10 +578,12 @@ starved_by_a_busy_writer(void **state)
 	for (int i = 0; i < 30; i++) {
 		_cleanup_(blob_clear) struct blob v = { 0 };
 
+		store_lock();
 		ok(store_meta_get(s, "k", &v, NULL));
 		ok(store_begin(s, NULL));
 		ok(store_meta_set(s, "k", text("p"), NULL));
 		ok(store_commit(s, NULL));
+		store_unlock();
 	}
 	for (size_t i = 0; i < NELEMS(pid); i++) {
 		int status;
