@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
+#include <errno.h>
 #include <limits.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -314,6 +315,22 @@ box_open(const struct secret *key, struct span aad, struct span box,
  * a snapshot that is resumed twice has its state twice. The kernel knows
  * (VM generation id), so that each call stirs in bytes of the kernel's.
  */
+int
+random_from_kernel(uint8_t *out, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = getrandom(out, len, 0);
+
+		if (n <= 0 && errno != EINTR)
+			return CVM_E_CRYPTO;
+		if (n > 0) {
+			out += n;
+			len -= (size_t)n;
+		}
+	}
+	return CVM_OK;
+}
+
 int
 random_bytes(uint8_t *out, size_t len)
 {

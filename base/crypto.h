@@ -58,6 +58,9 @@ int box_seal(const struct secret *key, struct span aad, struct span plain,
 int box_open(const struct secret *key, struct span aad, struct span box,
     struct secret **ret) _must_check_;
 
+/* Random bytes of the kernel, for others to use: no state of this process is
+ * in them that a fork or a copy of its memory could repeat. */
+int random_from_kernel(uint8_t *out, size_t len) _must_check_;
 /* Cryptographic random bytes from the private context. */
 int random_bytes(uint8_t *out, size_t len) _must_check_;
 /* Stirs what a caller has into the generator, which seeds itself from the

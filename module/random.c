@@ -18,6 +18,9 @@ C_SeedRandom(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pSeed, CK_ULONG ulSeedLen)
 	return rv_of(random_stir(span(pSeed, ulSeedLen)));
 }
 
+/* Not OpenSSL's generator, which would have to be given fresh bytes of the
+ * kernel for each call, lest a copy of this machine gives the same: these cost
+ * a third of that, and less than the generator alone. */
 CK_RV
 C_GenerateRandom(CK_SESSION_HANDLE hSession, CK_BYTE_PTR RandomData,
     CK_ULONG ulRandomLen)
@@ -29,5 +32,5 @@ C_GenerateRandom(CK_SESSION_HANDLE hSession, CK_BYTE_PTR RandomData,
 		return rv;
 	if (RandomData == NULL)
 		return ulRandomLen == 0 ? CKR_OK : CKR_ARGUMENTS_BAD;
-	return rv_of(random_bytes(RandomData, ulRandomLen));
+	return rv_of(random_from_kernel(RandomData, ulRandomLen));
 }

@@ -382,6 +382,24 @@ random_repeats(void **state)
 }
 
 static void
+kernel_gives_less(void **state)
+{
+	static uint8_t a[100000], b[100000];
+	static const uint8_t zero[32];
+
+	(void)state;
+	assert_int_equal(random_from_kernel(a, sizeof(a)), CVM_OK);
+	assert_int_equal(random_from_kernel(b, sizeof(b)), CVM_OK);
+	for (size_t i = 0; i + 32 <= sizeof(a); i += 32) {
+		assert_memory_not_equal(&a[i], &b[i], 32);
+		assert_memory_not_equal(&a[i], zero, 32);
+	}
+	a[0] = 7;
+	assert_int_equal(random_from_kernel(a, 0), CVM_OK);
+	assert_int_equal(a[0], 7);
+}
+
+static void
 random_repeats_after_fork(void **state)
 {
 	uint8_t parent[32], child[2][32];
@@ -511,6 +529,7 @@ run(void)
 		sealed_test(nonce_repeated),
 		sealed_test(error_queue_polluted),
 		cmocka_unit_test(random_repeats),
+		cmocka_unit_test(kernel_gives_less),
 		cmocka_unit_test(random_repeats_after_fork),
 		cmocka_unit_test(generator_of_the_host_used),
 	};
