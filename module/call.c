@@ -9,7 +9,7 @@
 CK_RV
 call_enter(struct call *c)
 {
-	c->lib = state_enter();
+	c->lib = state_enter(&c->shard);
 	return c->lib != NULL ? CKR_OK : CKR_CRYPTOKI_NOT_INITIALIZED;
 }
 
@@ -80,7 +80,7 @@ call_leave(struct call *c)
 		session_unlock(c->session);
 	}
 	c->session = NULL;
-	state_leave(c->lib);
+	state_leave(c->lib, c->shard);
 	c->lib = NULL;
 }
 

@@ -13,6 +13,7 @@
  */
 struct call {
 	struct library *lib;
+	unsigned shard; /* state_leave()'s */
 	struct slot *slot;
 	struct session *session; /* locked */
 	struct token *token;

@@ -9,6 +9,9 @@
 #include "base/log.h"
 #include "module/state.h"
 
+#define CACHE_LINE 64
+#define SHARDS 64
+
 /*
  * The one mutable global. Entry points count themselves in and out, so that
  * C_Finalize in the middle of other threads' calls frees nothing that they
@@ -19,7 +22,11 @@ static struct {
 	/* 2 * forkid() of the process that this state was put in order for;
 	 * odd: a thread is at it. */
 	_Atomic uint64_t fork_state;
-	_Atomic unsigned long inside;
+	/* By the thread's stack: one word would go back and forth between the
+	 * processors with every call. */
+	struct {
+		_Alignas(CACHE_LINE) _Atomic unsigned long inside;
+	} shard[SHARDS];
 	struct library *_Atomic lib;
 	pthread_mutex_t lock; /* of what follows: initialising, finalizing */
 	struct library *retired;
@@ -51,7 +58,8 @@ put_in_order(void)
 	struct library *lib = atomic_load(&module.lib);
 
 	(void)pthread_mutex_init(&module.lock, /* attr= */ NULL);
-	atomic_store(&module.inside, 0);
+	for (size_t i = 0; i < SHARDS; i++)
+		atomic_store(&module.shard[i].inside, 0);
 	module.retired = NULL;
 	if (lib == NULL)
 		return;
@@ -87,23 +95,37 @@ check_fork(void)
 }
 
 struct library *
-state_enter(void)
+state_enter(unsigned *ret_shard)
 {
+	const unsigned char here = 0;
+	uint64_t page = (uint64_t)(uintptr_t)&here >> 16;
+	unsigned shard = (unsigned)(page * 0x9e3779b97f4a7c15u >> 58);
 	struct library *lib;
 
 	check_fork();
-	(void)atomic_fetch_add(&module.inside, 1);
+	(void)atomic_fetch_add(&module.shard[shard].inside, 1);
 	lib = atomic_load(&module.lib);
 	if (lib == NULL)
-		(void)atomic_fetch_sub(&module.inside, 1);
+		(void)atomic_fetch_sub(&module.shard[shard].inside, 1);
+	*ret_shard = shard;
 	return lib;
 }
 
 void
-state_leave(struct library *lib)
+state_leave(struct library *lib, unsigned shard)
 {
 	if (lib != NULL)
-		(void)atomic_fetch_sub(&module.inside, 1);
+		(void)atomic_fetch_sub(&module.shard[shard].inside, 1);
+}
+
+/* Once there is no library to be entered, who is seen outside stays there. */
+static bool
+nobody_inside(void)
+{
+	for (size_t i = 0; i < SHARDS; i++)
+		if (atomic_load(&module.shard[i].inside) != 0)
+			return false;
+	return true;
 }
 
 /* With the lock held, and no library to be entered. */
@@ -112,7 +134,7 @@ free_retired(void)
 {
 	struct library *lib;
 
-	if (atomic_load(&module.inside) != 0)
+	if (!nobody_inside())
 		return;
 	while ((lib = module.retired) != NULL) {
 		module.retired = lib->next;

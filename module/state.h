@@ -23,9 +23,9 @@ struct library {
 CK_RV state_initialize(const char *reserved);
 CK_RV state_finalize(void);
 /* The library, for the length of one call; NULL: not initialised. A child
- * after a fork is put in order here. */
-struct library *state_enter(void);
-void state_leave(struct library *lib);
+ * after a fork is put in order here. What it gives is for state_leave(). */
+struct library *state_enter(unsigned *ret_shard);
+void state_leave(struct library *lib, unsigned shard);
 struct slot *library_slot(struct library *lib, CK_SLOT_ID id);
 
 #endif
