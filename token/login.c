@@ -165,23 +165,13 @@ token_verify_user(struct token *t, struct span pin, struct why *reterr_why)
 bool
 token_user_logged_in(struct token *t)
 {
-	bool is;
-
-	(void)pthread_mutex_lock(&t->lock);
-	is = t->keys[KEY_PRIVATE] != NULL || t->user_auth != NULL;
-	(void)pthread_mutex_unlock(&t->lock);
-	return is;
+	return (atomic_load(&t->open) & OPEN_USER) != 0;
 }
 
 bool
 token_so_logged_in(struct token *t)
 {
-	bool is;
-
-	(void)pthread_mutex_lock(&t->lock);
-	is = t->keys[KEY_SO] != NULL || t->so_auth != NULL;
-	(void)pthread_mutex_unlock(&t->lock);
-	return is;
+	return (atomic_load(&t->open) & OPEN_SO) != 0;
 }
 
 void
@@ -281,7 +271,7 @@ replace_auth(struct token *t, bool so, struct secret **auth)
 		old = *kept;
 		*kept = TAKE_PTR(*auth);
 	}
-	(void)pthread_mutex_unlock(&t->lock);
+	token_unlock_keys(t);
 }
 
 int

@@ -25,6 +25,7 @@ struct prepared {
 	EVP_MD_CTX *md;
 	EVP_CIPHER_CTX *cipher; /* with the key of a secret-key object */
 	uint64_t tag;
+	size_t nonce_len; /* that cipher is set up for; 0: not known */
 	uint64_t generation;
 	/* token/rsa_unpad.h: what false messages come from; or all zero. */
 	uint8_t rejection[SHA256_LEN];

@@ -64,11 +64,15 @@ static int
 set_nonce(struct op *op)
 {
 	const struct blob *iv = &op->params.iv;
+	size_t *len = &op->key->nonce_len;
 
-	if (!is_ccm(op) &&
-	    EVP_CIPHER_CTX_ctrl(op->cipher, EVP_CTRL_AEAD_SET_IVLEN,
-		(int)iv->len, NULL) != 1)
-		return CVM_E_CRYPTO;
+	if (!is_ccm(op) && *len != iv->len) {
+		*len = 0;
+		if (EVP_CIPHER_CTX_ctrl(op->cipher, EVP_CTRL_AEAD_SET_IVLEN,
+			(int)iv->len, NULL) != 1)
+			return CVM_E_CRYPTO;
+		*len = iv->len;
+	}
 	return EVP_CipherInit_ex2(op->cipher, NULL, NULL, iv->data,
 		   op->kind == OP_ENCRYPT, /* params= */ NULL) == 1 ?
 	    CVM_OK :

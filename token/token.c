@@ -43,6 +43,19 @@ token_key(struct token *t, enum token_key which)
 	return k;
 }
 
+void
+token_unlock_keys(struct token *t)
+{
+	unsigned open = t->keys[KEY_TOKEN] != NULL ? OPEN_TOKEN : 0;
+
+	if (t->keys[KEY_PRIVATE] != NULL || t->user_auth != NULL)
+		open |= OPEN_USER;
+	if (t->keys[KEY_SO] != NULL || t->so_auth != NULL)
+		open |= OPEN_SO;
+	atomic_store(&t->open, open);
+	(void)pthread_mutex_unlock(&t->lock);
+}
+
 /* What is taken from a token under its lock, and freed outside of it. */
 struct spoils {
 	struct key *keys[N_TOKEN_KEYS];
@@ -96,7 +109,7 @@ token_keep(struct token *t, const struct permit *p, enum token_key which,
 		old.user_auth = *kept;
 		*kept = TAKE_PTR(*auth);
 	}
-	(void)pthread_mutex_unlock(&t->lock);
+	token_unlock_keys(t);
 	if (!valid)
 		return why_set(reterr_why, CVM_E_PERMIT, "token", "permit",
 		    "valid until the key is open", "ended meanwhile");
@@ -172,7 +185,7 @@ publish(struct token *t, const struct reading *r, const struct stamp *stamp)
 	t->info.error_state = r->trouble.err != CVM_OK;
 	t->trouble = r->trouble;
 	t->stamp = *stamp;
-	(void)pthread_mutex_unlock(&t->lock);
+	token_unlock_keys(t);
 	if (other) {
 		t->verified = false;
 		t->generation = 0;
@@ -455,9 +468,7 @@ token_slot_id(const struct config_token *cfg)
 bool
 token_unsealed(struct token *t)
 {
-	_cleanup_(key_unrefp) struct key *k = token_key(t, KEY_TOKEN);
-
-	return k != NULL;
+	return (atomic_load(&t->open) & OPEN_TOKEN) != 0;
 }
 
 void
@@ -467,7 +478,7 @@ token_wipe(struct token *t)
 
 	(void)pthread_mutex_lock(&t->lock);
 	take_keys(t, &old);
-	(void)pthread_mutex_unlock(&t->lock);
+	token_unlock_keys(t);
 	object_table_wipe(t->objects);
 }
 
@@ -482,6 +493,8 @@ token_after_fork(struct token *t)
 	struct store *s;
 
 	(void)pthread_mutex_init(&t->lock, NULL);
+	(void)pthread_mutex_lock(&t->lock);
+	token_unlock_keys(t); /* not in step where the fork came between */
 	object_table_after_fork(t->objects);
 	store_lock();
 	t->connected = false;

@@ -48,6 +48,13 @@ enum token_key {
 	N_TOKEN_KEYS,
 };
 
+/* What a token has open; kept by token_unlock_keys(). */
+enum token_open {
+	OPEN_TOKEN = 1, /* KEY_TOKEN */
+	OPEN_USER = 2,	/* KEY_PRIVATE, or the user's auth value */
+	OPEN_SO = 4,	/* the same of the SO */
+};
+
 /* How a file looked; all zero when there was none. */
 struct stamp {
 	dev_t dev;
@@ -65,10 +72,11 @@ struct token {
 	struct key *keys[N_TOKEN_KEYS]; /* [lock] */
 	struct secret *user_auth;	/* [lock] kept from a login */
 	struct secret *so_auth;		/* [lock] */
-	struct token_info info;		/* [lock] */
-	struct token_meta meta;		/* [lock] valid when initialised */
-	struct why trouble;		/* [lock] err 0: none */
-	struct stamp stamp;		/* [lock] when info was read */
+	_Atomic unsigned open;	/* enum token_open, of the above, for a look */
+	struct token_info info; /* [lock] */
+	struct token_meta meta; /* [lock] valid when initialised */
+	struct why trouble;	/* [lock] err 0: none */
+	struct stamp stamp;	/* [lock] when info was read */
 
 	struct store *store;	   /* [store] NULL: never opened */
 	bool connected;		   /* [store] */
@@ -83,6 +91,8 @@ struct token {
 /* token.c */
 /* A reference to a key, or NULL. */
 struct key *token_key(struct token *t, enum token_key which);
+/* Leaves t->lock after keys or auth values came or went. */
+void token_unlock_keys(struct token *t);
 /* The store, open and current; store_lock() is held. CVM_E_NOT_FOUND for a
  * token without a store. */
 int token_store(struct token *t, struct store **ret,

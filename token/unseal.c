@@ -148,7 +148,7 @@ token_forget(struct token *t, bool so)
 		key = TAKE_PTR(t->keys[KEY_PRIVATE]);
 		auth = TAKE_PTR(t->user_auth);
 	}
-	(void)pthread_mutex_unlock(&t->lock);
+	token_unlock_keys(t);
 }
 
 int
