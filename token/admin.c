@@ -45,6 +45,7 @@ token_unseal_recovery(struct token *t, const struct secret *code,
 	_cleanup_(store_seals_clear) struct store_seals l = { 0 };
 	_cleanup_(secret_freep) struct secret *key = NULL, *private = NULL;
 	struct token_meta meta = { 0 };
+	uint64_t version = 0;
 	int err;
 
 	token_refresh(t);
@@ -58,7 +59,7 @@ token_unseal_recovery(struct token *t, const struct secret *code,
 		err = open_recovery(t->cfg->store, &l, &meta, SEAL_USER, code,
 		    &private, reterr_why);
 	if (err == CVM_OK)
-		err = token_verify(t, key, reterr_why);
+		err = token_verify(t, key, /* l= */ NULL, &version, reterr_why);
 	if (err == CVM_OK)
 		err = token_keep(t, /* p= */ NULL, KEY_TOKEN, &key, NULL,
 		    reterr_why);

@@ -72,6 +72,20 @@ struct object_table;
 int object_table_new(struct object_table **ret) _must_check_;
 void object_table_freep(struct object_table **ot);
 void object_table_wipe(struct object_table *ot);
+/* This process took the store from version to version, and no object changed,
+ * or the caller brings the table up to date. Takes no lock. */
+void object_table_note(struct token *t, uint64_t before, uint64_t after);
+/*
+ * The table's index, for who reads every row anyway: object_load_row() is a
+ * callback of manifest_verify(), and when that has succeeded at version (and
+ * the key is kept) object_load_put() spares the first search another reading.
+ * Where objects changed meanwhile, nothing is put. The caller frees.
+ */
+struct object_load;
+int object_load_new(struct token *t, struct object_load **ret) _must_check_;
+int object_load_row(void *arg, const struct store_object *o) _must_check_;
+int object_load_put(struct object_load *l, uint64_t version) _must_check_;
+void object_load_freep(struct object_load **l);
 /* A logout (PKCS#11 section 5.6): private session objects are destroyed, and
  * those of the token will be seen again under other handles. */
 void object_table_logout(struct object_table *ot);

@@ -79,7 +79,8 @@ manifest_mac_new(const uint8_t token_id[static TOKEN_ID_LEN],
 	m->ctx = EVP_MAC_CTX_new(m->mac);
 	if (m->ctx == NULL)
 		return CVM_E_NOMEM;
-	if (EVP_MAC_CTX_set_params(m->ctx, params) != 1)
+	if (EVP_MAC_init(m->ctx, secret_span(m->key).data, secret_len(m->key),
+		params) != 1)
 		return CVM_E_CRYPTO;
 	*ret = TAKE_PTR(m);
 	return CVM_OK;
@@ -97,8 +98,8 @@ row_mac(struct manifest_mac *m, const char *tag, const struct span *fields,
 	err = tuple(tag, fields, n, &row);
 	if (err != CVM_OK)
 		return err;
-	if (EVP_MAC_init(m->ctx, secret_span(m->key).data, secret_len(m->key),
-		/* params= */ NULL) != 1 ||
+	/* Without a key: the one that is in it, without its schedule. */
+	if (EVP_MAC_init(m->ctx, NULL, 0, /* params= */ NULL) != 1 ||
 	    EVP_MAC_update(m->ctx, row.data, row.len) != 1 ||
 	    EVP_MAC_final(m->ctx, out, &len, SHA256_LEN) != 1 ||
 	    len != SHA256_LEN)

@@ -61,8 +61,8 @@ write_locked(struct token *t, const uint8_t *id, const struct key *key,
 		err = store_commit(s, why);
 	else
 		store_rollback(s);
-	if (err == CVM_OK && t->verified && t->version == before)
-		t->version = before + 1;
+	if (err == CVM_OK)
+		token_note_commit(t, before);
 	/* What was written here does not go back, verified whole or not. */
 	if (err == CVM_OK && t->generation < generation)
 		t->generation = generation;

@@ -24,7 +24,7 @@ struct row {
 	uint64_t hint_id, hint_label;
 };
 
-struct load {
+struct object_load {
 	struct token *t;
 	struct object_table *ot;
 	bool wait;
@@ -34,7 +34,18 @@ struct load {
 };
 
 static void
-load_clear(struct load *l)
+load_begin(struct object_load *l, struct token *t, bool wait)
+{
+	struct object_table *ot = token_objects(t);
+
+	*l = (struct object_load){ .t = t, .ot = ot, .wait = wait };
+	(void)pthread_rwlock_rdlock(&ot->lock);
+	l->changes = ot->changes;
+	(void)pthread_rwlock_unlock(&ot->lock);
+}
+
+static void
+load_clear(struct object_load *l)
 {
 	freep(&l->v);
 	l->n = l->room = 0;
@@ -57,7 +68,7 @@ object_table_stale(struct object_table *ot)
 }
 
 static int
-grow(struct load *l)
+grow(struct object_load *l)
 {
 	size_t room = l->room == 0 ? 64 : l->room * 2;
 	struct row *v;
@@ -81,10 +92,10 @@ hint_start(const struct blob *hint)
 	return hint->len < sizeof(uint64_t) ? 0 : read_be64(&r);
 }
 
-static int
-note_row(void *arg, const struct store_object *o)
+int
+object_load_row(void *arg, const struct store_object *o)
 {
-	struct load *l = arg;
+	struct object_load *l = arg;
 	struct row *r;
 	int err = grow(l);
 
@@ -133,7 +144,7 @@ merge_row(struct object_table *ot, const struct row *r)
 
 /* False: this process changed objects meanwhile, load again. */
 static int
-merge(struct load *l, bool *ret_done)
+merge(struct object_load *l, bool *ret_done)
 {
 	struct object_table *ot = l->ot;
 	uint64_t serial;
@@ -166,14 +177,11 @@ merge(struct load *l, bool *ret_done)
 }
 
 static int
-load_once(struct load *l, bool *ret_done, struct why *why)
+load_once(struct object_load *l, bool *ret_done, struct why *why)
 {
-	int err;
+	int err = records_index(l->t, l->wait, object_load_row, l, &l->version,
+	    why);
 
-	(void)pthread_rwlock_rdlock(&l->ot->lock);
-	l->changes = l->ot->changes;
-	(void)pthread_rwlock_unlock(&l->ot->lock);
-	err = records_index(l->t, l->wait, note_row, l, &l->version, why);
 	return err == CVM_OK ? merge(l, ret_done) : err;
 }
 
@@ -196,10 +204,9 @@ load_locked(struct token *t, bool wait, uint64_t version, struct why *why)
 	int err = CVM_OK;
 
 	for (int i = 0; i < LOAD_TRIES && !done && err == CVM_OK; i++) {
-		_cleanup_(load_clear) struct load l = { .t = t,
-			.ot = ot,
-			.wait = wait };
+		_cleanup_(load_clear) struct object_load l = { 0 };
 
+		load_begin(&l, t, wait);
 		err = load_once(&l, &done, why);
 	}
 	/* Wiped while loading: there is nothing to show, and nothing wrong. */
@@ -271,6 +278,38 @@ object_table_glance(struct token *t, struct why *reterr_why)
 	return CVM_OK;
 }
 
+int
+object_load_new(struct token *t, struct object_load **ret)
+{
+	struct object_load *l = malloc(sizeof(*l));
+
+	if (l == NULL)
+		return CVM_E_NOMEM;
+	load_begin(l, t, /* wait= */ true);
+	*ret = l;
+	return CVM_OK;
+}
+
+void
+object_load_freep(struct object_load **l)
+{
+	if (*l != NULL)
+		load_clear(*l);
+	free(*l);
+	*l = NULL;
+}
+
+int
+object_load_put(struct object_load *l, uint64_t version)
+{
+	bool done = false;
+	int err;
+
+	l->version = version;
+	err = merge(l, &done);
+	return err == CVM_OK && done ? object_open_few(l->t) : err;
+}
+
 /* A table that was current before our own write is current after it. A load
  * that is under way may set the version back: then there is one more. */
 static void
@@ -281,6 +320,12 @@ note_write(void *arg, uint64_t before, uint64_t after)
 	if (after == before + 1)
 		(void)atomic_compare_exchange_strong(&ot->version, &before,
 		    after);
+}
+
+void
+object_table_note(struct token *t, uint64_t before, uint64_t after)
+{
+	note_write(token_objects(t), before, after);
 }
 
 int

@@ -123,8 +123,13 @@ open_record(struct token *t, const struct object *husk, struct attrs *ret,
     struct why *why)
 {
 	_cleanup_(store_object_clear) struct store_object r = { 0 };
-	int err = record_read(t, husk->id, &r, why);
+	int err;
 
+	/* First: a husk of what was made here since the last load has no stamp
+	 * yet, and none will come while the token is sealed. */
+	if (!token_unsealed(t))
+		return CVM_E_SEALED;
+	err = record_read(t, husk->id, &r, why);
 	if (err == CVM_E_NOT_FOUND || (err == CVM_OK && !is_indexed(husk, &r)))
 		return refuse_row(t, husk, why);
 	if (err != CVM_OK)

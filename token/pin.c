@@ -194,6 +194,7 @@ static int
 change_tries(struct token *t, bool so, int change, struct why *reterr_why)
 {
 	struct store *s = NULL;
+	uint64_t before = 0;
 	int err;
 
 	store_lock();
@@ -201,11 +202,15 @@ change_tries(struct token *t, bool so, int change, struct why *reterr_why)
 	if (err == CVM_OK)
 		err = store_begin(s, reterr_why);
 	if (err == CVM_OK) {
-		err = count(s, so, change, reterr_why);
+		err = store_version(s, &before, reterr_why);
+		if (err == CVM_OK)
+			err = count(s, so, change, reterr_why);
 		if (err == CVM_OK)
 			err = store_commit(s, reterr_why);
 		else
 			store_rollback(s);
+		if (err == CVM_OK)
+			token_note_commit(t, before);
 		token_reload(t);
 	}
 	store_unlock();

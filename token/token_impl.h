@@ -140,9 +140,14 @@ int token_generation(struct token *t, const struct manifest *m,
     uint64_t version, struct why *reterr_why) _must_check_;
 /* mark.c: raises the time in memory; it never goes back. */
 void token_raise_mark(struct token *t, int64_t time);
-/* Checks metadata and manifest under a token key not kept yet. */
+/* Checks metadata and manifest under a token key not kept yet; l, when not
+ * NULL, gets the rows of *ret_version. */
 int token_verify(struct token *t, const struct secret *token_key,
+    struct object_load *l, uint64_t *ret_version,
     struct why *reterr_why) _must_check_;
+/* A commit of this process that left every row as it was; store_lock() is
+ * held. before was read in the transaction. */
+void token_note_commit(struct token *t, uint64_t before);
 /* Is this the private key of the token? Needs the token key. */
 int token_verify_private(struct token *t, const struct secret *private_key,
     struct why *reterr_why) _must_check_;

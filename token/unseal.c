@@ -7,7 +7,8 @@
 
 static int
 verify_locked(struct token *t, const struct token_meta *meta,
-    const struct secret *token_key, struct why *reterr_why)
+    const struct secret *token_key, struct object_load *l,
+    uint64_t *ret_version, struct why *reterr_why)
 {
 	struct manifest m = { 0 };
 	struct store *s = NULL;
@@ -23,12 +24,22 @@ verify_locked(struct token *t, const struct token_meta *meta,
 	if (err == CVM_OK)
 		err = meta_verify(s, meta, token_key, NULL, reterr_why);
 	if (err == CVM_OK)
-		err = manifest_verify(s, meta->id, token_key, /* fn= */ NULL,
-		    /* arg= */ NULL, &m, reterr_why);
+		err = manifest_verify(s, meta->id, token_key,
+		    l != NULL ? object_load_row : NULL, l, &m, reterr_why);
 	store_rollback(s);
 	if (err == CVM_OK)
 		err = token_generation(t, &m, version, reterr_why);
+	if (err == CVM_OK)
+		*ret_version = version;
 	return err;
+}
+
+void
+token_note_commit(struct token *t, uint64_t before)
+{
+	if (t->verified && t->version == before)
+		t->version = before + 1;
+	object_table_note(t, before, before + 1);
 }
 
 int
@@ -49,7 +60,7 @@ token_generation(struct token *t, const struct manifest *m, uint64_t version,
 
 int
 token_verify(struct token *t, const struct secret *token_key,
-    struct why *reterr_why)
+    struct object_load *l, uint64_t *ret_version, struct why *reterr_why)
 {
 	struct token_meta meta = { 0 };
 	int err;
@@ -58,7 +69,7 @@ token_verify(struct token *t, const struct secret *token_key,
 	if (err != CVM_OK)
 		return err;
 	store_lock();
-	err = verify_locked(t, &meta, token_key, reterr_why);
+	err = verify_locked(t, &meta, token_key, l, ret_version, reterr_why);
 	store_unlock();
 	return err;
 }
@@ -91,15 +102,20 @@ static int
 unseal_token_key(struct token *t, const struct permit *p,
     const struct seal_scope *sc, struct why *reterr_why)
 {
+	_cleanup_(object_load_freep) struct object_load *l = NULL;
 	_cleanup_(secret_freep) struct secret *key = NULL;
+	uint64_t version = 0;
 	int err;
 
 	err = seals_open(t, sc, SEAL_TOKEN, /* auth= */ NULL, &key, reterr_why);
 	if (err == CVM_OK)
-		err = token_verify(t, key, reterr_why);
-	if (err != CVM_OK)
-		return err;
-	return token_keep(t, p, KEY_TOKEN, &key, /* auth= */ NULL, reterr_why);
+		err = object_load_new(t, &l);
+	if (err == CVM_OK)
+		err = token_verify(t, key, l, &version, reterr_why);
+	if (err == CVM_OK)
+		err = token_keep(t, p, KEY_TOKEN, &key, /* auth= */ NULL,
+		    reterr_why);
+	return err == CVM_OK ? object_load_put(l, version) : err;
 }
 
 int

@@ -83,6 +83,38 @@ one_key_found_by_opening_all(void **state)
 	assert_int_equal(atomic_load(&ot->n_opened), 2);
 }
 
+/* The check of an admission reads all rows; the first search reads none, not
+ * even after the writes of a login. Another process's are read once. */
+static void
+rows_read_twice(void **state)
+{
+	struct stage *s = *state;
+	_cleanup_(secret_freep) struct secret *m = secret_copy(text("value"));
+	_cleanup_(attrs_clear) struct attrs a = { 0 };
+	struct record_change c = { .what = RECORD_INSERT, .attrs = &a };
+	struct object_table *ot;
+	CK_BYTE id[2] = { 3, 4 };
+	CK_ATTRIBUTE by_id = BYTES_ATTR(CKA_ID, id);
+	struct object *o = NULL;
+	CK_OBJECT_HANDLE h = 0;
+
+	make_many(s, MANY);
+	ot = token_objects(s->t);
+	assert_int_equal(ot->loads, 1);
+	ok(pin_begin(s->t, /* so= */ true, why));
+	ok(pin_end(s->t, /* so= */ true, CVM_OK));
+	assert_int_equal(count(s, &by_id, 1, &h), 1);
+	assert_int_equal(ot->loads, 1);
+	ok(token_object(s->t, &s->c, h, &o));
+	ok(attrs_copy(&o->attrs, &a));
+	object_unrefp(&o);
+	c.material = m;
+	ok(random_bytes(c.id, sizeof(c.id)));
+	ok(records_write(s->t, &c, 1, why)); /* past the table */
+	assert_int_equal(count(s, &by_id, 1, NULL), 2);
+	assert_int_equal(ot->loads, 2);
+}
+
 /* Who lists all does not keep all; handles name what they named. */
 static void
 unused_objects_stay_open(void **state)
@@ -174,6 +206,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_STAGE(one_key_found_by_opening_all),
+		ON_STAGE(rows_read_twice),
 		ON_STAGE(unused_objects_stay_open),
 		ON_STAGE(wiped_index_is_searched),
 		ON_STAGE(row_exchanged_after_the_check),
