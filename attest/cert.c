@@ -167,7 +167,8 @@ pem_open(struct span pem, size_t max)
 }
 
 int
-certs_from_pem(struct span pem, X509 **ret, size_t max, size_t *ret_n)
+certs_from_pem_by(struct span pem, cert_reader *read, void *arg, X509 **ret,
+    size_t max, size_t *ret_n)
 {
 	quiet_openssl();
 	_cleanup_(bio_freep)
@@ -181,8 +182,7 @@ certs_from_pem(struct span pem, X509 **ret, size_t max, size_t *ret_n)
 		r = pem_next(bio, PEM_STRING_X509, &b);
 		if (r != CVM_OK)
 			break;
-		r = n < max ? cert_from_der(span(b.data, (size_t)b.len),
-				  /* padded= */ false, &ret[n]) :
+		r = n < max ? read(arg, span(b.data, (size_t)b.len), &ret[n]) :
 			      CVM_E_PARSE;
 		if (r != CVM_OK)
 			break;
@@ -195,6 +195,19 @@ certs_from_pem(struct span pem, X509 **ret, size_t max, size_t *ret_n)
 	while (n > 0)
 		x509_freep(&ret[--n]);
 	return r == CVM_E_NOT_FOUND ? CVM_E_PARSE : r;
+}
+
+static int
+read_der(void *arg, struct span der, X509 **ret)
+{
+	(void)arg;
+	return cert_from_der(der, /* padded= */ false, ret);
+}
+
+int
+certs_from_pem(struct span pem, X509 **ret, size_t max, size_t *ret_n)
+{
+	return certs_from_pem_by(pem, read_der, NULL, ret, max, ret_n);
 }
 
 static int

@@ -27,6 +27,10 @@ int cert_from_der(struct span der, bool padded, X509 **ret) _must_check_;
 /* PEM certificates in order, at most max; a trailing NUL is tolerated. */
 int certs_from_pem(struct span pem, X509 **ret, size_t max,
     size_t *ret_n) _must_check_;
+/* The same, where read() makes a certificate of the DER of each. */
+typedef int cert_reader(void *arg, struct span der, X509 **ret);
+int certs_from_pem_by(struct span pem, cert_reader *read, void *arg, X509 **ret,
+    size_t max, size_t *ret_n) _must_check_;
 /* A CRL, DER or PEM. */
 int crl_from_bytes(struct span s, X509_CRL **ret) _must_check_;
 

@@ -129,10 +129,10 @@ static const struct parsed_kind kind_pem = { certs_free };
 static const struct parsed_kind kind_crl = { crl_free };
 
 static bool
-certs_fill(struct certs *c, X509 *const *x, size_t n)
+certs_fill(const struct parsed *p, struct certs *c, X509 *const *x, size_t n)
 {
 	for (; c->n < n; c->n++) {
-		if (cert_digest(x[c->n], c->digest[c->n]) != CVM_OK ||
+		if (parsed_cert_digest(p, x[c->n], c->digest[c->n]) != CVM_OK ||
 		    X509_up_ref(x[c->n]) != 1)
 			return false;
 		c->v[c->n] = x[c->n];
@@ -150,7 +150,7 @@ keep_certs(struct parsed *p, const struct parsed_kind *kind, struct span bytes,
 	if (p == NULL || n > CHAIN_CERTS_MAX ||
 	    (c = calloc(1, sizeof(*c))) == NULL)
 		return;
-	if (!certs_fill(c, x, n) || !parsed_keep(p, kind, bytes, c))
+	if (!certs_fill(p, c, x, n) || !parsed_keep(p, kind, bytes, c))
 		certs_free(c);
 }
 
@@ -170,6 +170,13 @@ parsed_cert(struct parsed *p, struct span der, bool padded, X509 **ret)
 	return r;
 }
 
+/* One file has what another has too: a chain's root is in all of them. */
+static int
+read_known(void *arg, struct span der, X509 **ret)
+{
+	return parsed_cert(arg, der, /* padded= */ false, ret);
+}
+
 int
 parsed_certs(struct parsed *p, struct span pem, X509 **ret, size_t max,
     size_t *ret_n)
@@ -187,7 +194,8 @@ parsed_certs(struct parsed *p, struct span pem, X509 **ret, size_t max,
 		*ret_n = c->n;
 		return CVM_OK;
 	}
-	if ((r = certs_from_pem(pem, ret, max, ret_n)) == CVM_OK)
+	if ((r = certs_from_pem_by(pem, read_known, p, ret, max, ret_n)) ==
+	    CVM_OK)
 		keep_certs(p, &kind_pem, pem, ret, *ret_n);
 	return r;
 }

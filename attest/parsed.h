@@ -15,7 +15,7 @@
  *
  * Every function takes NULL for a memory that is not there.
  */
-#define PARSED_MAX 32
+#define PARSED_MAX 64
 #define PARSED_BYTES_MAX (16 * 1024 * 1024)
 
 struct parsed;
