@@ -233,13 +233,11 @@ int
 cert_acceptable(X509 *x, bool ca, int64_t now, struct why *why)
 {
 	static const char *const dates[] = { "notBefore", "notAfter" };
-	char name[CERT_NAME_MAX];
 	int r;
 
-	(void)cert_name(x, name, sizeof(name));
 	if (X509_get_version(x) != X509_VERSION_3)
 		return cert_deny(why, x, "version", "X.509 v3", "an older one");
-	r = signature_acceptable(X509_get0_tbs_sigalg(x), name, why);
+	r = signature_acceptable(X509_get0_tbs_sigalg(x), "", why);
 	if (r == CVM_OK)
 		r = key_acceptable(x, why);
 	if (r == CVM_OK)
@@ -248,6 +246,9 @@ cert_acceptable(X509 *x, bool ca, int64_t now, struct why *why)
 		r = role_acceptable(x, ca, why);
 	if (r == CVM_OK)
 		r = dates_include(X509_get0_notBefore(x), X509_get0_notAfter(x),
-		    now, name, dates, why);
+		    now, "", dates, why);
+	/* Names are for refusals: to print one takes as long as a check. */
+	if (r != CVM_OK && why != NULL && why->where[0] == '\0')
+		(void)cert_name(x, why->where, sizeof(why->where));
 	return r;
 }

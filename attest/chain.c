@@ -167,18 +167,15 @@ crl_is_complete(X509_CRL *crl)
 }
 
 static int
-crl_acceptable(const struct chain *c, X509_CRL *crl, X509 *issuer,
-    struct why *why)
+crl_judge(const struct chain *c, X509_CRL *crl, X509 *issuer, struct why *why)
 {
 	static const char *const dates[] = { "thisUpdate", "nextUpdate" };
+	static const char where[] = ""; /* the caller's */
 	uint32_t usage = X509_get_key_usage(issuer);
-	char name[CERT_NAME_MAX], where[CERT_NAME_MAX + 16];
 	const X509_ALGOR *alg = NULL;
 	int64_t at = c->now, until;
 	int r;
 
-	(void)snprintf(where, sizeof(where), "CRL of %s",
-	    cert_name(issuer, name, sizeof(name)));
 	if (X509_CRL_get_version(crl) != X509_CRL_VERSION_2)
 		return why_set(why, CVM_E_DENIED, where, "version", "v2",
 		    "another");
@@ -203,6 +200,19 @@ crl_acceptable(const struct chain *c, X509_CRL *crl, X509 *issuer,
 		at = until - 1;
 	return dates_include(X509_CRL_get0_lastUpdate(crl),
 	    X509_CRL_get0_nextUpdate(crl), at, where, dates, why);
+}
+
+static int
+crl_acceptable(const struct chain *c, X509_CRL *crl, X509 *issuer,
+    struct why *why)
+{
+	char name[CERT_NAME_MAX];
+	int r = crl_judge(c, crl, issuer, why);
+
+	if (r != CVM_OK && why != NULL)
+		(void)snprintf(why->where, sizeof(why->where), "CRL of %s",
+		    cert_name(issuer, name, sizeof(name)));
+	return r;
 }
 
 int

@@ -191,12 +191,13 @@ intel_chain_algorithms(const struct intel_chain *c, struct why *reterr_why)
 	for (size_t i = 0; i < c->n; i++) {
 		const X509 *x = c->cert[i];
 
-		(void)cert_name(x, name, sizeof(name));
 		if (!is_p256(X509_get0_pubkey(x)))
-			return why_set(reterr_why, CVM_E_DENIED, name,
-			    "public key", "EC P-256", "another key");
+			return why_set(reterr_why, CVM_E_DENIED,
+			    cert_name(x, name, sizeof(name)), "public key",
+			    "EC P-256", "another key");
 		if (X509_get_signature_nid(x) != NID_ecdsa_with_SHA256)
-			return why_set(reterr_why, CVM_E_DENIED, name,
+			return why_set(reterr_why, CVM_E_DENIED,
+			    cert_name(x, name, sizeof(name)),
 			    "signature algorithm", "ecdsa-with-SHA256",
 			    "another one");
 	}
