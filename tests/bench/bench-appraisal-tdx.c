@@ -15,8 +15,8 @@
 
 /*
  * What the appraisal of a TDX quote costs, as a ratio to the bare signatures
- * in it: three certificates, two CRLs, the signer of TCB info and QE identity
- * and these two, the quoting enclave's report, the quote.
+ * in it, each once: three certificates, two CRLs, the signer of TCB info and QE
+ * identity and these two, the quoting enclave's report, the quote.
  */
 struct tdx_case {
 	struct bench b;
@@ -135,12 +135,8 @@ tdx_operations(void *arg)
 			     X509_get0_pubkey(c->pck.cert[1])),
 	    1);
 	assert_int_equal(X509_verify(c->signer.cert[0], root), 1);
-	/* The self-signature of a root is verified with each chain. */
-	assert_int_equal(X509_verify(c->signer.cert[1], root), 1);
-	if (X509_cmp(c->signer.cert[0], c->qe_signer.cert[0]) != 0) {
+	if (X509_cmp(c->signer.cert[0], c->qe_signer.cert[0]) != 0)
 		assert_int_equal(X509_verify(c->qe_signer.cert[0], root), 1);
-		assert_int_equal(X509_verify(c->qe_signer.cert[1], root), 1);
-	}
 	verify(X509_get0_pubkey(c->signer.cert[0]),
 	    span(c->info.signature, sizeof(c->info.signature)), c->info.text);
 	verify(X509_get0_pubkey(c->qe_signer.cert[0]),
@@ -186,6 +182,7 @@ bench_tdx(void **state)
 
 	(void)state;
 	tdx_begin(&c);
+	run(&c, c.cache); /* to know it */
 	ratio_print("TDX quote", rows, &c);
 	tdx_end(&c);
 }
