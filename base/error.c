@@ -35,6 +35,7 @@ static const struct {
 	{ CVM_E_BUSY, "busy" },
 	{ CVM_E_PIN_UNSET, "user PIN not initialised" },
 	{ CVM_E_NOT_LOGGED_IN, "not logged in" },
+	{ CVM_E_STALE, "changed meanwhile" },
 	{ CVM_E_ATTR_TYPE, "attribute type invalid" },
 	{ CVM_E_ATTR_VALUE, "attribute value invalid" },
 	{ CVM_E_ATTR_READ_ONLY, "attribute is read-only" },

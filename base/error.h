@@ -39,6 +39,7 @@ enum cvm_err {
 	CVM_E_BUSY = -28,      /* another process holds what is needed */
 	CVM_E_PIN_UNSET = -29, /* the user PIN was not initialised */
 	CVM_E_NOT_LOGGED_IN = -30,
+	CVM_E_STALE = -31, /* changed by somebody else meanwhile */
 	/* PKCS#11 object and mechanism rules. */
 	CVM_E_ATTR_TYPE = -40,
 	CVM_E_ATTR_VALUE = -41,

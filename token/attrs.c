@@ -158,6 +158,19 @@ attrs_ulong(const struct attrs *a, CK_ATTRIBUTE_TYPE type, CK_ULONG dflt)
 	return v;
 }
 
+bool
+attrs_equal(const struct attrs *a, const struct attrs *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (a->v[i].type != b->v[i].type ||
+		    !span_equal(blob_span(&a->v[i].value),
+			blob_span(&b->v[i].value)))
+			return false;
+	return true;
+}
+
 int
 attrs_copy(const struct attrs *from, struct attrs *ret)
 {

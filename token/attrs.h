@@ -39,6 +39,7 @@ int attrs_set_ulong(struct attrs *a, CK_ATTRIBUTE_TYPE type,
 bool attrs_bool(const struct attrs *a, CK_ATTRIBUTE_TYPE type, bool dflt);
 CK_ULONG attrs_ulong(const struct attrs *a, CK_ATTRIBUTE_TYPE type,
     CK_ULONG dflt);
+bool attrs_equal(const struct attrs *a, const struct attrs *b);
 int attrs_copy(const struct attrs *from, struct attrs *ret) _must_check_;
 
 /* Record encoding (token/FORMAT.md): CK_ULONG values as u64, so that a store

@@ -29,8 +29,10 @@ struct record_change {
 	enum { RECORD_INSERT, RECORD_REPLACE, RECORD_DELETE } what;
 	uint8_t id[STORE_ID_LEN];
 	const struct attrs *attrs;     /* insert, replace */
+	const struct attrs *was;       /* replace: what attrs were made of */
 	const struct secret *material; /* insert; NULL on replace: keep */
 };
+/* CVM_E_STALE: a record is not any more what its change was made of. */
 int records_write(struct token *t, const struct record_change *v, size_t n,
     struct why *reterr_why) _must_check_;
 /* The same; fn learns the versions (records_version) before and after the

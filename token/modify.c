@@ -8,6 +8,9 @@
 
 /* C_CopyObject, C_SetAttributeValue, C_DestroyObject. */
 
+/* Against others who change the very object all the time. */
+#define CHANGE_TRIES 8
+
 static int
 refuse_action(struct why *why, CK_ATTRIBUTE_TYPE type)
 {
@@ -22,6 +25,32 @@ check_writable(const struct object *o, const struct caller *c, struct why *why)
 		return CVM_OK;
 	return why_set(why, CVM_E_READ_ONLY, "session", "flags",
 	    "a read/write session for a token object", "read-only");
+}
+
+/* What the SO trusted stays what he trusted: a user's copy of it is not, and a
+ * user changes nothing of it that tells what it is good for. */
+static int
+keep_trust(const struct object *o, const struct template_use *use,
+    const struct attrs *change, struct attrs *all, struct why *why)
+{
+	static const CK_ATTRIBUTE_TYPE harmless[] = { CKA_LABEL, CKA_ID,
+		CKA_APPLICATION, CKA_START_DATE, CKA_END_DATE };
+
+	if (use->so || !attrs_bool(&o->attrs, CKA_TRUSTED, false))
+		return CVM_OK;
+	if (use->in == IN_COPY)
+		return attrs_set_bool(all, CKA_TRUSTED, false);
+	if (o->class == CKO_CERTIFICATE)
+		return refuse_action(why, CKA_TRUSTED);
+	for (size_t i = 0; i < change->n; i++) {
+		bool ok = false;
+
+		for (size_t k = 0; k < NELEMS(harmless); k++)
+			ok |= change->v[i].type == harmless[k];
+		if (!ok)
+			return refuse_action(why, CKA_TRUSTED);
+	}
+	return CVM_OK;
 }
 
 /* Lays the template over the attributes of o. */
@@ -44,6 +73,8 @@ overlay(const struct object *o, const struct template_use *use,
 		if (err == CVM_OK)
 			err = attrs_set(&all, change.v[i].type, value);
 	}
+	if (err == CVM_OK)
+		err = keep_trust(o, use, &change, &all, why);
 	if (err != CVM_OK)
 		return err;
 	*ret = all;
@@ -100,6 +131,7 @@ replace(struct token *t, struct object *old, struct attrs *attrs,
 	memcpy(change.id, old->id, sizeof(change.id));
 	if (old->token) {
 		change.attrs = attrs;
+		change.was = &old->attrs;
 		err = object_table_write(t, &change, 1, why);
 		if (err != CVM_OK)
 			return err;
@@ -108,12 +140,15 @@ replace(struct token *t, struct object *old, struct attrs *attrs,
 	if (err != CVM_OK)
 		return err;
 	o->session = old->session;
-	(void)object_table_put(token_objects(t), o);
-	return CVM_OK;
+	/* A record that is gone again was changed before. */
+	if (object_table_renew(token_objects(t), old, o) || old->token)
+		return CVM_OK;
+	return why_set(why, CVM_E_STALE, "session object", "attributes",
+	    "those that were changed", "newer ones, or none");
 }
 
-int
-token_set_attributes(struct token *t, const struct caller *c,
+static int
+set_attributes_once(struct token *t, const struct caller *c,
     CK_OBJECT_HANDLE handle, const CK_ATTRIBUTE *templ, CK_ULONG n,
     struct why *reterr_why)
 {
@@ -135,6 +170,23 @@ token_set_attributes(struct token *t, const struct caller *c,
 	use = use_of(o, c, IN_SET);
 	err = overlay(o, &use, templ, n, &attrs, reterr_why);
 	return err == CVM_OK ? replace(t, o, &attrs, reterr_why) : err;
+}
+
+int
+token_set_attributes(struct token *t, const struct caller *c,
+    CK_OBJECT_HANDLE handle, const CK_ATTRIBUTE *templ, CK_ULONG n,
+    struct why *reterr_why)
+{
+	int err = CVM_E_STALE;
+
+	/* What others changed meanwhile stays, and is changed further. */
+	for (int i = 0; i < CHANGE_TRIES && err == CVM_E_STALE; i++) {
+		if (i > 0 &&
+		    (err = object_table_refresh(t, reterr_why)) != CVM_OK)
+			return err;
+		err = set_attributes_once(t, c, handle, templ, n, reterr_why);
+	}
+	return err;
 }
 
 int

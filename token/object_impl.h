@@ -149,6 +149,10 @@ bool object_table_stale(struct object_table *ot);
 /* Puts o into the table, and gives it a handle if it has none. An object
  * with the same handle or record is replaced. */
 CK_OBJECT_HANDLE object_table_put(struct object_table *ot, struct object *o);
+/* Puts o in the place of old. False, and nothing is put, when old was destroyed
+ * meanwhile, or is a session object that was changed. */
+bool object_table_renew(struct object_table *ot, const struct object *old,
+    struct object *o);
 void object_table_drop(struct object_table *ot, struct object *o);
 /* Whether the caller may know of o. admitted: its permit holds. */
 bool object_visible(const struct object *o, const struct caller *c,

@@ -164,6 +164,28 @@ object_table_put(struct object_table *ot, struct object *o)
 	return o->handle;
 }
 
+bool
+object_table_renew(struct object_table *ot, const struct object *old,
+    struct object *o)
+{
+	const struct object *now;
+	bool there;
+
+	(void)pthread_rwlock_wrlock(&ot->lock);
+	now = table_find_record(ot, old->id);
+	/* A record is the store's, and what is here is read from it; a session
+	 * object is nowhere else. */
+	there = now != NULL && (old->token || now == old);
+	if (there) {
+		ot->changes++;
+		table_put(ot, o);
+		if (o->token && ++ot->n_unknown > OPEN_MAX)
+			table_unload(ot);
+	}
+	(void)pthread_rwlock_unlock(&ot->lock);
+	return there;
+}
+
 void
 object_table_drop(struct object_table *ot, struct object *o)
 {

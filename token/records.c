@@ -57,7 +57,7 @@ insert(struct writing *w, const struct record_change *c, struct why *reterr_why)
  */
 static int
 check_kept(struct writing *w, const struct store_object *old,
-    const struct attrs *attrs, struct why *reterr_why)
+    const struct record_change *c, struct why *reterr_why)
 {
 	_cleanup_(attrs_clear) struct attrs a = { 0 };
 	struct record_header h = { 0 };
@@ -68,8 +68,12 @@ check_kept(struct writing *w, const struct store_object *old,
 		err = record_header(old, &h, reterr_why);
 	if (err != CVM_OK)
 		return err;
+	/* Else what others restricted meanwhile would be open again. */
+	if (c->was != NULL && !attrs_equal(&a, c->was))
+		return why_set(reterr_why, CVM_E_STALE, "store record",
+		    "attributes", "those that were changed", "newer ones");
 	if (old->private_box.len > 0 &&
-	    h.private != attrs_bool(attrs, CKA_PRIVATE, true))
+	    h.private != attrs_bool(c->attrs, CKA_PRIVATE, true))
 		return why_set(reterr_why, CVM_E_INVAL, "store record",
 		    "CKA_PRIVATE", "no change while material is kept",
 		    "a change");
@@ -86,7 +90,7 @@ replace(struct writing *w, const struct record_change *c,
 
 	err = take_old(w, c->id, &old, reterr_why);
 	if (err == CVM_OK)
-		err = check_kept(w, &old, c->attrs, reterr_why);
+		err = check_kept(w, &old, c, reterr_why);
 	if (err == CVM_OK)
 		err = record_close(w->t, c->id, c->attrs, c->material,
 		    c->material == NULL ? &old.private_box : NULL, &new,

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/objects-fixture.h"
+#include "token/object_impl.h"
+
+/* Changes of objects that others change, too, and logins beside logins. */
+
+#define SET(stage, handle, ...)                                                \
+	token_set_attributes((stage)->t, &(stage)->c, handle,                  \
+	    (CK_ATTRIBUTE[]){ __VA_ARGS__ }, 1, NULL)
+
+static CK_OBJECT_HANDLE
+private_key(struct stage *s)
+{
+	CK_ATTRIBUTE templ[] = { ULONG_ATTR(CKA_CLASS, CKO_PRIVATE_KEY) };
+	CK_OBJECT_HANDLE *v = NULL, h;
+	size_t n = 0;
+
+	ok(token_find(s->t, &s->c, templ, 1, &v, &n, why));
+	assert_int_equal(n, 1);
+	h = v[0];
+	free(v);
+	return h;
+}
+
+/* Another process has the same store open, and its view is a moment old. */
+static void
+restriction_lost_to_a_change_elsewhere(void **state)
+{
+	static const CK_ATTRIBUTE_TYPE one_way[] = { CKA_WRAP_WITH_TRUSTED,
+		CKA_CVM_BIND_OPERATION };
+	struct stage *s = *state;
+	struct stage other = *s;
+	struct pair p = make_ec(s, CKM_EC_KEY_PAIR_GEN, p256, sizeof(p256),
+	    true);
+	struct object *old = NULL;
+	CK_OBJECT_HANDLE q;
+
+	other.f.token = NULL;
+	ok(token_new(&s->f.cfg, &s->f.issuer, &other.f.token));
+	other.t = other.f.token;
+	ok(unseal(&other.f, why));
+	for (size_t i = 0; i < COUNT(one_way); i++) {
+		q = private_key(&other);
+		ok(token_object(other.t, &other.c, q, &old));
+		ok(SET(s, p.priv, BOOL_ATTR(one_way[i], true)));
+		ok(SET(&other, q, TEXT_ATTR(CKA_LABEL, "renamed")));
+		object_unrefp(&old);
+		assert_true(get_bool(&other, q, one_way[i]));
+		assert_int_equal(private_key(s), p.priv);
+		assert_true(get_bool(s, p.priv, one_way[i]));
+		ok(SET(s, p.priv, TEXT_ATTR(CKA_LABEL, "back")));
+	}
+	token_freep(&other.f.token);
+}
+
+struct renamer {
+	struct stage *s;
+	CK_OBJECT_HANDLE h;
+	unsigned failures;
+};
+
+static void *
+rename_often(void *arg)
+{
+	struct renamer *r = arg;
+
+	for (unsigned i = 0; i < 200; i++)
+		r->failures += SET(r->s, r->h, TEXT_ATTR(CKA_LABEL, "x")) !=
+		    CVM_OK;
+	return NULL;
+}
+
+/* Of a session object nobody else has a copy. */
+static void
+restriction_lost_to_a_thread(void **state)
+{
+	struct stage *s = *state;
+	struct pair p = make_ec(s, CKM_EC_KEY_PAIR_GEN, p256, sizeof(p256),
+	    false);
+	struct renamer r = { .s = s, .h = p.priv };
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, rename_often, &r), 0);
+	(void)usleep(1000);
+	ok(SET(s, p.priv, BOOL_ATTR(CKA_WRAP_WITH_TRUSTED, true)));
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(r.failures, 0);
+	assert_true(get_bool(s, p.priv, CKA_WRAP_WITH_TRUSTED));
+}
+
+/* What the SO trusted for wrapping, a user lets decrypt. */
+static void
+trust_outlives_a_change(void **state)
+{
+	struct stage *s = *state;
+	struct pair p = make_rsa(s, 1024, true);
+	CK_ATTRIBUTE decrypt = BOOL_ATTR(CKA_VERIFY, false);
+	CK_OBJECT_HANDLE copy;
+
+	s->c.so = true;
+	s->c.user = false;
+	ok(SET(s, p.pub, BOOL_ATTR(CKA_TRUSTED, true)));
+	ok(token_copy(s->t, &s->c, p.pub, NULL, 0, &copy, why));
+	assert_true(get_bool(s, copy, CKA_TRUSTED));
+	s->c.so = false;
+	s->c.user = true;
+	assert_true(get_bool(s, p.pub, CKA_TRUSTED));
+	ok(token_copy(s->t, &s->c, p.pub, &decrypt, 1, &copy, why));
+	assert_false(get_bool(s, copy, CKA_TRUSTED));
+	assert_false(get_bool(s, copy, CKA_VERIFY));
+	assert_int_equal(SET(s, p.pub, BOOL_ATTR(CKA_VERIFY, false)),
+	    CVM_E_ACTION_PROHIBITED);
+	assert_int_equal(SET(s, p.pub, BOOL_ATTR(CKA_WRAP, true)),
+	    CVM_E_ACTION_PROHIBITED);
+	assert_int_equal(SET(s, p.pub, BOOL_ATTR(CKA_ENCRYPT, true)),
+	    CVM_E_ACTION_PROHIBITED);
+	ok(SET(s, p.pub, TEXT_ATTR(CKA_LABEL, "a name is no use")));
+	assert_true(get_bool(s, p.pub, CKA_TRUSTED));
+	/* Of nobody's trust, a user changes what he likes. */
+	ok(SET(s, copy, BOOL_ATTR(CKA_VERIFY, true)));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ON_STAGE(restriction_lost_to_a_change_elsewhere),
+		ON_STAGE(restriction_lost_to_a_thread),
+		ON_STAGE(trust_outlives_a_change),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
