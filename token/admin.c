@@ -61,13 +61,13 @@ token_unseal_recovery(struct token *t, const struct secret *code,
 	if (err == CVM_OK)
 		err = token_verify(t, key, /* l= */ NULL, &version, reterr_why);
 	if (err == CVM_OK)
-		err = token_keep(t, /* p= */ NULL, KEY_TOKEN, &key, NULL,
+		err = token_keep(t, /* p= */ NULL, KEY_TOKEN, &key, NULL, NULL,
 		    reterr_why);
 	if (err == CVM_OK)
 		err = token_verify_private(t, private, reterr_why);
 	if (err == CVM_OK)
 		err = token_keep(t, /* p= */ NULL, KEY_PRIVATE, &private, NULL,
-		    reterr_why);
+		    NULL, reterr_why);
 	return err;
 }
 

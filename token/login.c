@@ -66,7 +66,7 @@ login(struct token *t, const struct permit *p, bool so, struct span pin,
 	if (err != CVM_OK)
 		return err;
 	err = token_open_private(t, p, sc, so ? KEY_SO : KEY_PRIVATE, &auth,
-	    reterr_why);
+	    /* login= */ NULL, reterr_why);
 	return pin_end(t, so, err);
 }
 

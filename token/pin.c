@@ -6,6 +6,7 @@
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 #include <string.h>
+#include <time.h>
 
 #include "attest/openssl.h"
 #include "token/token_impl.h"
@@ -16,6 +17,7 @@
 #define SCRYPT_P 1u
 #define SCRYPT_MEM_MAX (64u * 1024 * 1024)
 #define AUTH_LEN 32
+#define LOCKED_PAUSES 15 /* for logins that are under way */
 
 /* The counts stand in clear: they change before anything is unsealed. */
 static const char *
@@ -217,10 +219,19 @@ change_tries(struct token *t, bool so, int change, struct why *reterr_why)
 	return err;
 }
 
+/* Each login counts as a wrong one while it is under way, so that none is
+ * lost with its process: more than PIN_TRIES at once are no wrong ones yet. */
 int
 pin_begin(struct token *t, bool so, struct why *reterr_why)
 {
-	return change_tries(t, so, 1, reterr_why);
+	static const struct timespec pause = { 0, 100 * 1000 * 1000 };
+	int err = change_tries(t, so, 1, reterr_why);
+
+	for (int i = 0; i < LOCKED_PAUSES && err == CVM_E_PIN_LOCKED; i++) {
+		(void)nanosleep(&pause, NULL);
+		err = change_tries(t, so, 1, reterr_why);
+	}
+	return err;
 }
 
 /*

@@ -84,16 +84,18 @@ take_auths(struct token *t, struct spoils *s)
 {
 	s->user_auth = TAKE_PTR(t->user_auth);
 	s->so_auth = TAKE_PTR(t->so_auth);
+	t->logouts++;
 }
 
 int
 token_keep(struct token *t, const struct permit *p, enum token_key which,
-    struct secret **key, struct secret **auth, struct why *reterr_why)
+    struct secret **key, struct secret **auth, const uint64_t *login,
+    struct why *reterr_why)
 {
 	_cleanup_(spoils_clear) struct spoils old = { 0 };
 	_cleanup_(key_unrefp) struct key *k = key_new(key);
 	struct secret **kept = which == KEY_SO ? &t->so_auth : &t->user_auth;
-	bool valid;
+	bool valid, logged_in;
 
 	if (k == NULL)
 		return CVM_E_NOMEM;
@@ -101,6 +103,8 @@ token_keep(struct token *t, const struct permit *p, enum token_key which,
 	/* Under the lock: a denial ends the permits first and takes the keys
 	 * then, so that nothing opened before it is kept after it. */
 	valid = p == NULL || permit_check(p, t->issuer) == CVM_OK;
+	logged_in = login == NULL || *login == t->logouts;
+	valid = valid && logged_in;
 	if (valid) {
 		old.keys[which] = t->keys[which];
 		t->keys[which] = TAKE_PTR(k);
@@ -110,6 +114,9 @@ token_keep(struct token *t, const struct permit *p, enum token_key which,
 		*kept = TAKE_PTR(*auth);
 	}
 	token_unlock_keys(t);
+	if (!logged_in)
+		return why_set(reterr_why, CVM_E_NOT_LOGGED_IN, "token",
+		    "login", "one until the key is open", "a logout");
 	if (!valid)
 		return why_set(reterr_why, CVM_E_PERMIT, "token", "permit",
 		    "valid until the key is open", "ended meanwhile");

@@ -72,6 +72,7 @@ struct token {
 	struct key *keys[N_TOKEN_KEYS]; /* [lock] */
 	struct secret *user_auth;	/* [lock] kept from a login */
 	struct secret *so_auth;		/* [lock] */
+	uint64_t logouts;		/* [lock] and other ends of logins */
 	_Atomic unsigned open;	/* enum token_open, of the above, for a look */
 	struct token_info info; /* [lock] */
 	struct token_meta meta; /* [lock] valid when initialised */
@@ -109,9 +110,10 @@ void token_reload(struct token *t);
 int token_get_meta(struct token *t, struct token_meta *ret,
     struct why *reterr_why) _must_check_;
 /* Keeps a key that was opened, unless the permit ended meanwhile (p NULL: for
- * administration, asks none). Takes *key over, and *auth when not NULL. */
+ * administration, asks none), or with login (NULL: none) the login that it was
+ * opened by: CVM_E_NOT_LOGGED_IN. Takes *key over, and *auth when not NULL. */
 int token_keep(struct token *t, const struct permit *p, enum token_key which,
-    struct secret **key, struct secret **auth,
+    struct secret **key, struct secret **auth, const uint64_t *login,
     struct why *reterr_why) _must_check_;
 
 /* unseal.c */
@@ -128,7 +130,7 @@ int token_ready(struct token *t, const struct permit *p,
  * kept then, or (auth NULL) through a seal without PIN. */
 int token_open_private(struct token *t, const struct permit *p,
     const struct seal_scope *sc, enum token_key which, struct secret **auth,
-    struct why *reterr_why) _must_check_;
+    const uint64_t *login, struct why *reterr_why) _must_check_;
 /* The same with the auth value of a login; CVM_E_NOT_LOGGED_IN. */
 int token_reopen(struct token *t, const struct permit *p,
     const struct seal_scope *sc, bool so, struct why *reterr_why) _must_check_;

@@ -114,14 +114,14 @@ unseal_token_key(struct token *t, const struct permit *p,
 		err = token_verify(t, key, l, &version, reterr_why);
 	if (err == CVM_OK)
 		err = token_keep(t, p, KEY_TOKEN, &key, /* auth= */ NULL,
-		    reterr_why);
+		    /* login= */ NULL, reterr_why);
 	return err == CVM_OK ? object_load_put(l, version) : err;
 }
 
 int
 token_open_private(struct token *t, const struct permit *p,
     const struct seal_scope *sc, enum token_key which, struct secret **auth,
-    struct why *reterr_why)
+    const uint64_t *login, struct why *reterr_why)
 {
 	_cleanup_(secret_freep) struct secret *key = NULL;
 	bool pin = auth != NULL && *auth != NULL;
@@ -133,16 +133,18 @@ token_open_private(struct token *t, const struct permit *p,
 		err = token_verify_private(t, key, reterr_why);
 	if (err != CVM_OK)
 		return err;
-	return token_keep(t, p, which, &key, pin ? auth : NULL, reterr_why);
+	return token_keep(t, p, which, &key, pin ? auth : NULL, login,
+	    reterr_why);
 }
 
-/* A copy of the auth value that a login left, or NULL. */
+/* A copy of the auth value that a login left, or NULL; and which login. */
 static struct secret *
-kept_auth(struct token *t, bool so)
+kept_auth(struct token *t, bool so, uint64_t *ret_login)
 {
 	struct secret *copy = NULL, *auth;
 
 	(void)pthread_mutex_lock(&t->lock);
+	*ret_login = t->logouts;
 	auth = so ? t->so_auth : t->user_auth;
 	if (auth != NULL)
 		copy = secret_copy(secret_span(auth));
@@ -164,6 +166,7 @@ token_forget(struct token *t, bool so)
 		key = TAKE_PTR(t->keys[KEY_PRIVATE]);
 		auth = TAKE_PTR(t->user_auth);
 	}
+	t->logouts++;
 	token_unlock_keys(t);
 }
 
@@ -171,14 +174,15 @@ int
 token_reopen(struct token *t, const struct permit *p,
     const struct seal_scope *sc, bool so, struct why *reterr_why)
 {
-	_cleanup_(secret_freep) struct secret *auth = kept_auth(t, so);
+	uint64_t login;
+	_cleanup_(secret_freep) struct secret *auth = kept_auth(t, so, &login);
 	int err;
 
 	if (auth == NULL)
 		return why_set(reterr_why, CVM_E_NOT_LOGGED_IN, "token",
 		    so ? "SO" : "user", "a login", "none");
 	err = token_open_private(t, p, sc, so ? KEY_SO : KEY_PRIVATE, &auth,
-	    reterr_why);
+	    &login, reterr_why);
 	/* The PIN was changed meanwhile: that login is over. */
 	if (err == CVM_E_PIN_INCORRECT || err == CVM_E_PIN_UNSET) {
 		token_forget(t, so);
@@ -206,7 +210,7 @@ unseal_private_key(struct token *t, const struct permit *p,
 	if (t->cfg->login != LOGIN_ATTESTATION)
 		return CVM_OK;
 	return token_open_private(t, p, sc, KEY_PRIVATE, /* auth= */ NULL,
-	    reterr_why);
+	    /* login= */ NULL, reterr_why);
 }
 
 int

@@ -71,7 +71,7 @@ example_token(struct fixture *f)
 	fixture_new(f, LOGIN_PIN);
 	ok(try_init(f, SO_PIN, NULL, why));
 	memset(secret_data(key), 0x74, TOKEN_KEY_LEN);
-	ok(token_keep(f->token, NULL, KEY_TOKEN, &key, NULL, why));
+	ok(token_keep(f->token, NULL, KEY_TOKEN, &key, NULL, NULL, why));
 	for (uint8_t i = 0; i < TOKEN_ID_LEN; i++)
 		f->token->meta.id[i] = i;
 }

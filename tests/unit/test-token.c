@@ -550,8 +550,74 @@ key_opened_across_a_denial(void **state)
 	permit_revoke_all(&f.issuer);
 	token_wipe(f.token);
 	refused(CVM_E_PERMIT,
-	    token_keep(f.token, &f.permit, KEY_TOKEN, &key, NULL, why));
+	    token_keep(f.token, &f.permit, KEY_TOKEN, &key, NULL, NULL, why));
 	assert_false(token_unsealed(f.token));
+}
+
+/* A logout while an admission brings the login back: it stays out. */
+static void
+login_back_after_a_logout(void **state)
+{
+	_cleanup_(fixture_free) struct fixture f;
+	_cleanup_(secret_freep) struct secret *key = secret_new(TOKEN_KEY_LEN);
+	uint64_t login;
+
+	(void)state;
+	fixture_ready(&f);
+	ok(unseal(&f, why));
+	ok(login_user(&f, USER_PIN, why));
+	permit_revoke_all(&f.issuer);
+	token_wipe(f.token);
+	new_permit(&f);
+	login = f.token->logouts;
+	token_logout(f.token);
+	refused(CVM_E_NOT_LOGGED_IN,
+	    token_keep(f.token, &f.permit, KEY_PRIVATE, &key, NULL, &login,
+		why));
+	assert_false(token_user_logged_in(f.token));
+	ok(login_user(&f, USER_PIN, why));
+	assert_true(token_user_logged_in(f.token));
+}
+
+struct user {
+	pthread_t thread;
+	struct fixture *f;
+	int err;
+};
+
+static void *
+log_in(void *arg)
+{
+	struct user *u = arg;
+	struct why why = { 0 };
+
+	u->err = login_user(u->f, USER_PIN, &why);
+	return NULL;
+}
+
+/* The workers of a server log in at once, more of them than there are tries. */
+static void
+right_pins_lock_the_token(void **state)
+{
+	_cleanup_(fixture_free) struct fixture f;
+	struct user u[PIN_TRIES + 4];
+	struct token_info info;
+
+	(void)state;
+	fixture_ready(&f);
+	ok(unseal(&f, why));
+	for (size_t i = 0; i < NELEMS(u); i++) {
+		u[i].f = &f;
+		assert_int_equal(pthread_create(&u[i].thread, NULL, log_in,
+				     &u[i]),
+		    0);
+	}
+	for (size_t i = 0; i < NELEMS(u); i++) {
+		assert_int_equal(pthread_join(u[i].thread, NULL), 0);
+		assert_int_equal(u[i].err, CVM_OK);
+	}
+	token_get_info(f.token, &info);
+	assert_int_equal(info.user_tries_left, PIN_TRIES);
 }
 
 static void
@@ -868,6 +934,8 @@ main(void)
 		cmocka_unit_test(policy_edited),
 		cmocka_unit_test(other_vtpm),
 		cmocka_unit_test(key_opened_across_a_denial),
+		cmocka_unit_test(login_back_after_a_logout),
+		cmocka_unit_test(right_pins_lock_the_token),
 		cmocka_unit_test(recovery_after_everything_changed),
 		cmocka_unit_test(no_recovery_was_made),
 		cmocka_unit_test(reseal_without_keys),
