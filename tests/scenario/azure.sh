@@ -67,9 +67,11 @@ check "and receipts and bundle to an independent verifier" /usr/bin/python3 \
 
 ### Misbehaviour
 
+edit etc-azure/config.json "p['evidence']['timeout_ms'] = 20000"
 ctl azure set tsm.stale 1 >/dev/null
 sleep 1.1
 check "a write that the paravisor missed is repeated" sign
+edit etc-azure/config.json "p['evidence']['timeout_ms'] = 3000"
 ctl azure set tsm.stale -1 >/dev/null
 sleep 1.1
 refuse "without new reports nothing signs" sign
