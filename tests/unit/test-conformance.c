@@ -11,48 +11,15 @@
 #include <openssl/err.h>
 
 #include "base/cleanup.h"
-#include "tests/unit/scene.h"
+#include "tests/unit/scene-program.h"
 
 /*
  * What conformance suites ask of a token (pkcs11test, the tests of SoftHSM and
  * of kryoptic), section by section of PKCS#11 3.2, where other tests here do
  * not ask it: searches, templates, attributes, logins, slots, mechanisms.
  */
-static struct scene scene;
-
-#define NEEDS_MACHINE()                                                        \
-	if (!scene.there)                                                      \
-	skip()
 
 static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
-
-static int
-start(void **state)
-{
-	(void)state;
-	scene_start(&scene);
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	scene_stop(&scene);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	(void)C_Finalize(NULL);
-	if (!scene.there)
-		return 0;
-	machine_reset(&scene.m);
-	scene_silent(&scene);
-	return 0;
-}
 
 static CK_SESSION_HANDLE
 begin(CK_FLAGS flags, bool user)

@@ -10,42 +10,9 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "tests/unit/scene.h"
+#include "tests/unit/scene-program.h"
 
 /* What PKCS#11 3.0 and 3.2 add, on a token whose machine is admitted. */
-static struct scene scene;
-
-#define NEEDS_MACHINE()                                                        \
-	if (!scene.there)                                                      \
-	skip()
-
-static int
-start(void **state)
-{
-	(void)state;
-	scene_start(&scene);
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	scene_stop(&scene);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	(void)C_Finalize(NULL);
-	if (!scene.there)
-		return 0;
-	machine_reset(&scene.m);
-	scene_silent(&scene);
-	return 0;
-}
 
 static CK_SESSION_HANDLE
 begin(const struct scene_options *o)

@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "tests/unit/scene.h"
+#include "tests/unit/scene-program.h"
 
 /*
  * What servers do with processes: nginx forks workers that initialise again or
@@ -24,11 +24,7 @@
  * Proofs a to e are for the file that programs load (loaded.h). A child says
  * by its exit status which step failed.
  */
-static struct scene scene;
 
-#define NEEDS_MACHINE()                                                        \
-	if (!scene.there)                                                      \
-	skip()
 /* The sanitizers' own allocators do not survive a fork among threads. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
@@ -55,23 +51,7 @@ sign(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE key)
 }
 
 static int
-start(void **state)
-{
-	(void)state;
-	scene_start(&scene);
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	scene_stop(&scene);
-	return 0;
-}
-
-static int
-teardown(void **state)
+loaded_teardown(void **state)
 {
 	(void)state;
 	(void)C_Finalize(NULL);
@@ -515,7 +495,7 @@ logout_stays_in_the_child(void **state)
 	assert_ok(sign(s, key));
 }
 
-#define TEST(fn) cmocka_unit_test_teardown(fn, teardown)
+#define TEST(fn) cmocka_unit_test_teardown(fn, loaded_teardown)
 
 int
 main(void)

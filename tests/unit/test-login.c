@@ -14,30 +14,9 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "tests/unit/scene.h"
+#include "tests/unit/scene-program.h"
 
 /* PINs, logins, and keys that want a login of their own. */
-static struct scene scene;
-
-#define NEEDS_MACHINE()                                                        \
-	if (!scene.there)                                                      \
-	skip()
-
-static int
-start(void **state)
-{
-	(void)state;
-	scene_start(&scene);
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	scene_stop(&scene);
-	return 0;
-}
 
 static int
 setup(void **state)
@@ -45,18 +24,6 @@ setup(void **state)
 	(void)state;
 	if (scene.there)
 		scene_forget_stderr(&scene);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	(void)C_Finalize(NULL);
-	if (!scene.there)
-		return 0;
-	machine_reset(&scene.m);
-	scene_silent(&scene);
 	return 0;
 }
 

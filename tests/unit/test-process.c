@@ -19,18 +19,13 @@
 
 #include "base/cleanup.h"
 #include "tests/unit/loaded.h"
-#include "tests/unit/scene.h"
+#include "tests/unit/scene-program.h"
 
 /*
  * The module's file in processes: loaded, unloaded, forked around, left in the
  * middle of things, ended in every order with the host's OpenSSL; and what one
  * process changes, another sees.
  */
-static struct scene scene;
-
-#define NEEDS_MACHINE()                                                        \
-	if (!scene.there)                                                      \
-	skip()
 
 /* The sanitizers' own allocators do not survive a fork among threads, nor do
  * they show how much memory there is. */
@@ -60,34 +55,6 @@ __lsan_is_turned_off(void)
 	_exit(n)
 
 static CK_BYTE data[64] = { 1, 2, 3 }, iv[16];
-
-static int
-start(void **state)
-{
-	(void)state;
-	scene_start(&scene);
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	scene_stop(&scene);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	(void)C_Finalize(NULL);
-	if (!scene.there)
-		return 0;
-	machine_reset(&scene.m);
-	scene_silent(&scene);
-	return 0;
-}
 
 static void
 prepare(void)

@@ -10,45 +10,12 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "tests/unit/scene.h"
+#include "tests/unit/scene-program.h"
 
 /*
  * The state machines and error codes of PKCS#11 3.2, section by section: of
  * operations (5.8 to 5.16), of sessions and objects (5.6, 5.7), of PINs (5.5).
  */
-static struct scene scene;
-
-#define NEEDS_MACHINE()                                                        \
-	if (!scene.there)                                                      \
-	skip()
-
-static int
-start(void **state)
-{
-	(void)state;
-	scene_start(&scene);
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	scene_stop(&scene);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	(void)C_Finalize(NULL);
-	if (!scene.there)
-		return 0;
-	machine_reset(&scene.m);
-	scene_silent(&scene);
-	return 0;
-}
 
 static void
 begin(void)

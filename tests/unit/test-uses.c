@@ -13,7 +13,7 @@
 
 #include "attest/permit.h"
 #include "tests/unit/fake-clock.h"
-#include "tests/unit/scene.h"
+#include "tests/unit/scene-program.h"
 
 /*
  * Every entry point of the newest function list is here, and either uses no
@@ -52,7 +52,6 @@ __wrap_EVP_PKEY_generate(EVP_PKEY_CTX *ctx, EVP_PKEY **ret)
 
 enum { KEY_EC, KEY_RSA, KEY_AES, KEY_MAC, KEY_PLAIN };
 
-static struct scene scene;
 static struct stage {
 	CK_SESSION_HANDLE s;
 	CK_OBJECT_HANDLE key[5];
@@ -833,22 +832,6 @@ binding_is_loosened(void **state)
 	assert_ok(C_CopyObject(x.s, x.key[KEY_PLAIN], NULL, 0, &x.made));
 	assert_ok(C_GetAttributeValue(x.s, x.made, &asked, 1));
 	assert_int_equal(bound, CK_TRUE);
-}
-
-static int
-start(void **state)
-{
-	(void)state;
-	scene_start(&scene);
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	scene_stop(&scene);
-	return 0;
 }
 
 static int
