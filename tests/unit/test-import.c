@@ -635,7 +635,9 @@ key_wrapped_that_must_stay(void **state)
 	ok(token_set_attributes(s->t, &s->c, kek, &trusted, 1, why));
 	s->c.so = false;
 	assert_int_equal(wrap(s, &kwp, kek, aes, out, &len), CVM_OK);
+	s->c.so = true;
 	ok(token_set_attributes(s->t, &s->c, kek, &no_wrap, 1, why));
+	s->c.so = false;
 	assert_int_equal(wrap(s, &kwp, kek, aes, out, &len),
 	    CVM_E_KEY_FUNCTION);
 }
