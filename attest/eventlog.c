@@ -165,7 +165,6 @@ event_digests(struct reader *r, struct event_log *log, struct log_event *e,
 
 		if (pass_other(r, log, id, &seen))
 			continue;
-
 		for (size_t k = 0; k < NELEMS(known_algs); k++)
 			if (known_algs[k].id == id)
 				slot = eventlog_alg(log, known_algs[k].alg);

@@ -30,9 +30,9 @@ struct tpm_link;
 
 int tpm_link_open(const char *tcti, uint64_t deadline_ns, struct tpm_link **ret,
     struct why *reterr_why) _must_check_;
-/* One command and its response, before the deadline (CLOCK_MONOTONIC). */
 /* False for sockets and for libraries, which may lead anywhere. */
 bool tpm_link_is_kernels(const struct tpm_link *l);
+/* One command and its response, before the deadline (CLOCK_MONOTONIC). */
 int tpm_link_exchange(struct tpm_link *l, struct span command,
     uint64_t deadline_ns, struct blob *ret,
     struct why *reterr_why) _must_check_;

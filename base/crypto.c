@@ -308,13 +308,6 @@ box_open(const struct secret *key, struct span aad, struct span box,
 	return CVM_OK;
 }
 
-/*
- * Straight from the private context's generator: RAND_bytes() would hand over
- * to whatever RAND method or engine the host has installed. The generator
- * reseeds by itself in a forked child, but not in a copy of the whole machine:
- * a snapshot that is resumed twice has its state twice. The kernel knows
- * (VM generation id), so that each call stirs in bytes of the kernel's.
- */
 int
 random_from_kernel(uint8_t *out, size_t len)
 {
@@ -331,6 +324,13 @@ random_from_kernel(uint8_t *out, size_t len)
 	return CVM_OK;
 }
 
+/*
+ * Straight from the private context's generator: RAND_bytes() would hand over
+ * to whatever RAND method or engine the host has installed. The generator
+ * reseeds by itself in a forked child, but not in a copy of the whole machine:
+ * a snapshot that is resumed twice has its state twice. The kernel knows
+ * (VM generation id), so that each call stirs in bytes of the kernel's.
+ */
 int
 random_bytes(uint8_t *out, size_t len)
 {

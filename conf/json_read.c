@@ -85,7 +85,7 @@ is_printable(const char *s)
 }
 
 static int
-check_string(const struct json_doc *doc, const cJSON *item,
+check_length(const struct json_doc *doc, const cJSON *item,
     const struct json_field *field, struct why *why)
 {
 	size_t len;
@@ -96,6 +96,17 @@ check_string(const struct json_doc *doc, const cJSON *item,
 	if (len < (size_t)field->min || len > (size_t)field->max)
 		return refuse_range(doc, item, field,
 		    "a string with a length in bytes of", why);
+	return CVM_OK;
+}
+
+static int
+check_string(const struct json_doc *doc, const cJSON *item,
+    const struct json_field *field, struct why *why)
+{
+	int err = check_length(doc, item, field, why);
+
+	if (err != CVM_OK)
+		return err;
 	if (!is_printable(item->valuestring))
 		return json_refuse(doc, item, "no control characters", why);
 	return CVM_OK;
@@ -124,14 +135,10 @@ JSON_READER(json_read_text)
 
 JSON_READER(json_read_any_text)
 {
-	size_t len;
+	int err = check_length(doc, item, field, why);
 
-	if (!cJSON_IsString(item))
-		return json_refuse(doc, item, "a string", why);
-	len = strlen(item->valuestring);
-	if (len < (size_t)field->min || len > (size_t)field->max)
-		return refuse_range(doc, item, field,
-		    "a string with a length in bytes of", why);
+	if (err != CVM_OK)
+		return err;
 	return store_string(item->valuestring, out, why);
 }
 

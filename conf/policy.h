@@ -139,8 +139,9 @@ struct policy_tpm {
 	enum policy_ak_trust ak_trust;
 	struct value_list ak_roots; /* SHA-256 of SPKI; for AK_TRUST_GCE */
 	bool require_crl;	    /* the same; default false */
-	struct value_list ak_names; /* 34 (nameAlg SHA-256); PINNED, SVSM */
-	struct value_list eks;	    /* the same, of endorsement keys; SVSM */
+	struct value_list
+	    ak_names;	       /* 34 (nameAlg SHA-256); PINNED, SVSM, TEE */
+	struct value_list eks; /* the same, of endorsement keys; SVSM */
 	struct policy_instance instance;
 	struct policy_vm vm;
 	enum hash_alg bank;			  /* sha256 or sha384 */

@@ -348,23 +348,24 @@ static const struct {
 	{ cmdline_unproven,
 	    "\"kernel_cmdline\" and \"grub_cmd\" are asked of a"
 	    " log that no quote proves, which denies: select PCR 8 (GRUB), or"
-	    " 12 (the command line of systemd-stub)." },
+	    " 12 (the command line of systemd-stub), or RTMR 2 of a TD." },
 	{ apps_unproven,
 	    "\"efi_apps\" is asked of a log that no quote"
-	    " proves, which denies: select PCR 4." },
+	    " proves, which denies: select PCR 4, or RTMR 1 of a TD." },
 	{ secure_boot_unproven,
 	    "\"secure_boot\", its keys, \"authorities\","
 	    " \"min_sbat_level\" and \"dma_protection\" are asked of a log"
-	    " that no quote proves, which denies: select PCR 7." },
+	    " that no quote proves, which denies: select PCR 7, or RTMR 0 of a"
+	    " TD." },
 	{ boot_variables_unproven,
 	    "\"boot_variables\" is asked of a log that no quote"
-	    " proves, which denies: select PCR 1." },
+	    " proves, which denies: select PCR 1, or RTMR 0 of a TD." },
 	{ firmware_unproven,
 	    "\"technology\" and \"min_gce_firmware\" are asked of"
 	    " a log that no quote proves, which denies: select PCR 0." },
 	{ exit_unproven,
 	    "\"exit_boot_services\" is asked of a log that no"
-	    " quote proves, which denies: select PCR 5." },
+	    " quote proves, which denies: select PCR 5, or RTMR 1 of a TD." },
 	{ no_secure_boot,
 	    "\"secure_boot\" is \"forbid\": machines that check"
 	    " what they boot are refused." },

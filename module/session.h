@@ -11,10 +11,10 @@
 /*
  * Sessions. Handles are never reused in a process, not even by what another
  * C_Initialize made: a thread that missed C_Finalize has no handle to the
- * sessions of others. A session's memory is kept
- * for the next session until the table is freed, so that a thread with an old
- * handle finds a lock to take and a handle that differs. One PKCS#11 call at
- * a time is in a session; who closes it waits for the one that is.
+ * sessions of others. A session's memory is kept for the next session until
+ * the table is freed, so that a thread with an old handle finds a lock to take
+ * and a handle that differs. One PKCS#11 call at a time is in a session; who
+ * closes it waits for the one that is.
  */
 #define SESSIONS_MAX 65536
 

@@ -12,6 +12,13 @@
 #define CHANGE_TRIES 8
 
 static int
+refuse_trusted(struct why *why, CK_ATTRIBUTE_TYPE type)
+{
+	return template_refuse(why, CVM_E_ACTION_PROHIBITED, type,
+	    "as it is, since the SO trusts this object", "another value");
+}
+
+static int
 refuse_action(struct why *why, CK_ATTRIBUTE_TYPE type)
 {
 	return template_refuse(why, CVM_E_ACTION_PROHIBITED, type, "TRUE",
@@ -40,15 +47,15 @@ keep_trust(const struct object *o, const struct template_use *use,
 		return CVM_OK;
 	if (use->in == IN_COPY)
 		return attrs_set_bool(all, CKA_TRUSTED, false);
-	if (o->class == CKO_CERTIFICATE)
-		return refuse_action(why, CKA_TRUSTED);
 	for (size_t i = 0; i < change->n; i++) {
 		bool ok = false;
 
+		if (o->class == CKO_CERTIFICATE)
+			return refuse_trusted(why, change->v[i].type);
 		for (size_t k = 0; k < NELEMS(harmless); k++)
 			ok |= change->v[i].type == harmless[k];
 		if (!ok)
-			return refuse_action(why, CKA_TRUSTED);
+			return refuse_trusted(why, change->v[i].type);
 	}
 	return CVM_OK;
 }

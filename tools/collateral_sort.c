@@ -30,13 +30,19 @@ static int
 add(const struct sorter *s, const char *name, struct span data)
 {
 	struct span old = endorsements_find(s->e, name);
+	int r;
 
 	if (old.len > 0 && span_equal(old, data))
 		return CVM_OK;
 	if (old.len > 0)
 		return why_set(s->why, CVM_E_INVAL, s->path, name,
 		    "one file of this kind", "another one");
-	return endorsements_add(s->e, name, data);
+	r = endorsements_add(s->e, name, data);
+	return r == CVM_OK ?
+	    CVM_OK :
+	    why_setf(s->why, r, s->path, name,
+		"at most 256 files, 4 MiB each, 32 MiB together",
+		"one more, of %zu bytes", data.len);
 }
 
 /* A response of the PCS: the text that is signed, and the signature. */
