@@ -97,22 +97,44 @@ call_admit(struct call *c)
 	return err;
 }
 
+bool
+call_ran_out(struct call *c, int err)
+{
+	bool again = !c->renewed;
+
+	if (err != CVM_E_PERMIT)
+		return false;
+	c->renewed = true;
+	if (!again)
+		(void)why_set(&c->why, err, "admission", "time",
+		    "one that lasts until the key is used",
+		    "it was over before, twice");
+	return again;
+}
+
+bool
+call_again(struct call *c, int *err)
+{
+	int admitted;
+
+	if (!call_ran_out(c, *err) &&
+	    (*err != CVM_E_NOT_FOUND || c->caller.permit != NULL))
+		return false;
+	call_use_permit(c, /* p= */ NULL);
+	admitted = call_admit(c);
+	if (admitted != CVM_OK)
+		*err = admitted;
+	return admitted == CVM_OK;
+}
+
 CK_RV
 call_key(struct call *c, CK_OBJECT_HANDLE handle, struct object **ret)
 {
-	int found, err;
+	int err;
 
-	found = token_object(c->token, &c->caller, handle, ret);
-	if (found == CVM_OK &&
-	    (object_class(*ret) == CKO_PUBLIC_KEY || c->caller.permit != NULL))
-		return CKR_OK;
-	if (found != CVM_OK && found != CVM_E_NOT_FOUND)
-		return rv_of_key(found);
-	err = call_admit(c);
-	if (err == CVM_OK && found != CVM_OK)
+	do {
 		err = token_object(c->token, &c->caller, handle, ret);
-	else if (err != CVM_OK && found == CVM_OK)
-		object_unrefp(ret);
+	} while (call_again(c, &err));
 	return rv_of_key(err);
 }
 
@@ -155,7 +177,7 @@ call_fail(struct call *c, const char *function, CK_RV rv)
 {
 	char text[WHY_SENTENCE_MAX];
 
-	if (c->why.err != CVM_OK)
+	if (rv != CKR_OK && c->why.err != CVM_OK)
 		log_line(LOG_LEVEL_DEBUG, "%s: 0x%lx: %s", function, rv,
 		    why_sentence(&c->why, text, sizeof(text)));
 	return rv;

@@ -19,6 +19,7 @@ struct call {
 	struct token *token;
 	struct permit permit; /* that caller.permit points to */
 	struct caller caller;
+	bool renewed; /* see call_ran_out() */
 	struct why why;
 };
 
@@ -36,6 +37,20 @@ void call_leave(struct call *c);
 int call_admit(struct call *c) _must_check_;
 /* Fills caller anew, with permit p (copied) or NULL. */
 void call_use_permit(struct call *c, const struct permit *p);
+/*
+ * A permit that was good when the call began may run out before the key is
+ * used, of itself or by a denial: err is then CVM_E_PERMIT, and nothing was
+ * done. True, once in a call, when it is worth another try with another
+ * permit; else why says what happened.
+ */
+bool call_ran_out(struct call *c, int err);
+/*
+ * The same for what looks at objects with the caller's permit, or without
+ * one: what is not found then may be found with a new permit, which caller
+ * has when this is true. While nothing is admitted, *err becomes the reason:
+ * handles stay valid, and clients need not drop them.
+ */
+bool call_again(struct call *c, int *err);
 /*
  * The key of that handle. A public key needs no permit; for private and
  * secret ones the gate is asked. While nothing is admitted, a handle that

@@ -27,7 +27,7 @@ C_DigestUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart,
 }
 
 /* The value of a secret key, if the caller may read it anyway. */
-static CK_RV
+static int
 key_value(struct call *c, CK_OBJECT_HANDLE key, struct secret **ret)
 {
 	CK_ATTRIBUTE a = { CKA_VALUE, NULL, 0 };
@@ -37,18 +37,16 @@ key_value(struct call *c, CK_OBJECT_HANDLE key, struct secret **ret)
 	err = call_reveal(c, "C_DigestKey", key, &a, 1);
 	if (err == CVM_OK)
 		err = token_get_attributes(c->token, &c->caller, key, &a, 1);
-	if (err == CVM_E_ATTR_SENSITIVE || err == CVM_E_ATTR_TYPE)
-		return CKR_KEY_INDIGESTIBLE;
 	if (err != CVM_OK)
-		return rv_of_key(err);
+		return err;
 	value = secret_new(a.ulValueLen);
 	if (value == NULL)
-		return CKR_HOST_MEMORY;
+		return CVM_E_NOMEM;
 	a.pValue = secret_data(value);
 	err = token_get_attributes(c->token, &c->caller, key, &a, 1);
 	if (err == CVM_OK)
 		*ret = TAKE_PTR(value);
-	return rv_of_key(err);
+	return err;
 }
 
 static CK_RV
@@ -57,12 +55,19 @@ digest_key(struct call *c, CK_OBJECT_HANDLE key)
 	_cleanup_(object_unrefp) struct object *o = NULL;
 	_cleanup_(secret_freep) struct secret *value = NULL;
 	CK_RV rv = call_key(c, key, &o);
+	int err;
 
 	if (rv == CKR_OK && object_class(o) != CKO_SECRET_KEY)
 		rv = CKR_KEY_INDIGESTIBLE;
-	if (rv == CKR_OK)
-		rv = key_value(c, key, &value);
-	return rv != CKR_OK ? rv : operation_digest_part(c, secret_span(value));
+	if (rv != CKR_OK)
+		return rv;
+	do {
+		err = key_value(c, key, &value);
+	} while (call_again(c, &err));
+	if (err == CVM_E_ATTR_SENSITIVE || err == CVM_E_ATTR_TYPE)
+		return CKR_KEY_INDIGESTIBLE;
+	return err != CVM_OK ? rv_of_key(err) :
+			       operation_digest_part(c, secret_span(value));
 }
 
 /* No digest is a way round CKA_SENSITIVE: short keys could be guessed. */

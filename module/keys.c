@@ -30,6 +30,38 @@ allow(struct call *c, const char *function, const CK_MECHANISM *mech,
 	return key != NULL ? rv_of_key(err) : rv_of(err);
 }
 
+/* What is to be done with a key, or two. */
+struct use {
+	const char *function;
+	const CK_MECHANISM *mech;
+	const struct object *key; /* that is asked for; NULL: a new one */
+	struct span input;
+	CK_OBJECT_HANDLE first, second;
+	const CK_ATTRIBUTE *templ;
+	CK_ULONG n;
+	CK_BYTE *out;
+	CK_ULONG *out_len;
+	CK_OBJECT_HANDLE *ret;
+	struct message_param *param;
+};
+
+/* Asks the gate and does it; again where the permit ran out in between. */
+static CK_RV
+do_use(struct call *c, const struct use *u,
+    int (*fn)(struct call *c, const struct use *u))
+{
+	CK_RV rv;
+	int err;
+
+	do {
+		rv = allow(c, u->function, u->mech, u->key, u->input);
+		if (rv != CKR_OK)
+			return rv;
+		err = fn(c, u);
+	} while (call_ran_out(c, err));
+	return rv_of_key(err);
+}
+
 static CK_RV
 allow_generation(struct call *c, const char *function, const CK_MECHANISM *mech)
 {
@@ -106,16 +138,16 @@ C_GenerateKeyPair(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 
 /* The input of wrapping is a key, which its fingerprint names. */
 static CK_RV
-allow_wrap(struct call *c, const char *function, const CK_MECHANISM *mech,
-    CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key)
+wrap(struct call *c, struct use *u,
+    int (*fn)(struct call *c, const struct use *u))
 {
 	_cleanup_(object_unrefp) struct object *w = NULL, *k = NULL;
 	uint8_t fingerprint[SHA256_LEN];
-	CK_RV rv = call_key(c, wrapping, &w);
+	CK_RV rv = call_key(c, u->first, &w);
 
 	if (rv != CKR_OK)
 		return rename_handle(rv, CKR_WRAPPING_KEY_HANDLE_INVALID);
-	rv = call_key(c, key, &k);
+	rv = call_key(c, u->second, &k);
 	if (rv == CKR_OK && object_class(k) != CKO_PRIVATE_KEY &&
 	    object_class(k) != CKO_SECRET_KEY)
 		rv = CKR_KEY_NOT_WRAPPABLE;
@@ -124,9 +156,17 @@ allow_wrap(struct call *c, const char *function, const CK_MECHANISM *mech,
 	if (rv != CKR_OK)
 		return rv;
 	/* The key that leaves may want an admission of its own, too. */
-	return allow(c, function, mech,
-	    object_bool(k, CKA_CVM_BIND_OPERATION) ? k : w,
-	    span(fingerprint, sizeof(fingerprint)));
+	u->key = object_bool(k, CKA_CVM_BIND_OPERATION) ? k : w;
+	u->input = span(fingerprint, sizeof(fingerprint));
+	rv = do_use(c, u, fn);
+	return rename_type(rv, CKR_WRAPPING_KEY_TYPE_INCONSISTENT);
+}
+
+static int
+do_wrap(struct call *c, const struct use *u)
+{
+	return token_wrap(c->token, &c->caller, u->mech, u->first, u->second,
+	    u->out, u->out_len, &c->why);
 }
 
 CK_RV
@@ -135,36 +175,40 @@ C_WrapKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
     CK_BYTE_PTR pWrappedKey, CK_ULONG_PTR pulWrappedKeyLen)
 {
 	_cleanup_(call_leave) struct call c = { 0 };
+	struct use u = { .function = "C_WrapKey",
+		.mech = pMechanism,
+		.first = hWrappingKey,
+		.second = hKey,
+		.out = pWrappedKey,
+		.out_len = pulWrappedKeyLen };
 	CK_RV rv = call_session(&c, hSession);
 
 	if (rv != CKR_OK)
 		return rv;
 	if (bad_mechanism(pMechanism) || pulWrappedKeyLen == NULL)
 		return CKR_ARGUMENTS_BAD;
-	rv = allow_wrap(&c, "C_WrapKey", pMechanism, hWrappingKey, hKey);
-	if (rv == CKR_OK)
-		rv = rv_of_key(token_wrap(c.token, &c.caller, pMechanism,
-		    hWrappingKey, hKey, pWrappedKey, pulWrappedKeyLen, &c.why));
-	rv = rename_type(rv, CKR_WRAPPING_KEY_TYPE_INCONSISTENT);
-	return call_fail(&c, "C_WrapKey", rv);
+	return call_fail(&c, u.function, wrap(&c, &u, do_wrap));
+}
+
+static int
+do_unwrap(struct call *c, const struct use *u)
+{
+	return token_unwrap(c->token, &c->caller, u->mech, u->first, u->input,
+	    u->templ, u->n, u->ret, &c->why);
 }
 
 static CK_RV
-unwrap(struct call *c, const char *function, const CK_MECHANISM *mech,
-    CK_OBJECT_HANDLE unwrapping, struct span wrapped, const CK_ATTRIBUTE *templ,
-    CK_ULONG n, CK_OBJECT_HANDLE *ret)
+unwrap(struct call *c, struct use *u)
 {
 	_cleanup_(object_unrefp) struct object *key = NULL;
-	CK_RV rv = rename_handle(call_key(c, unwrapping, &key),
+	CK_RV rv = rename_handle(call_key(c, u->first, &key),
 	    CKR_UNWRAPPING_KEY_HANDLE_INVALID);
 
+	u->key = key;
 	if (rv == CKR_OK)
-		rv = allow(c, function, mech, key, wrapped);
-	if (rv == CKR_OK)
-		rv = rv_of_key(token_unwrap(c->token, &c->caller, mech,
-		    unwrapping, wrapped, templ, n, ret, &c->why));
+		rv = do_use(c, u, do_unwrap);
 	rv = rename_type(rv, CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT);
-	return call_fail(c, function, rv);
+	return call_fail(c, u->function, rv);
 }
 
 CK_RV
@@ -174,6 +218,13 @@ C_UnwrapKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
     CK_ULONG ulAttributeCount, CK_OBJECT_HANDLE_PTR phKey)
 {
 	_cleanup_(call_leave) struct call c = { 0 };
+	struct use u = { .function = "C_UnwrapKey",
+		.mech = pMechanism,
+		.first = hUnwrappingKey,
+		.input = span(pWrappedKey, ulWrappedKeyLen),
+		.templ = pTemplate,
+		.n = ulAttributeCount,
+		.ret = phKey };
 	CK_RV rv = call_session(&c, hSession);
 
 	if (rv != CKR_OK)
@@ -181,9 +232,14 @@ C_UnwrapKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 	if (bad_mechanism(pMechanism) || pWrappedKey == NULL || phKey == NULL ||
 	    !template_bounded(pTemplate, ulAttributeCount))
 		return CKR_ARGUMENTS_BAD;
-	return unwrap(&c, "C_UnwrapKey", pMechanism, hUnwrappingKey,
-	    span(pWrappedKey, ulWrappedKeyLen), pTemplate, ulAttributeCount,
-	    phKey);
+	return unwrap(&c, &u);
+}
+
+static int
+do_derive(struct call *c, const struct use *u)
+{
+	return token_derive(c->token, &c->caller, u->mech, u->first, u->templ,
+	    u->n, u->ret, &c->why);
 }
 
 CK_RV
@@ -193,6 +249,13 @@ C_DeriveKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 {
 	_cleanup_(call_leave) struct call c = { 0 };
 	_cleanup_(object_unrefp) struct object *key = NULL;
+	struct use u = { .function = "C_DeriveKey",
+		.mech = pMechanism,
+		.first = hBaseKey,
+		.input = span("", 0),
+		.templ = pTemplate,
+		.n = ulAttributeCount,
+		.ret = phKey };
 	CK_RV rv = call_session(&c, hSession);
 
 	if (rv != CKR_OK)
@@ -201,47 +264,47 @@ C_DeriveKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 	    !template_bounded(pTemplate, ulAttributeCount))
 		return CKR_ARGUMENTS_BAD;
 	rv = call_key(&c, hBaseKey, &key);
+	u.key = key;
 	if (rv == CKR_OK)
-		rv = allow(&c, "C_DeriveKey", pMechanism, key, span("", 0));
-	if (rv == CKR_OK)
-		rv = rv_of_key(token_derive(c.token, &c.caller, pMechanism,
-		    hBaseKey, pTemplate, ulAttributeCount, phKey, &c.why));
-	return call_fail(&c, "C_DeriveKey", rv);
+		rv = do_use(&c, &u, do_derive);
+	return call_fail(&c, u.function, rv);
 }
 
 /*
  * Authenticated wrapping (PKCS#11 3.2 section 5.18): with the parameter of a
  * message, in which the tag stands. There is no process to count vectors in.
  */
-static CK_RV
-wrap_apart(struct call *c, struct message_param *p, CK_OBJECT_HANDLE wrapping,
-    CK_OBJECT_HANDLE key, CK_BYTE *out, CK_ULONG *out_len)
+static int
+wrap_apart(struct call *c, const struct use *u)
 {
 	_cleanup_(freep) CK_BYTE *sealed = NULL;
-	CK_ULONG len = 0, text, room = *out_len;
-	int err = token_wrap(c->token, &c->caller, &p->mech, wrapping, key,
-	    /* out= */ NULL, &len, &c->why);
+	const struct message_param *p = u->param;
+	struct use whole = *u;
+	CK_ULONG len = 0, text, room = *u->out_len;
+	int err;
 
+	whole.out = NULL;
+	whole.out_len = &len;
+	err = do_wrap(c, &whole);
 	if (err == CVM_OK && len < p->tag_len)
 		err = CVM_E_INTERNAL;
 	if (err != CVM_OK)
-		return rv_of_key(err);
-	*out_len = text = len - p->tag_len;
-	if (out == NULL)
-		return CKR_OK;
-	if (room < text)
-		return CKR_BUFFER_TOO_SMALL;
-	if ((sealed = malloc(len)) == NULL)
-		return CKR_HOST_MEMORY;
-	err = token_wrap(c->token, &c->caller, &p->mech, wrapping, key, sealed,
-	    &len, &c->why);
-	if (err == CVM_OK && len != text + p->tag_len)
-		err = CVM_E_INTERNAL;
-	if (err != CVM_OK)
-		return rv_of_key(err);
-	memcpy(out, sealed, text);
-	memcpy(p->tag, &sealed[text], p->tag_len);
-	return CKR_OK;
+		return err;
+	text = len - p->tag_len;
+	if (u->out != NULL && room >= text) {
+		if ((sealed = malloc(len)) == NULL)
+			return CVM_E_NOMEM;
+		whole.out = sealed;
+		err = do_wrap(c, &whole);
+		if (err == CVM_OK && len != text + p->tag_len)
+			err = CVM_E_INTERNAL;
+		if (err != CVM_OK)
+			return err;
+		memcpy(u->out, sealed, text);
+		memcpy(p->tag, &sealed[text], p->tag_len);
+	}
+	*u->out_len = text;
+	return u->out != NULL && room < text ? CVM_E_BUFFER_TOO_SMALL : CVM_OK;
 }
 
 CK_RV
@@ -250,9 +313,15 @@ C_WrapKeyAuthenticated(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
     CK_BYTE_PTR pAssociatedData, CK_ULONG ulAssociatedDataLen,
     CK_BYTE_PTR pWrappedKey, CK_ULONG_PTR pulWrappedKeyLen)
 {
-	static const char function[] = "C_WrapKeyAuthenticated";
 	_cleanup_(call_leave) struct call c = { 0 };
 	struct message_param p;
+	struct use u = { .function = "C_WrapKeyAuthenticated",
+		.mech = &p.mech,
+		.first = hWrappingKey,
+		.second = hKey,
+		.out = pWrappedKey,
+		.out_len = pulWrappedKeyLen,
+		.param = &p };
 	int err;
 	CK_RV rv = call_session(&c, hSession);
 
@@ -270,12 +339,7 @@ C_WrapKeyAuthenticated(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 		err = message_make_iv(&p, /* counter= */ NULL);
 	if (err != CVM_OK)
 		return rv_of(err);
-	rv = allow_wrap(&c, function, &p.mech, hWrappingKey, hKey);
-	if (rv == CKR_OK)
-		rv = wrap_apart(&c, &p, hWrappingKey, hKey, pWrappedKey,
-		    pulWrappedKeyLen);
-	rv = rename_type(rv, CKR_WRAPPING_KEY_TYPE_INCONSISTENT);
-	return call_fail(&c, function, rv);
+	return call_fail(&c, u.function, wrap(&c, &u, wrap_apart));
 }
 
 CK_RV
@@ -289,6 +353,12 @@ C_UnwrapKeyAuthenticated(CK_SESSION_HANDLE hSession,
 	_cleanup_(call_leave) struct call c = { 0 };
 	_cleanup_(blob_clear) struct blob sealed = { 0 };
 	struct message_param p;
+	struct use u = { .function = "C_UnwrapKeyAuthenticated",
+		.mech = &p.mech,
+		.first = hUnwrappingKey,
+		.templ = pTemplate,
+		.n = ulAttributeCount,
+		.ret = phKey };
 	CK_RV rv = call_session(&c, hSession);
 
 	if (rv != CKR_OK)
@@ -308,8 +378,22 @@ C_UnwrapKeyAuthenticated(CK_SESSION_HANDLE hSession,
 	if (blob_set(&sealed, span(pWrappedKey, ulWrappedKeyLen)) != CVM_OK ||
 	    blob_append(&sealed, span(p.tag, p.tag_len)) != CVM_OK)
 		return CKR_HOST_MEMORY;
-	return unwrap(&c, "C_UnwrapKeyAuthenticated", &p.mech, hUnwrappingKey,
-	    blob_span(&sealed), pTemplate, ulAttributeCount, phKey);
+	u.input = blob_span(&sealed);
+	return unwrap(&c, &u);
+}
+
+static int
+do_encapsulate(struct call *c, const struct use *u)
+{
+	return token_encapsulate(c->token, &c->caller, u->mech, u->first,
+	    u->templ, u->n, u->out, u->out_len, u->ret, &c->why);
+}
+
+static int
+do_decapsulate(struct call *c, const struct use *u)
+{
+	return token_decapsulate(c->token, &c->caller, u->mech, u->first,
+	    u->templ, u->n, u->input, u->ret, &c->why);
 }
 
 /*
@@ -322,9 +406,17 @@ C_EncapsulateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
     CK_ULONG ulAttributeCount, CK_BYTE_PTR pCiphertext,
     CK_ULONG_PTR pulCiphertextLen, CK_OBJECT_HANDLE_PTR phKey)
 {
-	static const char function[] = "C_EncapsulateKey";
 	_cleanup_(call_leave) struct call c = { 0 };
 	_cleanup_(object_unrefp) struct object *key = NULL;
+	struct use u = { .function = "C_EncapsulateKey",
+		.mech = pMechanism,
+		.input = span("", 0),
+		.first = hPublicKey,
+		.templ = pTemplate,
+		.n = ulAttributeCount,
+		.out = pCiphertext,
+		.out_len = pulCiphertextLen,
+		.ret = phKey };
 	CK_RV rv = call_session(&c, hSession);
 
 	if (rv != CKR_OK)
@@ -333,14 +425,10 @@ C_EncapsulateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 	    phKey == NULL || !template_bounded(pTemplate, ulAttributeCount))
 		return CKR_ARGUMENTS_BAD;
 	rv = call_key(&c, hPublicKey, &key);
-	if (rv == CKR_OK && pCiphertext != NULL)
-		rv = allow(&c, function, pMechanism, /* key= */ NULL,
-		    span("", 0));
 	if (rv == CKR_OK)
-		rv = rv_of_key(token_encapsulate(c.token, &c.caller, pMechanism,
-		    hPublicKey, pTemplate, ulAttributeCount, pCiphertext,
-		    pulCiphertextLen, phKey, &c.why));
-	return call_fail(&c, function, rv);
+		rv = pCiphertext != NULL ? do_use(&c, &u, do_encapsulate) :
+					   rv_of_key(do_encapsulate(&c, &u));
+	return call_fail(&c, u.function, rv);
 }
 
 CK_RV
@@ -349,10 +437,15 @@ C_DecapsulateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
     CK_ULONG ulAttributeCount, CK_BYTE_PTR pCiphertext,
     CK_ULONG ulCiphertextLen, CK_OBJECT_HANDLE_PTR phKey)
 {
-	static const char function[] = "C_DecapsulateKey";
 	_cleanup_(call_leave) struct call c = { 0 };
 	_cleanup_(object_unrefp) struct object *key = NULL;
-	const struct span in = span(pCiphertext, ulCiphertextLen);
+	struct use u = { .function = "C_DecapsulateKey",
+		.mech = pMechanism,
+		.input = span(pCiphertext, ulCiphertextLen),
+		.first = hPrivateKey,
+		.templ = pTemplate,
+		.n = ulAttributeCount,
+		.ret = phKey };
 	CK_RV rv = call_session(&c, hSession);
 
 	if (rv != CKR_OK)
@@ -361,11 +454,8 @@ C_DecapsulateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 	    !template_bounded(pTemplate, ulAttributeCount))
 		return CKR_ARGUMENTS_BAD;
 	rv = call_key(&c, hPrivateKey, &key);
+	u.key = key;
 	if (rv == CKR_OK)
-		rv = allow(&c, function, pMechanism, key, in);
-	if (rv == CKR_OK)
-		rv = rv_of_key(token_decapsulate(c.token, &c.caller, pMechanism,
-		    hPrivateKey, pTemplate, ulAttributeCount, in, phKey,
-		    &c.why));
-	return call_fail(&c, function, rv);
+		rv = do_use(&c, &u, do_decapsulate);
+	return call_fail(&c, u.function, rv);
 }

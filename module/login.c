@@ -52,10 +52,14 @@ login_user(struct call *c, const struct secret *pin)
 		return CKR_USER_ANOTHER_ALREADY_LOGGED_IN;
 	if (c->caller.user)
 		return CKR_USER_ALREADY_LOGGED_IN;
-	if ((err = call_admit(c)) != CVM_OK)
-		return rv_of(err);
-	return rv_of(token_login_user(c->token, &c->permit, secret_span(pin),
-	    gate_policy(g), gate_vtpm(g), &c->why));
+	do {
+		err = call_admit(c);
+		if (err == CVM_OK)
+			err = token_login_user(c->token, &c->permit,
+			    secret_span(pin), gate_policy(g), gate_vtpm(g),
+			    &c->why);
+	} while (call_again(c, &err));
+	return rv_of(err);
 }
 
 static CK_RV
@@ -71,10 +75,14 @@ login_so(struct call *c, const struct secret *pin)
 	if (atomic_load(&c->slot->n_sessions) >
 	    atomic_load(&c->slot->n_writable))
 		return CKR_SESSION_READ_ONLY_EXISTS;
-	if ((err = call_admit(c)) != CVM_OK)
-		return rv_of(err);
-	return rv_of(token_login_so(c->token, &c->permit, secret_span(pin),
-	    gate_policy(g), gate_vtpm(g), &c->why));
+	do {
+		err = call_admit(c);
+		if (err == CVM_OK)
+			err = token_login_so(c->token, &c->permit,
+			    secret_span(pin), gate_policy(g), gate_vtpm(g),
+			    &c->why);
+	} while (call_again(c, &err));
+	return rv_of(err);
 }
 
 static bool
@@ -198,10 +206,13 @@ C_InitPIN(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pPin, CK_ULONG ulPinLen)
 		return CKR_ARGUMENTS_BAD;
 	if (!c.caller.so)
 		return CKR_USER_NOT_LOGGED_IN;
-	err = call_admit(&c);
-	if (err == CVM_OK)
-		err = token_init_pin(c.token, &c.permit, span(pPin, ulPinLen),
-		    gate_policy(c.slot->gate), gate_vtpm(c.slot->gate), &c.why);
+	do {
+		err = call_admit(&c);
+		if (err == CVM_OK)
+			err = token_init_pin(c.token, &c.permit,
+			    span(pPin, ulPinLen), gate_policy(c.slot->gate),
+			    gate_vtpm(c.slot->gate), &c.why);
+	} while (call_again(&c, &err));
 	return call_fail(&c, "C_InitPIN", rv_of(err));
 }
 
@@ -219,10 +230,13 @@ C_SetPIN(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pOldPin, CK_ULONG ulOldLen,
 		return CKR_ARGUMENTS_BAD;
 	if (!c.session->writable)
 		return CKR_SESSION_READ_ONLY;
-	err = call_admit(&c);
-	if (err == CVM_OK)
-		err = token_set_pin(c.token, &c.permit, c.caller.so,
-		    span(pOldPin, ulOldLen), span(pNewPin, ulNewLen),
-		    gate_policy(c.slot->gate), gate_vtpm(c.slot->gate), &c.why);
+	do {
+		err = call_admit(&c);
+		if (err == CVM_OK)
+			err = token_set_pin(c.token, &c.permit, c.caller.so,
+			    span(pOldPin, ulOldLen), span(pNewPin, ulNewLen),
+			    gate_policy(c.slot->gate), gate_vtpm(c.slot->gate),
+			    &c.why);
+	} while (call_again(&c, &err));
 	return call_fail(&c, "C_SetPIN", rv_of(err));
 }

@@ -76,10 +76,9 @@ bad_span(struct span s)
 
 /* A wrong tag has a name of its own here. */
 static CK_RV
-rv_of_message(int err)
+name_failure(CK_RV rv)
 {
-	return err == CVM_E_ENCRYPTED_INVALID ? CKR_AEAD_DECRYPT_FAILED :
-						rv_of_key(err);
+	return rv == CKR_ENCRYPTED_DATA_INVALID ? CKR_AEAD_DECRYPT_FAILED : rv;
 }
 
 /* Makes op for one message. */
@@ -101,20 +100,20 @@ begin_message(struct call *c, enum session_op which, struct operation *o,
 }
 
 static CK_RV
-seal_message(struct call *c, struct operation *o, const struct permit *permit,
+seal_message(struct call *c, struct operation *o, const char *function,
     struct span in, const struct message_param *p, CK_BYTE *out)
 {
 	_cleanup_(freep) CK_BYTE *sealed = malloc(in.len + p->tag_len + 1);
 	CK_ULONG len = in.len + p->tag_len;
-	int err;
+	CK_RV rv;
 
 	if (sealed == NULL)
 		return CKR_HOST_MEMORY;
-	err = op_once(o->op, permit, in, sealed, &len, &c->why);
-	if (err == CVM_OK && len != in.len + p->tag_len)
-		err = CVM_E_INTERNAL;
-	if (err != CVM_OK)
-		return rv_of_message(err);
+	rv = operation_do_once(c, o, function, in, sealed, &len);
+	if (rv == CKR_OK && len != in.len + p->tag_len)
+		rv = rv_of(CVM_E_INTERNAL);
+	if (rv != CKR_OK)
+		return rv;
 	if (in.len > 0)
 		memcpy(out, sealed, in.len);
 	memcpy(p->tag, &sealed[in.len], p->tag_len);
@@ -125,15 +124,10 @@ static CK_RV
 encrypt(struct call *c, struct operation *o, const char *function,
     const struct message *m, struct message_param *p)
 {
-	const struct permit *allowed = NULL;
-	struct permit permit;
 	CK_RV rv = begin_message(c, SESSION_MESSAGE_ENCRYPT, o, p);
 
-	if (rv == CKR_OK)
-		rv = operation_allow(c, o, function, &m->in, &permit, &allowed);
-	if (rv == CKR_OK)
-		rv = seal_message(c, o, allowed, m->in, p, m->out);
-	return rv;
+	return rv != CKR_OK ? rv :
+			      seal_message(c, o, function, m->in, p, m->out);
 }
 
 /* The input that is hashed and decrypted is text and tag, as it would be
@@ -143,23 +137,16 @@ decrypt(struct call *c, struct operation *o, const char *function,
     const struct message *m, struct message_param *p)
 {
 	_cleanup_(blob_clear) struct blob sealed = { 0 };
-	const struct permit *allowed = NULL;
 	CK_ULONG len = m->room;
-	struct permit permit;
-	struct span all;
 	CK_RV rv;
 
 	if (blob_set(&sealed, m->in) != CVM_OK ||
 	    blob_append(&sealed, span(p->tag, p->tag_len)) != CVM_OK)
 		return CKR_HOST_MEMORY;
-	all = blob_span(&sealed);
 	rv = begin_message(c, SESSION_MESSAGE_DECRYPT, o, p);
-	if (rv == CKR_OK)
-		rv = operation_allow(c, o, function, &all, &permit, &allowed);
-	if (rv == CKR_OK)
-		rv = rv_of_message(
-		    op_once(o->op, allowed, all, m->out, &len, &c->why));
-	return rv;
+	return rv != CKR_OK ? rv :
+			      name_failure(operation_do_once(c, o, function,
+				  blob_span(&sealed), m->out, &len));
 }
 
 static CK_RV
@@ -229,7 +216,7 @@ part_size(struct call *c, struct operation *o, struct span in, bool last,
 	}
 	err = op_update(o->op, NULL, in, /* out= */ NULL, &n, &c->why);
 	*ret = n;
-	return rv_of_message(err);
+	return rv_of_key(err);
 }
 
 static CK_RV
@@ -247,22 +234,22 @@ give_part(struct call *c, struct operation *o, const char *function,
 
 /* What was held comes with the tag behind it. */
 static CK_RV
-seal_rest(struct call *c, struct operation *o, const struct permit *allowed,
+seal_rest(struct call *c, struct operation *o, const char *function,
     const struct message_param *p, CK_BYTE *out)
 {
 	_cleanup_(freep) CK_BYTE *sealed = NULL;
 	size_t rest = (size_t)(o->taken - o->given);
 	CK_ULONG len = rest + p->tag_len;
-	int err;
+	CK_RV rv;
 
 	sealed = malloc(len + 1);
 	if (sealed == NULL)
 		return CKR_HOST_MEMORY;
-	err = op_final(o->op, allowed, sealed, &len, &c->why);
-	if (err == CVM_OK && len != rest + p->tag_len)
-		err = CVM_E_INTERNAL;
-	if (err != CVM_OK)
-		return rv_of_message(err);
+	rv = operation_do_final(c, o, function, sealed, &len);
+	if (rv == CKR_OK && len != rest + p->tag_len)
+		rv = rv_of(CVM_E_INTERNAL);
+	if (rv != CKR_OK)
+		return rv;
 	if (rest > 0)
 		memcpy(out, sealed, rest);
 	memcpy(p->tag, &sealed[rest], p->tag_len);
@@ -274,23 +261,18 @@ last_part(struct call *c, enum session_op which, struct operation *o,
     const char *function, const struct message *m, struct message_param *p)
 {
 	bool encrypts = which == SESSION_MESSAGE_ENCRYPT;
-	const struct permit *allowed = NULL;
 	CK_ULONG n = m->room, none = 0;
-	struct permit permit;
 	CK_RV rv = give_part(c, o, function, m->in, m->out, &n);
 
 	if (rv == CKR_OK && !encrypts)
 		rv = give_part(c, o, function, span(p->tag, p->tag_len), m->out,
 		    &none);
-	if (rv == CKR_OK)
-		rv = operation_allow(c, o, function, /* input= */ NULL, &permit,
-		    &allowed);
 	if (rv != CKR_OK)
 		return rv;
 	if (encrypts)
-		return seal_rest(c, o, allowed, p, &m->out[n]);
+		return seal_rest(c, o, function, p, &m->out[n]);
 	n = m->room;
-	return rv_of_message(op_final(o->op, allowed, m->out, &n, &c->why));
+	return name_failure(operation_do_final(c, o, function, m->out, &n));
 }
 
 static CK_RV

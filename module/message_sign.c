@@ -82,20 +82,6 @@ C_MessageSignInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 	return operation_init(hSession, SESSION_MESSAGE_SIGN, pMechanism, hKey);
 }
 
-static CK_RV
-sign(struct call *c, struct operation *o, struct span in, CK_BYTE *out,
-    CK_ULONG *out_len)
-{
-	const struct permit *allowed = NULL;
-	struct permit permit;
-	CK_RV rv = operation_allow(c, o, "C_SignMessage", &in, &permit,
-	    &allowed);
-
-	return rv != CKR_OK ?
-	    rv :
-	    rv_of_key(op_once(o->op, allowed, in, out, out_len, &c->why));
-}
-
 CK_RV
 C_SignMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
     CK_ULONG ulParameterLen, CK_BYTE_PTR pData, CK_ULONG ulDataLen,
@@ -113,7 +99,8 @@ C_SignMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
 		return CKR_ARGUMENTS_BAD;
 	if (only_size(&c, o, pSignature, pulSignatureLen, &rv))
 		return rv;
-	rv = sign(&c, o, span(pData, ulDataLen), pSignature, pulSignatureLen);
+	rv = operation_do_once(&c, o, "C_SignMessage", span(pData, ulDataLen),
+	    pSignature, pulSignatureLen);
 	return end_message(&c, o, "C_SignMessage", rv);
 }
 
@@ -137,16 +124,10 @@ sign_rest(struct call *c, struct operation *o, struct span in, CK_BYTE *out,
     CK_ULONG *out_len)
 {
 	static const char function[] = "C_SignMessageNext";
-	const struct permit *allowed = NULL;
-	struct permit permit;
 	CK_RV rv = operation_feed(c, o, function, in, NULL, NULL);
 
-	if (rv == CKR_OK)
-		rv = operation_allow(c, o, function, /* input= */ NULL, &permit,
-		    &allowed);
-	return rv != CKR_OK ?
-	    rv :
-	    rv_of_key(op_final(o->op, allowed, out, out_len, &c->why));
+	return rv != CKR_OK ? rv :
+			      operation_do_final(c, o, function, out, out_len);
 }
 
 /* pulSignatureLen tells the last part from the others. */
@@ -219,10 +200,8 @@ C_VerifyMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
 		return rv;
 	if (bad_bytes(pData, ulDataLen) || pSignature == NULL)
 		return CKR_ARGUMENTS_BAD;
-	rv = operation_allow_verify(&c, o, "C_VerifyMessage", &in);
-	if (rv == CKR_OK)
-		rv = rv_of_key(op_verify_once(o->op, in,
-		    span(pSignature, ulSignatureLen)));
+	rv = operation_do_verify(&c, o, "C_VerifyMessage", &in,
+	    span(pSignature, ulSignatureLen));
 	return end_message(&c, o, "C_VerifyMessage", rv);
 }
 
@@ -248,9 +227,9 @@ verify_rest(struct call *c, struct operation *o, struct span in,
 	static const char function[] = "C_VerifyMessageNext";
 	CK_RV rv = operation_feed(c, o, function, in, NULL, NULL);
 
-	if (rv == CKR_OK)
-		rv = operation_allow_verify(c, o, function, /* input= */ NULL);
-	return rv != CKR_OK ? rv : rv_of_key(op_verify_final(o->op, sig));
+	return rv != CKR_OK ?
+	    rv :
+	    operation_do_verify(c, o, function, /* input= */ NULL, sig);
 }
 
 /* pSignature tells the last part from the others. */

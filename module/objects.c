@@ -5,24 +5,6 @@
 
 #include "module/evidence.h"
 
-/*
- * What is not found in a session whose permit is over may be found with a new
- * one: true when it is worth another look. While nothing is admitted, *err
- * becomes the reason: handles stay valid, and clients need not drop them.
- */
-static bool
-look_again(struct call *c, int *err)
-{
-	int admitted;
-
-	if (*err != CVM_E_NOT_FOUND || c->caller.permit != NULL)
-		return false;
-	admitted = call_admit(c);
-	if (admitted != CVM_OK)
-		*err = admitted;
-	return admitted == CVM_OK;
-}
-
 /* Public session objects can be made by anybody; all else is the token's. */
 static bool
 needs_permit(const CK_ATTRIBUTE *templ, CK_ULONG n)
@@ -51,7 +33,7 @@ C_CreateObject(CK_SESSION_HANDLE hSession, CK_ATTRIBUTE_PTR pTemplate,
 {
 	_cleanup_(call_leave) struct call c = { 0 };
 	CK_RV rv = call_session(&c, hSession);
-	int err = CVM_OK;
+	int err;
 
 	if (rv != CKR_OK)
 		return rv;
@@ -61,11 +43,13 @@ C_CreateObject(CK_SESSION_HANDLE hSession, CK_ATTRIBUTE_PTR pTemplate,
 		rv = evidence_challenge(&c, pTemplate, ulCount, phObject);
 		return call_fail(&c, "C_CreateObject", rv);
 	}
-	if (needs_permit(pTemplate, ulCount))
-		err = call_admit(&c);
-	if (err == CVM_OK)
-		err = token_create(c.token, &c.caller, pTemplate, ulCount,
-		    phObject, &c.why);
+	do {
+		err = needs_permit(pTemplate, ulCount) ? call_admit(&c) :
+							 CVM_OK;
+		if (err == CVM_OK)
+			err = token_create(c.token, &c.caller, pTemplate,
+			    ulCount, phObject, &c.why);
+	} while (call_again(&c, &err));
 	return call_fail(&c, "C_CreateObject", rv_of(err));
 }
 
@@ -90,7 +74,7 @@ C_CopyObject(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hObject,
 		if (err == CVM_OK)
 			err = token_copy(c.token, &c.caller, hObject, pTemplate,
 			    ulCount, phNewObject, &c.why);
-	} while (look_again(&c, &err));
+	} while (call_again(&c, &err));
 	return call_fail(&c, "C_CopyObject", rv_of(err));
 }
 
@@ -111,7 +95,7 @@ C_DestroyObject(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hObject)
 	}
 	do {
 		err = token_destroy(c.token, &c.caller, hObject, &c.why);
-	} while (look_again(&c, &err));
+	} while (call_again(&c, &err));
 	return call_fail(&c, "C_DestroyObject", rv_of(err));
 }
 
@@ -135,8 +119,8 @@ C_GetObjectSize(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hObject,
 	}
 	do {
 		err = token_object_size(c.token, &c.caller, hObject, pulSize);
-	} while (look_again(&c, &err));
-	return rv_of(err);
+	} while (call_again(&c, &err));
+	return call_fail(&c, "C_GetObjectSize", rv_of(err));
 }
 
 CK_RV
@@ -161,8 +145,8 @@ C_GetAttributeValue(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hObject,
 		if (err == CVM_OK)
 			err = token_get_attributes(c.token, &c.caller, hObject,
 			    pTemplate, ulCount);
-	} while (look_again(&c, &err));
-	return rv_of(err);
+	} while (call_again(&c, &err));
+	return call_fail(&c, "C_GetAttributeValue", rv_of(err));
 }
 
 CK_RV
@@ -182,7 +166,7 @@ C_SetAttributeValue(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hObject,
 	do {
 		err = token_set_attributes(c.token, &c.caller, hObject,
 		    pTemplate, ulCount, &c.why);
-	} while (look_again(&c, &err));
+	} while (call_again(&c, &err));
 	return call_fail(&c, "C_SetAttributeValue", rv_of(err));
 }
 
@@ -216,9 +200,14 @@ find(struct call *c, const CK_ATTRIBUTE *templ, CK_ULONG n)
 	size_t n_found = 0, n_own;
 	int err;
 
-	(void)call_fail(c, "C_FindObjectsInit", (CK_RV)(call_admit(c) != 0));
-	err = token_find(c->token, &c->caller, templ, n, &found, &n_found,
-	    &c->why);
+	do {
+		(void)call_fail(c, "C_FindObjectsInit",
+		    (CK_RV)(call_admit(c) != 0));
+		err = token_find(c->token, &c->caller, templ, n, &found,
+		    &n_found, &c->why);
+		if (err == CVM_E_PERMIT)
+			call_use_permit(c, /* p= */ NULL);
+	} while (call_ran_out(c, err));
 	if (err != CVM_OK && err != CVM_E_SEALED)
 		return err;
 	n_own = evidence_search(c, templ, n, own);
@@ -238,7 +227,8 @@ C_FindObjectsInit(CK_SESSION_HANDLE hSession, CK_ATTRIBUTE_PTR pTemplate,
 		return CKR_ARGUMENTS_BAD;
 	if (c.session->finding)
 		return CKR_OPERATION_ACTIVE;
-	return rv_of(find(&c, pTemplate, ulCount));
+	rv = rv_of(find(&c, pTemplate, ulCount));
+	return call_fail(&c, "C_FindObjectsInit", rv);
 }
 
 CK_RV

@@ -41,8 +41,11 @@ operation_begin(struct call *c, enum session_op which, const CK_MECHANISM *mech,
 	bool bound = secret && gate_binds_operation(c->slot->gate, key);
 	int err;
 
-	err = op_new(c->token, c->slot->cfg, kinds[which], mech, key,
-	    secret && !bound ? c->caller.permit : NULL, &o->op, &c->why);
+	do {
+		err = op_new(c->token, c->slot->cfg, kinds[which], mech, key,
+		    secret && !bound ? c->caller.permit : NULL, &o->op,
+		    &c->why);
+	} while (call_again(c, &err));
 	if (err == CVM_OK && bound)
 		err = op_hash_input(o->op);
 	if (err != CVM_OK) {
@@ -143,8 +146,8 @@ operation_check_login(const struct call *c, const struct operation *o,
  * Whether the key may be used now: the login, its own login if it wants one,
  * and the gate. *ret_p is NULL where no permit is needed.
  */
-CK_RV
-operation_allow(struct call *c, struct operation *o, const char *function,
+static CK_RV
+allow(struct call *c, struct operation *o, const char *function,
     const struct span *input, struct permit *permit,
     const struct permit **ret_p)
 {
@@ -164,15 +167,65 @@ operation_allow(struct call *c, struct operation *o, const char *function,
 	return rv_of_key(err);
 }
 
-/* A part of a bound operation is kept, and admitted with the whole. */
 CK_RV
-operation_allow_part(struct call *c, struct operation *o, const char *function,
-    struct permit *permit, const struct permit **ret_p)
+operation_do_once(struct call *c, struct operation *o, const char *function,
+    struct span input, CK_BYTE *out, CK_ULONG *out_len)
 {
-	*ret_p = NULL;
-	return o->bound ?
-	    CKR_OK :
-	    operation_allow(c, o, function, /* input= */ NULL, permit, ret_p);
+	const struct permit *p = NULL;
+	struct permit permit;
+	CK_RV rv = CKR_OK;
+	int err;
+
+	do {
+		if (out != NULL)
+			rv = allow(c, o, function, &input, &permit, &p);
+		if (rv != CKR_OK)
+			return rv;
+		err = op_once(o->op, p, input, out, out_len, &c->why);
+	} while (call_ran_out(c, err));
+	return rv_of_key(err);
+}
+
+CK_RV
+operation_do_final(struct call *c, struct operation *o, const char *function,
+    CK_BYTE *out, CK_ULONG *out_len)
+{
+	const struct permit *p = NULL;
+	struct permit permit;
+	CK_RV rv = CKR_OK;
+	int err;
+
+	do {
+		if (out != NULL)
+			rv = allow(c, o, function, /* input= */ NULL, &permit,
+			    &p);
+		if (rv != CKR_OK)
+			return rv;
+		err = op_final(o->op, p, out, out_len, &c->why);
+	} while (call_ran_out(c, err));
+	return rv_of_key(err);
+}
+
+/* Verification takes its permit beforehand, for it has no output to hold. */
+CK_RV
+operation_do_verify(struct call *c, struct operation *o, const char *function,
+    const struct span *input, struct span sig)
+{
+	const struct permit *p = NULL;
+	struct permit permit;
+	CK_RV rv;
+	int err;
+
+	do {
+		rv = allow(c, o, function, input, &permit, &p);
+		if (rv != CKR_OK)
+			return rv;
+		if (p != NULL)
+			op_admit(o->op, p);
+		err = input != NULL ? op_verify_once(o->op, *input, sig) :
+				      op_verify_final(o->op, sig);
+	} while (call_ran_out(c, err));
+	return rv_of_key(err);
 }
 
 static CK_RV
@@ -211,9 +264,6 @@ operation_once(CK_SESSION_HANDLE h, enum session_op which, const char *function,
     const CK_BYTE *in, CK_ULONG in_len, CK_BYTE *out, CK_ULONG *out_len)
 {
 	_cleanup_(call_leave) struct call c = { 0 };
-	const struct span input = span(in, in_len);
-	const struct permit *p = NULL;
-	struct permit permit;
 	struct operation *o;
 	CK_RV rv = look_up(&c, h, which, &o);
 
@@ -223,11 +273,10 @@ operation_once(CK_SESSION_HANDLE h, enum session_op which, const char *function,
 		rv = CKR_ARGUMENTS_BAD;
 	else if (o->multipart)
 		rv = CKR_OPERATION_ACTIVE;
-	else if (out != NULL)
-		rv = operation_allow(&c, o, function, &input, &permit, &p);
 	o->once = true;
 	if (rv == CKR_OK)
-		rv = rv_of_key(op_once(o->op, p, input, out, out_len, &c.why));
+		rv = operation_do_once(&c, o, function, span(in, in_len), out,
+		    out_len);
 	return finish(&c, o, function, rv, out == NULL);
 }
 
@@ -239,16 +288,23 @@ operation_feed(struct call *c, struct operation *o, const char *function,
 	const struct permit *p = NULL;
 	struct permit permit;
 	CK_RV rv = o->once ? CKR_OPERATION_ACTIVE : CKR_OK;
+	int err;
 
-	if (rv == CKR_OK && !asks)
-		rv = operation_allow_part(c, o, function, &permit, &p);
-	if (rv == CKR_OK && p != NULL && op_get_kind(o->op) == OP_VERIFY)
-		op_admit(o->op, p);
-	if (rv == CKR_OK)
-		rv = rv_of_key(op_update(o->op, p, in, out, out_len, &c->why));
-	if (rv == CKR_OK && !asks)
+	do {
+		/* A part of a bound operation is kept, and admitted with the
+		 * whole. */
+		if (rv == CKR_OK && !asks && !o->bound)
+			rv = allow(c, o, function, /* input= */ NULL, &permit,
+			    &p);
+		if (rv != CKR_OK)
+			return rv;
+		if (p != NULL && op_get_kind(o->op) == OP_VERIFY)
+			op_admit(o->op, p);
+		err = op_update(o->op, p, in, out, out_len, &c->why);
+	} while (call_ran_out(c, err));
+	if (err == CVM_OK && !asks)
 		o->multipart = true;
-	return rv;
+	return rv_of_key(err);
 }
 
 /* As operation_feed(), and ends the operation on an error. */
@@ -282,8 +338,6 @@ operation_final(CK_SESSION_HANDLE h, enum session_op which,
     const char *function, CK_BYTE *out, CK_ULONG *out_len)
 {
 	_cleanup_(call_leave) struct call c = { 0 };
-	const struct permit *p = NULL;
-	struct permit permit;
 	struct operation *o;
 	CK_RV rv = look_up(&c, h, which, &o);
 
@@ -293,26 +347,9 @@ operation_final(CK_SESSION_HANDLE h, enum session_op which,
 		rv = CKR_ARGUMENTS_BAD;
 	else if (o->once)
 		rv = CKR_OPERATION_ACTIVE;
-	else if (out != NULL)
-		rv = operation_allow(&c, o, function, /* input= */ NULL,
-		    &permit, &p);
-	if (rv == CKR_OK)
-		rv = rv_of_key(op_final(o->op, p, out, out_len, &c.why));
+	else
+		rv = operation_do_final(&c, o, function, out, out_len);
 	return finish(&c, o, function, rv, out == NULL);
-}
-
-/* Verification takes its permit beforehand, for it has no output to hold. */
-CK_RV
-operation_allow_verify(struct call *c, struct operation *o,
-    const char *function, const struct span *input)
-{
-	const struct permit *p = NULL;
-	struct permit permit;
-	CK_RV rv = operation_allow(c, o, function, input, &permit, &p);
-
-	if (rv == CKR_OK && p != NULL)
-		op_admit(o->op, p);
-	return rv;
 }
 
 /* Not NULL, even if it is empty. */
@@ -333,9 +370,7 @@ verify_once(struct call *c, struct operation *o, const char *function,
 	else if (o->multipart)
 		rv = CKR_OPERATION_ACTIVE;
 	else
-		rv = operation_allow_verify(c, o, function, &in);
-	if (rv == CKR_OK)
-		rv = rv_of_key(op_verify_once(o->op, in, sig));
+		rv = operation_do_verify(c, o, function, &in, sig);
 	return finish(c, o, function, rv, /* goes_on= */ false);
 }
 
@@ -343,14 +378,11 @@ static CK_RV
 verify_final(struct call *c, struct operation *o, const char *function,
     struct span sig)
 {
-	CK_RV rv;
+	CK_RV rv = CKR_ARGUMENTS_BAD;
 
-	if (sig.data == NULL)
-		rv = CKR_ARGUMENTS_BAD;
-	else
-		rv = operation_allow_verify(c, o, function, /* input= */ NULL);
-	if (rv == CKR_OK)
-		rv = rv_of_key(op_verify_final(o->op, sig));
+	if (sig.data != NULL)
+		rv = operation_do_verify(c, o, function, /* input= */ NULL,
+		    sig);
 	return finish(c, o, function, rv, /* goes_on= */ false);
 }
 

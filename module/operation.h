@@ -61,17 +61,17 @@ CK_RV operation_init_with(CK_SESSION_HANDLE h, enum session_op which,
 /* The login, and the key's own if it wants one for each use. */
 CK_RV operation_check_login(const struct call *c, const struct operation *o,
     const struct object *key);
-/* Asks for the login and the gate; input NULL: op has seen it in parts.
- * *ret_p is NULL where no permit is needed. */
-CK_RV operation_allow(struct call *c, struct operation *o, const char *function,
-    const struct span *input, struct permit *permit,
-    const struct permit **ret_p);
-/* The same for a part: that of a bound operation is kept, and admitted with
- * the whole. */
-CK_RV operation_allow_part(struct call *c, struct operation *o,
-    const char *function, struct permit *permit, const struct permit **ret_p);
-CK_RV operation_allow_verify(struct call *c, struct operation *o,
-    const char *function, const struct span *input);
+/*
+ * Each asks for the login and the gate and then does it, with another permit
+ * where the first runs out in between. input is what the admission is about,
+ * or NULL: op has seen it in parts. out NULL asks for the size, and nobody.
+ */
+CK_RV operation_do_once(struct call *c, struct operation *o,
+    const char *function, struct span input, CK_BYTE *out, CK_ULONG *out_len);
+CK_RV operation_do_final(struct call *c, struct operation *o,
+    const char *function, CK_BYTE *out, CK_ULONG *out_len);
+CK_RV operation_do_verify(struct call *c, struct operation *o,
+    const char *function, const struct span *input, struct span sig);
 /* One part, with what allows it. */
 CK_RV operation_feed(struct call *c, struct operation *o, const char *function,
     struct span in, CK_BYTE *out, CK_ULONG *out_len);

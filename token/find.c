@@ -129,6 +129,9 @@ token_find(struct token *t, const struct caller *c, const CK_ATTRIBUTE *templ,
 
 	if (err == CVM_OK)
 		err = search(t, &s, reterr_why);
+	/* Keys that are missing for want of time are not what was asked. */
+	if (err == CVM_OK && c->permit != NULL && !caller_admitted(t, c))
+		err = CVM_E_PERMIT;
 	if (err != CVM_OK) {
 		free(s.v);
 		return err;

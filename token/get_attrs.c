@@ -48,6 +48,13 @@ read_material(struct token *t, struct object *o, const struct permit *p,
 	return err == CVM_OK ? key_private_value(pkey, type, ret) : err;
 }
 
+static bool
+is_secret(const struct object *o, const struct attr_rule *rule)
+{
+	return (rule->flags & ATTR_SECRET) != 0 ||
+	    (o->class == CKO_DATA && o->private && rule->type == CKA_VALUE);
+}
+
 static int
 get_secret(struct token *t, struct object *o, const struct caller *c,
     CK_ATTRIBUTE *a)
@@ -78,8 +85,7 @@ get_one(struct token *t, struct object *o, const struct caller *c,
 
 	if (rule == NULL)
 		return withhold(a, CVM_E_ATTR_TYPE);
-	if ((rule->flags & ATTR_SECRET) != 0 ||
-	    (o->class == CKO_DATA && o->private && a->type == CKA_VALUE))
+	if (is_secret(o, rule))
 		return get_secret(t, o, c, a);
 	if (rule->form == FORM_TEMPLATE)
 		return nested_give(have == NULL ? span("", 0) :
@@ -90,26 +96,64 @@ get_one(struct token *t, struct object *o, const struct caller *c,
 	return give(a, blob_span(&have->value));
 }
 
+static bool
+needs_permit(const struct object *o, CK_ATTRIBUTE_TYPE type)
+{
+	const struct attr_rule *rule = attr_rule_find(type, o->class,
+	    o->key_type);
+
+	return rule != NULL && is_secret(o, rule);
+}
+
+/*
+ * Each is answered, whatever becomes of the others. What needs the permit goes
+ * first: when it is over the call is made again, with the lengths as they were,
+ * and members of nested templates would have lost theirs.
+ */
+static int
+get_all(struct token *t, struct object *o, const struct caller *c,
+    CK_ATTRIBUTE *templ, CK_ULONG n)
+{
+	int worst = CVM_OK;
+
+	for (int pass = 0; pass < 2; pass++) {
+		for (CK_ULONG i = 0; i < n; i++) {
+			int err;
+
+			if (needs_permit(o, templ[i].type) != (pass == 0))
+				continue;
+			err = get_one(t, o, c, &templ[i]);
+			if (err == CVM_E_PERMIT)
+				return err;
+			if (err != CVM_OK &&
+			    (worst == CVM_OK ||
+				worst == CVM_E_BUFFER_TOO_SMALL))
+				worst = err;
+		}
+	}
+	return worst;
+}
+
 int
 token_get_attributes(struct token *t, const struct caller *c,
     CK_OBJECT_HANDLE handle, CK_ATTRIBUTE *templ, CK_ULONG n)
 {
 	_cleanup_(object_unrefp) struct object *o = NULL;
-	int err, worst = CVM_OK;
+	CK_ULONG len[ATTRS_MAX];
+	int err;
 
 	if (n > ATTRS_MAX || (n > 0 && templ == NULL))
 		return CVM_E_INVAL;
 	err = token_object(t, c, handle, &o);
 	if (err != CVM_OK)
 		return err;
-	/* Each is answered, whatever becomes of the others. */
-	for (CK_ULONG i = 0; i < n; i++) {
-		err = get_one(t, o, c, &templ[i]);
-		if (err != CVM_OK &&
-		    (worst == CVM_OK || worst == CVM_E_BUFFER_TOO_SMALL))
-			worst = err;
-	}
-	return worst;
+	for (CK_ULONG i = 0; i < n; i++)
+		len[i] = templ[i].ulValueLen;
+	err = get_all(t, o, c, templ, n);
+	if (err == CVM_E_PERMIT)
+		for (CK_ULONG i = 0; i < n; i++)
+			templ[i].ulValueLen = len[i];
+	return err;
 }
 
 int

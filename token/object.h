@@ -38,18 +38,22 @@ struct caller {
 					keys are not visible at all */
 };
 
-/* CVM_E_NOT_FOUND: no such handle, or not visible to the caller. */
+/* CVM_E_NOT_FOUND: no such handle, or not visible to the caller. CVM_E_PERMIT:
+ * not visible any more, since the caller's permit is over; so with all that
+ * follows, and nothing was done then. */
 int token_object(struct token *t, const struct caller *c,
     CK_OBJECT_HANDLE handle, struct object **ret) _must_check_;
 
-/* Handles of all visible objects that match (empty template: all). */
+/* Handles of all visible objects that match (empty template: all).
+ * CVM_E_PERMIT: some may be missing, since the caller's permit is over. */
 int token_find(struct token *t, const struct caller *c,
     const CK_ATTRIBUTE *templ, CK_ULONG n, CK_OBJECT_HANDLE **ret,
     size_t *ret_n, struct why *reterr_why) _must_check_;
 
 /* PKCS#11 C_CreateObject, C_CopyObject, C_DestroyObject,
  * C_GetAttributeValue (CKR per attribute folded as the standard says: fills
- * ulValueLen CK_UNAVAILABLE_INFORMATION and returns the worst error),
+ * ulValueLen CK_UNAVAILABLE_INFORMATION and returns the worst error; but on
+ * CVM_E_PERMIT every ulValueLen is as it was),
  * C_SetAttributeValue, C_GetObjectSize. Rules: one table in attr_rules.c. */
 int token_create(struct token *t, const struct caller *c,
     const CK_ATTRIBUTE *templ, CK_ULONG n, CK_OBJECT_HANDLE *ret,

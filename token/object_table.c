@@ -388,6 +388,13 @@ open_handle(struct token *t, CK_OBJECT_HANDLE handle, struct object **ret)
 	return CVM_OK;
 }
 
+/* Of what an admission would show: to a caller who had one, that it is over. */
+static int
+unseen(const struct caller *c)
+{
+	return c->permit != NULL ? CVM_E_PERMIT : CVM_E_NOT_FOUND;
+}
+
 /* Against others who change the very object all the time. */
 #define OPEN_TRIES 8
 
@@ -415,11 +422,13 @@ token_object(struct token *t, const struct caller *c, CK_OBJECT_HANDLE handle,
 	}
 	/* Sealed: wiped, and to be opened when the token is. */
 	if (err == CVM_E_SEALED)
-		return CVM_E_NOT_FOUND;
+		return unseen(c);
 	if (err != CVM_OK)
 		return err;
-	if (!object_visible(o, c, caller_admitted(t, c)))
+	if (!object_visible(o, c, /* admitted= */ true))
 		return CVM_E_NOT_FOUND;
+	if (object_is_key(o) && !caller_admitted(t, c))
+		return unseen(c);
 	*ret = TAKE_PTR(o);
 	return CVM_OK;
 }

@@ -24,6 +24,7 @@
  * with a permit, too.
  */
 static atomic_bool refuse;
+static unsigned hour_strikes_at, looks; /* 0: never */
 
 int __real_permit_check(const struct permit *p, const struct permit_issuer *i);
 int __wrap_permit_check(const struct permit *p, const struct permit_issuer *i);
@@ -31,6 +32,9 @@ int __wrap_permit_check(const struct permit *p, const struct permit_issuer *i);
 int
 __wrap_permit_check(const struct permit *p, const struct permit_issuer *i)
 {
+	/* The hour strikes right before this look at the permit. */
+	if (hour_strikes_at != 0 && ++looks == hour_strikes_at)
+		fake_clock_pass(3600000);
 	return atomic_load(&refuse) ? CVM_E_PERMIT : __real_permit_check(p, i);
 }
 
@@ -720,6 +724,123 @@ refused(const struct row *r, bool bound)
 	clean_up();
 }
 
+static void prepare(const char *bind);
+
+/* One row with an admission that runs out at the nth look; true: it has so
+ * many. The call must do its work all the same, with another admission. */
+static bool
+runs_out_at(const struct row *r, unsigned nth)
+{
+	CK_RV rv = CKR_OK;
+	unsigned n;
+
+	clean_up();
+	if (r->begin != NULL && (rv = r->begin()) != CKR_OK)
+		fail_msg("%s: 0x%lx to begin with", r->name, rv);
+	looks = 0;
+	hour_strikes_at = nth;
+	rv = r->use();
+	hour_strikes_at = 0;
+	n = looks;
+	if (rv != CKR_OK)
+		fail_msg("%s: 0x%lx when the admission runs out at look %u",
+		    r->name, rv, nth);
+	clean_up();
+	return n >= nth;
+}
+
+static void
+admission_runs_out_within_a_call(const char *bind)
+{
+	unsigned n = 0;
+
+	if (!scene.there)
+		skip();
+	prepare(bind);
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		if (rows[i].kind == NO_KEY || rows[i].kind == KEM ||
+		    !offered(&rows[i]))
+			continue;
+		for (unsigned nth = 1; runs_out_at(&rows[i], nth); nth++)
+			n++;
+	}
+	print_message("# an admission ran out at %u places\n", n);
+	assert_true(n >= 100);
+}
+
+static void
+session_admission_runs_out_within_a_call(void **state)
+{
+	(void)state;
+	admission_runs_out_within_a_call("session");
+}
+
+static void
+bound_admission_runs_out_within_a_call(void **state)
+{
+	(void)state;
+	admission_runs_out_within_a_call("operation");
+}
+
+/* A buffer is as long as it was said to be, in each try; so is the buffer of a
+ * member of a template, which is written only once. */
+static void
+length_is_lost_with_the_admission(void **state)
+{
+	CK_BYTE value[32 + 8], small[40], label[8];
+	CK_BBOOL member[2] = { 7, 7 };
+	CK_ATTRIBUTE inner = { CKA_EXTRACTABLE, &member[0], 1 };
+	CK_ATTRIBUTE made[] = { TEMPLATE[0], TEMPLATE[1],
+		{ CKA_VALUE, input, 32 }, { CKA_SENSITIVE, &no, 1 },
+		{ CKA_EXTRACTABLE, &yes, 1 }, { CKA_LABEL, input, 5 },
+		{ CKA_WRAP_TEMPLATE, &inner, sizeof(inner) } };
+	CK_ATTRIBUTE t[] = { { CKA_LABEL, label, 3 }, { CKA_VALUE, value, 32 },
+		{ CKA_WRAP_TEMPLATE, &inner, sizeof(inner) },
+		{ CKA_MODULUS, value, 8 } };
+	CK_ATTRIBUTE twice[] = { { CKA_VALUE, small, 8 },
+		{ CKA_VALUE, value, 32 } };
+	unsigned nth = 0;
+
+	(void)state;
+	if (!scene.there)
+		skip();
+	prepare("session");
+	inner = (CK_ATTRIBUTE){ CKA_EXTRACTABLE, &yes, 1 };
+	assert_ok(C_CreateObject(x.s, made, NELEMS(made), &x.made));
+	do {
+		CK_RV rv;
+
+		memset(value, FILL, sizeof(value));
+		memset(label, FILL, sizeof(label));
+		memset(small, FILL, sizeof(small));
+		inner = (CK_ATTRIBUTE){ CKA_EXTRACTABLE, &member[0], 0 };
+		t[0].ulValueLen = 3;
+		t[1].ulValueLen = twice[1].ulValueLen = 32;
+		t[2].ulValueLen = sizeof(inner);
+		t[3].ulValueLen = twice[0].ulValueLen = 8;
+		looks = 0;
+		hour_strikes_at = ++nth;
+		rv = C_GetAttributeValue(x.s, x.made, t, NELEMS(t));
+		hour_strikes_at = 0;
+		/* The label does not fit, nor does the member. */
+		assert_rv(CKR_ATTRIBUTE_TYPE_INVALID, rv);
+		assert_int_equal(label[0], FILL);
+		assert_int_equal(t[0].ulValueLen, CK_UNAVAILABLE_INFORMATION);
+		assert_int_equal(t[1].ulValueLen, 32);
+		assert_memory_equal(value, input, 32);
+		assert_int_equal(value[32], FILL);
+		assert_int_equal(member[0], 7);
+		/* The first does not fit, and the hour may strike after it. */
+		looks = 0;
+		hour_strikes_at = nth;
+		rv = C_GetAttributeValue(x.s, x.made, twice, NELEMS(twice));
+		hour_strikes_at = 0;
+		assert_rv(CKR_BUFFER_TOO_SMALL, rv);
+		assert_int_equal(small[0], FILL);
+	} while (looks >= nth);
+	assert_true(nth >= 4);
+}
+
 /* A key whose value may be read, and what decryptions and checks need. */
 static void
 prepare(const char *bind)
@@ -728,7 +849,8 @@ prepare(const char *bind)
 		{ CKA_SENSITIVE, &no, 1 }, { CKA_EXTRACTABLE, &yes, 1 },
 		{ CKA_PRIVATE, &yes, 1 } };
 
-	scene_prepare(&scene, &(struct scene_options){ .bind = bind });
+	scene_prepare(&scene,
+	    &(struct scene_options){ .bind = bind, .tee_max_age_s = 86400 });
 	assert_ok(C_Initialize(NULL));
 	memset(&x, 0, sizeof(x));
 	x.s = open_session(RW);
@@ -852,6 +974,12 @@ main(void)
 		cmocka_unit_test_teardown(session_key_reached_without_permit,
 		    finalize),
 		cmocka_unit_test_teardown(bound_key_reached_without_permit,
+		    finalize),
+		cmocka_unit_test_teardown(
+		    session_admission_runs_out_within_a_call, finalize),
+		cmocka_unit_test_teardown(
+		    bound_admission_runs_out_within_a_call, finalize),
+		cmocka_unit_test_teardown(length_is_lost_with_the_admission,
 		    finalize),
 		cmocka_unit_test_teardown(long_generation_is_lost, finalize),
 		cmocka_unit_test_teardown(binding_is_loosened, finalize),
