@@ -17,7 +17,7 @@ token     base conf attest token
 module    base conf attest token module
 tools     base conf attest token module tools
 tests/unit   base conf attest token module tools tests/unit tests/vcvm
-tests/fuzz   base conf attest token module tests/fuzz
+tests/fuzz   base conf attest token module tools tests/fuzz
 tests/bench  base conf attest token module tests/unit tests/bench
 tests/scenario   tests/scenario
 tests/vcvm   tests/vcvm'
