@@ -101,13 +101,14 @@ shown(const struct log_text *t, char buf[static 128])
 	return buf;
 }
 
+/* Is this PCR, or RTMR, one that the log need not explain? */
 static bool
-unlogged_ok(const struct policy_event_log *p, unsigned pcr)
+unlogged_ok(const struct string_list *l, unsigned number)
 {
 	char name[4];
 
-	(void)snprintf(name, sizeof(name), "%u", pcr);
-	return span_in_strings(&p->unlogged_ok, span(name, strlen(name)));
+	(void)snprintf(name, sizeof(name), "%u", number);
+	return span_in_strings(l, span(name, strlen(name)));
 }
 
 /* RTMR n is MR n + 1 of a CCEL. */
@@ -130,10 +131,11 @@ pinned(const struct log_view *w, unsigned pcr)
 
 	if (w->log.form == LOG_CCEL)
 		return p->tdx.n_rtmr_sets > 0 &&
-		    (p->tdx.rtmr_sets[0].mask & 1u << rtmr_of(pcr)) != 0;
+		    (p->tdx.rtmr_sets[0].mask & 1u << rtmr_of(pcr)) != 0 &&
+		    !unlogged_ok(&p->log.unlogged_rtmrs, rtmr_of(pcr));
 	return p->tpm.n_pcr_sets > 0 &&
 	    (p->tpm.pcr_sets[0].mask & 1u << pcr) != 0 &&
-	    !unlogged_ok(&p->log, pcr);
+	    !unlogged_ok(&p->log.unlogged_ok, pcr);
 }
 
 /* A fact that rests on events of pcr: proved, and without trouble. */
@@ -149,7 +151,8 @@ proved(struct log_view *w, enum check_id id, unsigned pcr,
 	if (pinned(w, pcr))
 		return why == NULL || fact(w->v, id, why);
 	(void)snprintf(expected, sizeof(expected), "%s %u in %s", kind, n,
-	    ccel ? "tdx.rtmr_sets" : "tpm.pcr_sets and not in unlogged_pcrs");
+	    ccel ? "tdx.rtmr_sets and not in unlogged_rtmrs" :
+		   "tpm.pcr_sets and not in unlogged_pcrs");
 	return verdict_fail(w->v, id, expected,
 	    "a log of %s %u that nothing proves", kind, n);
 }
@@ -526,6 +529,7 @@ fail_pcr(struct verdict *v, enum check_id id, const char *what, unsigned i,
 static void
 compare_pcrs(struct log_view *w, const struct pcr_values *replayed)
 {
+	const struct string_list *ok = &w->a->policy->log.unlogged_ok;
 	const struct pcr_values *q = &w->a->evidence->pcrs;
 	const size_t len = hash_len(w->alg);
 
@@ -537,12 +541,10 @@ compare_pcrs(struct log_view *w, const struct pcr_values *replayed)
 			continue;
 		/* The system goes on where firmware's log has ended. */
 		if ((replayed->mask & (1u << i)) != 0) {
-			if (!span_equal(have, want) &&
-			    !unlogged_ok(&w->a->policy->log, i))
+			if (!span_equal(have, want) && !unlogged_ok(ok, i))
 				fail_pcr(w->v, CHECK_LOG_02, "PCR", i, want,
 				    have);
-		} else if (!at_reset(i, have) &&
-		    !unlogged_ok(&w->a->policy->log, i)) {
+		} else if (!at_reset(i, have) && !unlogged_ok(ok, i)) {
 			(void)verdict_fail(w->v, CHECK_LOG_03,
 			    "events for every extended PCR, or the PCR in "
 			    "unlogged_pcrs",
@@ -577,11 +579,13 @@ static void
 compare_rtmrs(struct log_view *w, const struct pcr_values *replayed,
     const struct tdx_quote *q)
 {
+	const struct string_list *ok = &w->a->policy->log.unlogged_rtmrs;
+
 	for (unsigned i = 0; i < 4; i++) {
 		/* MR i + 1; a register without events must be zero. */
 		struct span want = span(replayed->value[i + 1], SHA384_LEN);
 
-		if (!span_equal(q->rtmr[i], want))
+		if (!span_equal(q->rtmr[i], want) && !unlogged_ok(ok, i))
 			fail_pcr(w->v, CHECK_LOG_04, "RTMR", i, want,
 			    q->rtmr[i]);
 	}

@@ -160,9 +160,12 @@ check_policy(const struct json_doc *doc, const cJSON *item, void *out,
 	if (p->tee == TEE_SNP && !p->has_tpm)
 		return json_refuse_present(doc, item, "event_log",
 		    "without \"tpm\": nothing would vouch for the log", why);
-	return p->has_tpm || !p->log.present ?
-	    CVM_OK :
-	    check_ccel_log(doc, json_member(item, "event_log"), why);
+	if (!p->log.present)
+		return CVM_OK;
+	item = json_member(item, "event_log");
+	return p->has_tpm ? json_refuse_present(doc, item, "unlogged_rtmrs",
+				"with \"tpm\": the log is of PCRs then", why) :
+			    check_ccel_log(doc, item, why);
 }
 
 /* Which parts there are, before any is read: rules of one ask for others. */

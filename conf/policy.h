@@ -166,9 +166,10 @@ struct policy_event_log {	       /* an absent field is not looked at */
 	struct string_list kernel_cmdline, grub_cmd;
 	/* Digests of the policy's bank. */
 	struct value_list efi_apps, boot_variables;
-	bool dma_protection;		/* must not have been switched off */
-	bool exit_boot_services;	/* must be in the log */
-	struct string_list unlogged_ok; /* PCR numbers that may lack events */
+	bool dma_protection;	 /* must not have been switched off */
+	bool exit_boot_services; /* must be in the log */
+	/* Numbers of PCRs, or of RTMRs, that may lack events. */
+	struct string_list unlogged_ok, unlogged_rtmrs;
 };
 
 struct policy {

@@ -6,6 +6,8 @@
 
 #include "conf/policy_parts.h"
 
+#define RTMRS 4
+
 /* The confidential technology of a GceNonHostInfo event. */
 static const struct json_word technology_v[] = {
 	{ "NONE", 0 },
@@ -17,7 +19,7 @@ static const struct json_word technology_v[] = {
 static const struct json_words technology_words = JSON_WORDS(technology_v);
 
 /* An index as the decimal number that verdicts print. */
-static JSON_READER(read_pcr_number)
+static JSON_READER(read_number)
 {
 	char number[12], **to = out;
 	uint32_t v = 0;
@@ -40,8 +42,10 @@ static const struct json_field command = { ROW_STRING(NULL, json_read_any_text,
     0, 1, 4096) };
 static const struct json_field bank_digest = { ROW_STRING(NULL, json_read_value,
     0, SHA256_LEN, SHA384_LEN) };
-static const struct json_field pcr_number = { ROW_INTEGER(NULL, read_pcr_number,
-    0, 0, POLICY_PCR_MAX - 1) };
+static const struct json_field pcr_number = { ROW_INTEGER(NULL, read_number, 0,
+    0, POLICY_PCR_MAX - 1) };
+static const struct json_field rtmr_number = { ROW_INTEGER(NULL, read_number, 0,
+    0, RTMRS - 1) };
 
 /* A digest of another bank could never match; the policy's rules come last,
  * so "tpm" is read by now. Without a TPM the log is the TDX one, SHA-384. */
@@ -102,6 +106,8 @@ static const struct json_field log_fields[] = {
 	{ ROW_BOOL("exit_boot_services", POLICY_AT(log.exit_boot_services)) },
 	{ ROW_LIST("unlogged_pcrs", json_read_strings,
 	    POLICY_AT(log.unlogged_ok), 1, POLICY_PCR_MAX, pcr_number) },
+	{ ROW_LIST("unlogged_rtmrs", json_read_strings,
+	    POLICY_AT(log.unlogged_rtmrs), 1, RTMRS, rtmr_number) },
 };
 const struct json_table policy_log_table = JSON_TABLE(log_fields, NULL);
 
@@ -117,4 +123,5 @@ policy_log_clear(struct policy_event_log *log)
 	value_list_clear(&log->secure_boot_keys);
 	value_list_clear(&log->dbx);
 	string_list_clear(&log->unlogged_ok);
+	string_list_clear(&log->unlogged_rtmrs);
 }

@@ -93,7 +93,9 @@ say_policy(struct stage *s, const struct bench *b, const struct made_log *l,
 	    hex_encode(span(b->spec.body + AT_TEE_TCB_SVN, 16), hex,
 		sizeof(hex)));
 	stage_say_log(s, l);
-	stage_say(s, "\"dma_protection\":false,\"exit_boot_services\":false}}");
+	stage_say(s,
+	    "\"dma_protection\":false,\"exit_boot_services\":false,"
+	    "\"unlogged_rtmrs\":[3]}}");
 }
 
 void
@@ -111,6 +113,8 @@ stage_tdx(struct stage *s, enum stage_kind kind)
 	for (size_t i = 0; i < 4; i++)
 		memcpy(b->spec.body + AT_RTMR0 + i * SHA384_LEN,
 		    rtmrs.value[i + 1], SHA384_LEN);
+	/* The system goes on where the log has ended. */
+	memset(b->spec.body + AT_RTMR0 + 3 * SHA384_LEN, 0x33, SHA384_LEN);
 	bench_make(b);
 	s->e.tee = TEE_TDX;
 	assert_int_equal(blob_set(&s->e.tee_report, blob_span(&b->made.quote)),

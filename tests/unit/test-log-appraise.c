@@ -848,6 +848,33 @@ ccel_of_other_registers_believed(void **state)
 	admitted(f);
 }
 
+/* What runs extends its registers, and is no reason to deny it where the policy
+ * says so; of such a register the log proves nothing. */
+static void
+rtmr_that_goes_on_refused(void **state)
+{
+	uint8_t *rtmr;
+
+	(void)state;
+	FIXTURE(LOG_CCEL);
+	rtmr = f->evidence.tee_report.data + RTMRS_AT;
+	rtmr[3 * SHA384_LEN] ^= 1;
+	denied_by(f, CHECK_LOG_04);
+	f->unlogged[0] = (char[]){ '2', 0 };
+	f->policy.log.unlogged_rtmrs = (struct string_list){ f->unlogged, 1 };
+	rtmr[3 * SHA384_LEN] ^= 1;
+	assert_false(judge(f));
+	assert_int_equal(f->v.results[CHECK_LOG_04].status, CHECK_PASS);
+	assert_int_equal(f->v.results[CHECK_LOG_12].status, CHECK_FAIL);
+	assert_int_equal(f->v.results[CHECK_LOG_13].status, CHECK_FAIL);
+	f->unlogged[0] = (char[]){ '3', 0 };
+	admitted(f);
+	rtmr[3 * SHA384_LEN] ^= 1;
+	admitted(f);
+	rtmr[2 * SHA384_LEN] ^= 1;
+	denied_by(f, CHECK_LOG_04);
+}
+
 /* One too many in MR 1 and none in MR 2 is firmware's known mistake, and takes
  * away what MR 1 says; anything else is no boot at all. */
 static void
@@ -947,6 +974,7 @@ main(void)
 		cmocka_unit_test(facts_of_any_rtmr_believed),
 		cmocka_unit_test(nothing_asked_and_refused),
 		cmocka_unit_test(ccel_of_other_registers_believed),
+		cmocka_unit_test(rtmr_that_goes_on_refused),
 		cmocka_unit_test(separators_of_a_ccel_astray),
 		cmocka_unit_test(facts_of_a_ccel_believed),
 	};

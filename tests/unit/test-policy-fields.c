@@ -193,6 +193,7 @@ static const struct field {
 	OFF("event_log.dma_protection", STAGES_TDX, CHECK_LOG_21, "true"),
 	OFF("event_log.exit_boot_services", STAGES_TDX, CHECK_LOG_15, "true"),
 	OFF("event_log.unlogged_pcrs", STAGE_GCE, CHECK_LOG_03, "[11,12]"),
+	OFF("event_log.unlogged_rtmrs", STAGES_TDX, CHECK_LOG_04, "null"),
 };
 
 /* What the policy is, rather than what it asks for; "tee" and "tpm.bank" are

@@ -178,6 +178,8 @@ value_in_another_place(void **state)
 	assert_string_equal(g->tpm.ak_roots.n == 1 ? g->tpm.instance.zone : "",
 	    "europe-west4-a");
 	assert_int_equal(t->tdx.rtmr_sets[1].mask, 7);
+	assert_int_equal(t->log.unlogged_rtmrs.n, 1);
+	assert_string_equal(t->log.unlogged_rtmrs.v[0], "3");
 	assert_int_equal(t->bind, BIND_OPERATION);
 }
 
