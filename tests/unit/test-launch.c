@@ -162,11 +162,10 @@ nothing_asked(void **state)
 }
 
 static void
-endorsement_missing(void **state)
+endorsement_missing(bool tdx)
 {
-	SCENE(s, false);
+	SCENE(s, tdx);
 
-	(void)state;
 	make(s);
 	blob_clear(&s->made.message);
 	denied(s, 0);
@@ -234,11 +233,10 @@ certificate_unfit(void **state)
 }
 
 static void
-signature_of_another_kind(void **state)
+signature_of_another_kind(bool tdx)
 {
-	SCENE(s, false);
+	SCENE(s, tdx);
 
-	(void)state;
 	s->plan.salt = 20;
 	make(s);
 	denied(s, 2);
@@ -264,15 +262,14 @@ signature_of_another_kind(void **state)
 
 /* Every byte: refused by whichever check comes to it first. */
 static void
-message_changed(void **state)
+message_changed(bool tdx)
 {
-	SCENE(s, false);
+	SCENE(s, tdx);
 
-	(void)state;
 	make(s);
 	for (size_t i = 0; i < s->made.message.len; i += 7) {
 		s->made.message.data[i] ^= 0x04;
-		verdict_init(&s->v, GROUP_SNP);
+		verdict_init(&s->v, tdx ? GROUP_TDX : GROUP_SNP);
 		s->c.carried = blob_span(&s->made.message);
 		assert_false(launch_appraise(&s->c));
 		s->made.message.data[i] ^= 0x04;
@@ -281,11 +278,10 @@ message_changed(void **state)
 }
 
 static void
-provenance_missing_or_of_the_future(void **state)
+provenance_missing_or_of_the_future(bool tdx)
 {
-	SCENE(s, false);
+	SCENE(s, tdx);
 
-	(void)state;
 	s->plan.seconds = 0;
 	make(s);
 	denied(s, 3);
@@ -552,18 +548,39 @@ end(void **state)
 	return 0;
 }
 
+/* Each technology has check rows of its own. */
+#define FOR_BOTH(fn)                                                           \
+	static void fn##_snp(void **state)                                     \
+	{                                                                      \
+		(void)state;                                                   \
+		fn(false);                                                     \
+	}                                                                      \
+	static void fn##_tdx(void **state)                                     \
+	{                                                                      \
+		(void)state;                                                   \
+		fn(true);                                                      \
+	}
+FOR_BOTH(endorsement_missing)
+FOR_BOTH(signature_of_another_kind)
+FOR_BOTH(message_changed)
+FOR_BOTH(provenance_missing_or_of_the_future)
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good_endorsement_refused),
 		cmocka_unit_test(nothing_asked),
-		cmocka_unit_test(endorsement_missing),
+		cmocka_unit_test(endorsement_missing_snp),
+		cmocka_unit_test(endorsement_missing_tdx),
 		cmocka_unit_test(root_not_pinned_or_missing),
 		cmocka_unit_test(certificate_unfit),
-		cmocka_unit_test(signature_of_another_kind),
-		cmocka_unit_test(message_changed),
-		cmocka_unit_test(provenance_missing_or_of_the_future),
+		cmocka_unit_test(signature_of_another_kind_snp),
+		cmocka_unit_test(signature_of_another_kind_tdx),
+		cmocka_unit_test(message_changed_snp),
+		cmocka_unit_test(message_changed_tdx),
+		cmocka_unit_test(provenance_missing_or_of_the_future_snp),
+		cmocka_unit_test(provenance_missing_or_of_the_future_tdx),
 		cmocka_unit_test(measurement_not_endorsed),
 		cmocka_unit_test(endorsement_of_another_technology),
 		cmocka_unit_test(endorsement_too_old),
