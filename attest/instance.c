@@ -4,73 +4,14 @@
 #include <string.h>
 
 #include "attest/instance.h"
+#include "base/der.h"
 
-/* DER (X.690): definite lengths in their shortest form, nothing left over. */
-#define DER_BOOLEAN 0x01
-#define DER_INTEGER 0x02
-#define DER_UTF8 0x0c
-#define DER_SEQUENCE 0x30
-#define DER_CONTEXT 0xa0 /* constructed, [0] */
-#define FLAGS_MAX 6	 /* [0] .. [5] */
-
-/* The contents of the next element, which must have this tag. */
-static struct span
-read_der(struct reader *r, uint8_t tag)
-{
-	uint8_t got = read_u8(r);
-	size_t len = read_u8(r);
-
-	if (len == 0x81) {
-		len = read_u8(r);
-		if (len < 0x80)
-			r->failed = true;
-	} else if (len == 0x82) {
-		len = read_be16(r);
-		if (len < 0x100)
-			r->failed = true;
-	} else if (len >= 0x80) {
-		r->failed = true;
-	}
-	if (got != tag)
-		r->failed = true;
-	return read_span(r, len);
-}
-
-static uint64_t
-read_integer(struct reader *r)
-{
-	struct span s = read_der(r, DER_INTEGER);
-	struct reader v = reader_init(s);
-	uint64_t n = 0;
-
-	/* Not negative, not padded, 64 bits. */
-	if (s.len == 0 || (s.data[0] & 0x80) || s.len > 9 ||
-	    (s.len > 1 && s.data[0] == 0 && !(s.data[1] & 0x80)) ||
-	    (s.len == 9 && s.data[0] != 0)) {
-		r->failed = true;
-		return 0;
-	}
-	while (reader_left(&v) > 0)
-		n = n << 8 | read_u8(&v);
-	return n;
-}
-
-static bool
-read_boolean(struct reader *r)
-{
-	struct span s = read_der(r, DER_BOOLEAN);
-
-	if (s.len != 1 || (s.data[0] != 0 && s.data[0] != 0xff)) {
-		r->failed = true;
-		return false;
-	}
-	return s.data[0] != 0;
-}
+#define FLAGS_MAX 6 /* [0] .. [5] */
 
 static struct span
 read_text(struct reader *r)
 {
-	struct span s = read_der(r, DER_UTF8);
+	struct span s = der_value(r, DER_UTF8);
 
 	if (s.len > 0 && memchr(s.data, 0, s.len) != NULL)
 		r->failed = true;
@@ -82,29 +23,28 @@ read_text(struct reader *r)
 static void
 read_flags(struct reader *r, struct gce_instance *g)
 {
-	struct reader outer = reader_init(read_der(r, DER_CONTEXT)), s;
+	struct reader outer = der_open(r, DER_EXPLICIT(0)), s;
 	uint8_t next = 0;
 
-	s = reader_init(read_der(&outer, DER_SEQUENCE));
-	while (reader_left(&s) > 0 && !r->failed) {
-		uint8_t tag = s.data[s.pos];
-		struct reader v = reader_init(read_der(&s, tag));
+	s = der_open(&outer, DER_SEQUENCE);
+	while (reader_left(&s) > 0) {
+		uint8_t tag = der_tag(&s);
+		struct reader v = der_open(&s, tag);
 		bool set = false;
 
-		if (tag < DER_CONTEXT + next || tag >= DER_CONTEXT + FLAGS_MAX)
-			r->failed = true;
-		next = (uint8_t)(tag - DER_CONTEXT + 1);
-		if (tag == DER_CONTEXT)
-			(void)read_integer(&v);
+		if (tag < DER_EXPLICIT(next) || tag >= DER_EXPLICIT(FLAGS_MAX))
+			s.failed = true;
+		next = (uint8_t)(tag - DER_EXPLICIT(0) + 1);
+		if (tag == DER_EXPLICIT(0))
+			(void)der_uint(&v, DER_INTEGER, UINT64_MAX);
 		else
-			set = read_boolean(&v);
-		if (tag == DER_CONTEXT + 1)
+			set = der_bool(&v);
+		if (tag == DER_EXPLICIT(1))
 			g->is_production = set;
-		if (reader_end(&v) != CVM_OK)
-			r->failed = true;
+		der_close(&s, &v);
 	}
-	if (reader_end(&s) != CVM_OK || reader_end(&outer) != CVM_OK)
-		r->failed = true;
+	der_close(&outer, &s);
+	der_close(r, &outer);
 }
 
 int
@@ -115,15 +55,16 @@ gce_instance_parse(struct span der, struct gce_instance *ret)
 
 	if (der.len > GCE_INSTANCE_MAX)
 		return CVM_E_PARSE;
-	r = reader_init(read_der(&outer, DER_SEQUENCE));
+	r = der_open(&outer, DER_SEQUENCE);
 	g.zone = read_text(&r);
-	g.project_number = read_integer(&r);
+	g.project_number = der_uint(&r, DER_INTEGER, UINT64_MAX);
 	g.project_id = read_text(&r);
-	g.id = read_integer(&r);
+	g.id = der_uint(&r, DER_INTEGER, UINT64_MAX);
 	g.name = read_text(&r);
 	if (reader_left(&r) > 0)
 		read_flags(&r, &g);
-	if (reader_end(&r) != CVM_OK || reader_end(&outer) != CVM_OK)
+	der_close(&outer, &r);
+	if (reader_end(&outer) != CVM_OK)
 		return CVM_E_PARSE;
 	*ret = g;
 	return CVM_OK;

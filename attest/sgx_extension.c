@@ -4,18 +4,8 @@
 #include <string.h>
 
 #include "attest/tdx_parts.h"
-#include "base/reader.h"
 
-/*
- * DER (X.690) as far as the extension uses it: definite lengths in their
- * shortest form, no tag above 30. An element is SEQUENCE { OID, value }.
- */
-#define TAG_BOOLEAN 0x01
-#define TAG_INTEGER 0x02
-#define TAG_OCTETS 0x04
-#define TAG_OID 0x06
-#define TAG_ENUMERATED 0x0a
-#define TAG_SEQUENCE 0x30
+/* An element is SEQUENCE { OID, value }. */
 
 /* 1.2.840.113741.1.13.1, under which every element has its arc. */
 static const uint8_t sgx_oid[] = { 0x2a, 0x86, 0x48, 0x86, 0xf8, 0x4d, 0x01,
@@ -27,68 +17,15 @@ static const uint8_t sgx_oid[] = { 0x2a, 0x86, 0x48, 0x86, 0xf8, 0x4d, 0x01,
 
 static const char where[] = "PCK certificate, SGX extension";
 
-static struct span
-der_value(struct reader *r, uint8_t tag)
-{
-	uint8_t first;
-	size_t len;
-
-	if (read_u8(r) != tag)
-		r->failed = true;
-	first = read_u8(r);
-	len = first;
-	if (first == 0x81) {
-		len = read_u8(r);
-		r->failed |= len < 0x80;
-	} else if (first == 0x82) {
-		len = read_be16(r);
-		r->failed |= len < 0x100;
-	} else if (first >= 0x80) {
-		r->failed = true;
-	}
-	return read_span(r, len);
-}
-
-/* A non-negative INTEGER or ENUMERATED of at most max, in shortest form. */
-static uint32_t
-der_uint(struct reader *r, uint8_t tag, uint32_t max)
-{
-	struct span s = der_value(r, tag);
-	struct reader b = reader_init(s);
-	uint32_t v = 0;
-
-	if (s.len == 0 || s.len > 4 || (s.data[0] & 0x80) != 0 ||
-	    (s.len > 1 && s.data[0] == 0 && (s.data[1] & 0x80) == 0)) {
-		r->failed = true;
-		return 0;
-	}
-	for (size_t i = 0; i < s.len; i++)
-		v = v << 8 | read_u8(&b);
-	r->failed |= v > max;
-	return v;
-}
-
 static void
-der_octets(struct reader *r, uint8_t *out, size_t len)
+read_octets(struct reader *r, uint8_t *out, size_t len)
 {
-	struct span s = der_value(r, TAG_OCTETS);
+	struct span s = der_value(r, DER_OCTETS);
 
 	if (s.len != len)
 		r->failed = true;
 	else
 		memcpy(out, s.data, len);
-}
-
-static enum flag
-der_flag(struct reader *r)
-{
-	struct span s = der_value(r, TAG_BOOLEAN);
-
-	if (s.len != 1 || (s.data[0] != 0 && s.data[0] != 0xff)) {
-		r->failed = true;
-		return FLAG_NOT_REPORTED;
-	}
-	return s.data[0] != 0 ? FLAG_SET : FLAG_CLEAR;
 }
 
 /* What one level of the extension is made of. */
@@ -118,13 +55,13 @@ static void
 read_group(struct reader *r, const struct group *g, struct sgx_extension *out)
 {
 	uint32_t seen = 0;
-	struct span all = der_value(r, TAG_SEQUENCE);
+	struct span all = der_value(r, DER_SEQUENCE);
 	struct reader list = reader_init(all);
 
 	while (!r->failed && reader_left(&list) > 0) {
-		struct span one = der_value(&list, TAG_SEQUENCE);
+		struct span one = der_value(&list, DER_SEQUENCE);
 		struct reader element = reader_init(one);
-		struct span oid = der_value(&element, TAG_OID);
+		struct span oid = der_value(&element, DER_OID);
 		unsigned arc = element_arc(oid, g->parent);
 
 		if (list.failed || arc == 0 || arc > g->n ||
@@ -144,12 +81,12 @@ static void
 read_tcb(struct reader *value, unsigned arc, struct sgx_extension *out)
 {
 	if (arc == ARC_CPUSVN)
-		der_octets(value, out->cpusvn, sizeof(out->cpusvn));
+		read_octets(value, out->cpusvn, sizeof(out->cpusvn));
 	else if (arc == ARC_PCESVN)
-		out->pcesvn = (uint16_t)der_uint(value, TAG_INTEGER,
+		out->pcesvn = (uint16_t)der_uint(value, DER_INTEGER,
 		    UINT16_MAX);
 	else
-		out->components[arc - 1] = (uint8_t)der_uint(value, TAG_INTEGER,
+		out->components[arc - 1] = (uint8_t)der_uint(value, DER_INTEGER,
 		    UINT8_MAX);
 }
 
@@ -160,7 +97,7 @@ read_configuration(struct reader *value, unsigned arc,
 	enum flag *const flags[] = { &out->dynamic_platform, &out->cached_keys,
 		&out->smt };
 
-	*flags[arc - 1] = der_flag(value);
+	*flags[arc - 1] = der_bool(value) ? FLAG_SET : FLAG_CLEAR;
 }
 
 static const struct group tcb_group = { ARC_TCB, 18, 0x7fffe, read_tcb };
@@ -172,23 +109,23 @@ read_top(struct reader *value, unsigned arc, struct sgx_extension *out)
 {
 	switch (arc) {
 	case 1:
-		der_octets(value, out->ppid, sizeof(out->ppid));
+		read_octets(value, out->ppid, sizeof(out->ppid));
 		break;
 	case ARC_TCB:
 		read_group(value, &tcb_group, out);
 		break;
 	case 3:
-		der_octets(value, out->pceid, sizeof(out->pceid));
+		read_octets(value, out->pceid, sizeof(out->pceid));
 		break;
 	case 4:
-		der_octets(value, out->fmspc, sizeof(out->fmspc));
+		read_octets(value, out->fmspc, sizeof(out->fmspc));
 		break;
 	case 5: /* standard, scalable, scalable with integrity */
-		out->type = (uint8_t)der_uint(value, TAG_ENUMERATED, 2);
+		out->type = (uint8_t)der_uint(value, DER_ENUMERATED, 2);
 		break;
 	case 6:
 		out->has_platform_instance_id = true;
-		der_octets(value, out->platform_instance_id,
+		read_octets(value, out->platform_instance_id,
 		    sizeof(out->platform_instance_id));
 		break;
 	default:
