@@ -1,426 +1,278 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
-#include <openssl/bio.h>
-#include <openssl/core_names.h>
-#include <openssl/ec.h>
 #include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <string.h>
-#include <time.h>
 
-#include "attest/chain.h"
-#include "attest/openssl.h"
+#include "attest/cert_parts.h"
+#include "base/openssl.h"
+
+#define SERIAL_LEN_MAX 21 /* RFC 5280 section 4.1.2.2, and a sign byte */
+#define OID_LEN_MAX 32
+
+struct cert *
+cert_ref(struct cert *x)
+{
+	x->refs++;
+	return x;
+}
 
 void
-x509_freep(X509 **x)
+cert_freep(struct cert **x)
 {
-	X509_free(*x);
+	struct cert *c = *x;
+
 	*x = NULL;
+	if (c == NULL || --c->refs > 0)
+		return;
+	EVP_PKEY_free(c->key);
+	blob_clear(&c->der);
+	free(c);
 }
 
-void
-x509_crl_freep(X509_CRL **crl)
+/* SubjectPublicKeyInfo of an RSA key (RFC 3279 section 2.3.1). */
+static int
+read_rsa(struct cert *x, struct reader params, struct span bits)
 {
-	X509_CRL_free(*crl);
-	*crl = NULL;
+	struct reader key = reader_init(bits), in;
+	struct span n, e;
+
+	if (der_value(&params, DER_NULL).len != 0 ||
+	    reader_end(&params) != CVM_OK)
+		return CVM_E_PARSE;
+	in = der_open(&key, DER_SEQUENCE);
+	n = der_positive(&in);
+	e = der_positive(&in);
+	der_close(&key, &in);
+	if (reader_end(&key) != CVM_OK)
+		return CVM_E_PARSE;
+	x->key_kind = CERT_KEY_RSA;
+	x->key_bits = (unsigned)n.len * 8;
+	for (uint8_t top = n.data[0]; top < 0x80; top = (uint8_t)(top << 1))
+		x->key_bits--;
+	return public_key_rsa(n, e, &x->key);
 }
 
-void
-evp_pkey_freep(EVP_PKEY **pkey)
+/* RFC 5480 section 2: a curve by its name, a point that is not compressed. */
+static int
+read_ec(struct cert *x, struct reader params, struct span bits)
 {
-	EVP_PKEY_free(*pkey);
-	*pkey = NULL;
+	static const struct {
+		enum ec_curve curve;
+		uint8_t oid[8], oid_len;
+	} curves[] = {
+		{ EC_P256, { 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7 }, 8 },
+		{ EC_P384, { 0x2b, 0x81, 4, 0, 0x22 }, 5 },
+		{ EC_P521, { 0x2b, 0x81, 4, 0, 0x23 }, 5 },
+	};
+	struct span oid = der_value(&params, DER_OID);
+
+	if (reader_end(&params) != CVM_OK)
+		return CVM_OK; /* a curve by its numbers: another kind */
+	for (size_t i = 0; i < NELEMS(curves); i++) {
+		if (!span_equal(oid, span(curves[i].oid, curves[i].oid_len)))
+			continue;
+		x->key_kind = CERT_KEY_EC;
+		x->curve = curves[i].curve;
+		x->key_bits = x->curve == EC_P521 ?
+		    521 :
+		    (unsigned)ec_curve_len(x->curve) * 8;
+		return public_key_ec(x->curve, bits, &x->key);
+	}
+	return CVM_OK;
 }
 
-static void
-bio_freep(BIO **bio)
+static int
+read_key(struct cert *x)
 {
-	BIO_free(*bio);
-	*bio = NULL;
+	static const uint8_t rsa[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1,
+		1 };
+	static const uint8_t ec[] = { 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1 };
+	struct reader spki = reader_init(x->spki), in, alg, params;
+	struct span oid, bits;
+	int r = CVM_OK;
+
+	in = der_open(&spki, DER_SEQUENCE);
+	alg = der_open(&in, DER_SEQUENCE);
+	oid = der_value(&alg, DER_OID);
+	params = alg;
+	bits = der_bits(&in);
+	if (alg.failed || reader_end(&in) != CVM_OK)
+		return CVM_E_PARSE;
+	if (span_equal(oid, span(rsa, sizeof(rsa))))
+		r = read_rsa(x, params, bits);
+	else if (span_equal(oid, span(ec, sizeof(ec))))
+		r = read_ec(x, params, bits);
+	return r == CVM_E_NOMEM || r == CVM_E_CRYPTO ? r :
+	    r != CVM_OK				     ? CVM_E_PARSE :
+						       CVM_OK;
 }
 
-static void
-bn_freep(BIGNUM **bn)
-{
-	BN_free(*bn);
-	*bn = NULL;
-}
-
-static void
-sig_freep(ECDSA_SIG **sig)
-{
-	ECDSA_SIG_free(*sig);
-	*sig = NULL;
-}
-
-static void
-pkey_ctx_freep(EVP_PKEY_CTX **ctx)
-{
-	EVP_PKEY_CTX_free(*ctx);
-	*ctx = NULL;
-}
-
-static void
-obj_freep(ASN1_OBJECT **obj)
-{
-	ASN1_OBJECT_free(*obj);
-	*obj = NULL;
-}
-
-/* Memory that OpenSSL allocated. */
-struct ossl_buf {
-	unsigned char *data;
-	int len;
-};
-
-static void
-ossl_buf_clear(struct ossl_buf *b)
-{
-	OPENSSL_free(b->data);
-	*b = (struct ossl_buf){ 0 };
-}
-
-/* What was parsed must encode to the bytes that were received: no BER, no
- * second spelling of the same certificate. */
 static bool
-encodes_to(const struct ossl_buf *b, struct span in)
+read_constraints(struct cert *x, struct reader *r)
 {
-	return b->len > 0 && span_equal(span(b->data, (size_t)b->len), in);
+	struct reader in = der_open(r, DER_SEQUENCE);
+
+	x->has_constraints = true;
+	if (der_tag(&in) == DER_BOOLEAN)
+		x->ca = der_bool(&in);
+	if (reader_left(&in) > 0)
+		x->path_len = (int)der_uint(&in, DER_INTEGER, INT32_MAX);
+	der_close(r, &in);
+	return reader_end(r) == CVM_OK;
+}
+
+/* The extensions that every judge needs; of one that is there twice the first
+ * is read, and the judge refuses both. */
+static bool
+read_known(struct cert *x, const struct cert_extension *e)
+{
+	struct reader r = reader_init(e->value);
+
+	if (oid_is_ce(e->oid, CE_BASIC_CONSTRAINTS) && !x->has_constraints) {
+		x->constraints_critical = e->critical;
+		return read_constraints(x, &r);
+	}
+	if (oid_is_ce(e->oid, CE_KEY_USAGE) && !x->has_usage) {
+		x->has_usage = true;
+		x->usage = der_named_bits(&r);
+	} else if (oid_is_ce(e->oid, CE_SUBJECT_KEY_ID) && x->key_id.len == 0) {
+		x->key_id = der_value(&r, DER_OCTETS);
+	} else if (oid_is_ce(e->oid, CE_AUTHORITY_KEY_ID) &&
+	    !x->has_authority) {
+		x->has_authority = true;
+		x->authority = cert_authority_read(&r);
+	} else {
+		return true;
+	}
+	return reader_end(&r) == CVM_OK;
+}
+
+static bool
+read_extensions(struct cert *x, struct reader *tbs)
+{
+	struct reader outer = der_open(tbs, DER_EXPLICIT(3)), list;
+
+	list = der_open(&outer, DER_SEQUENCE);
+	while (reader_left(&list) > 0) {
+		if (x->n_ext == CERT_EXTENSIONS_MAX)
+			return false;
+		x->ext[x->n_ext] = cert_extension_read(&list);
+		if (list.failed || !read_known(x, &x->ext[x->n_ext]))
+			return false;
+		x->n_ext++;
+	}
+	der_close(&outer, &list);
+	der_close(tbs, &outer);
+	return !tbs->failed && x->n_ext > 0;
+}
+
+/* RFC 5280 section 4.1.2. Unique identifiers are of X.509 v2, and nobody's. */
+static int
+read_tbs(struct cert *x, struct reader *tbs)
+{
+	struct reader validity;
+
+	x->version = 1;
+	if (der_tag(tbs) == DER_EXPLICIT(0)) {
+		struct reader version = der_open(tbs, DER_EXPLICIT(0));
+
+		/* The default is not written. */
+		x->version += (unsigned)der_uint(&version, DER_INTEGER, 2);
+		der_close(tbs, &version);
+	}
+	x->serial = der_integer(tbs);
+	x->alg_inside = cert_alg_read(tbs);
+	x->issuer = der_whole(tbs, DER_SEQUENCE);
+	validity = der_open(tbs, DER_SEQUENCE);
+	x->from = der_time(&validity);
+	x->until = der_time(&validity);
+	der_close(tbs, &validity);
+	x->subject = der_whole(tbs, DER_SEQUENCE);
+	x->spki = der_whole(tbs, DER_SEQUENCE);
+	if (tbs->failed || x->serial.len > SERIAL_LEN_MAX ||
+	    !name_check(x->issuer) || !name_check(x->subject))
+		return CVM_E_PARSE;
+	if (reader_left(tbs) > 0 && !read_extensions(x, tbs))
+		return CVM_E_PARSE;
+	return reader_end(tbs) == CVM_OK ? read_key(x) : CVM_E_PARSE;
 }
 
 int
-cert_from_der(struct span der, bool padded, X509 **ret)
+cert_from_der(struct span der, bool padded, struct cert **ret)
 {
-	quiet_openssl();
-	_cleanup_(x509_freep) X509 *x = NULL;
-	_cleanup_(ossl_buf_clear) struct ossl_buf again = { 0 };
-	const unsigned char *p = der.data;
-	size_t used;
+	_cleanup_(cert_freep) struct cert *x = NULL;
+	struct reader tbs;
+	size_t len;
+	int r;
 
 	if (der.len == 0 || der.len > CERT_BYTES_MAX)
 		return CVM_E_PARSE;
-	x = X509_new_ex(crypto_libctx(), /* propq= */ NULL);
+	x = calloc(1, sizeof(*x));
 	if (x == NULL)
 		return CVM_E_NOMEM;
-	if (d2i_X509(&x, &p, (long)der.len) == NULL)
+	x->refs = 1;
+	x->path_len = -1;
+	if ((r = blob_set(&x->der, der)) != CVM_OK)
+		return r;
+	tbs = cert_open(blob_span(&x->der), padded, &x->tbs, &x->alg,
+	    &x->signature, &len);
+	x->der.len = tbs.failed ? x->der.len : len;
+	if (tbs.failed)
 		return CVM_E_PARSE;
-	used = (size_t)(p - der.data);
-	if (used < der.len) {
-		struct span rest = span(p, der.len - used);
-
-		if (!padded || !span_is_filled(rest, 0))
-			return CVM_E_PARSE;
-	}
-	again.len = i2d_X509(x, &again.data);
-	if (!encodes_to(&again, span(der.data, used)))
-		return CVM_E_PARSE;
+	if ((r = read_tbs(x, &tbs)) != CVM_OK ||
+	    (r = hash(HASH_SHA256, blob_span(&x->der), x->digest)) != CVM_OK)
+		return r;
 	*ret = TAKE_PTR(x);
 	return CVM_OK;
 }
 
-/* One block of a PEM file. */
-struct pem_block {
-	char *name, *header;
-	unsigned char *data;
-	long len;
-};
-
-static void
-pem_block_clear(struct pem_block *b)
+int
+cert_spki_sha256(const struct cert *x, uint8_t out[static SHA256_LEN])
 {
-	OPENSSL_free(b->name);
-	OPENSSL_free(b->header);
-	OPENSSL_free(b->data);
-	*b = (struct pem_block){ 0 };
-}
-
-/* The next block; CVM_E_NOT_FOUND when there is no further one. */
-static int
-pem_next(BIO *bio, const char *kind, struct pem_block *ret)
-{
-	if (PEM_read_bio(bio, &ret->name, &ret->header, &ret->data,
-		&ret->len) != 1) {
-		unsigned long e = ERR_peek_last_error();
-
-		if (ERR_GET_LIB(e) == ERR_LIB_PEM &&
-		    ERR_GET_REASON(e) == PEM_R_NO_START_LINE)
-			return CVM_E_NOT_FOUND;
-		return CVM_E_PARSE;
-	}
-	if (strcmp(ret->name, kind) != 0 || ret->header[0] != '\0' ||
-	    ret->len <= 0)
-		return CVM_E_PARSE;
-	return CVM_OK;
-}
-
-static BIO *
-pem_open(struct span pem, size_t max)
-{
-	if (pem.len > 0 && pem.data[pem.len - 1] == '\0')
-		pem.len--;
-	if (pem.len == 0 || pem.len > max ||
-	    memchr(pem.data, '\0', pem.len) != NULL)
-		return NULL;
-	return BIO_new_mem_buf(pem.data, (int)pem.len);
+	return hash(HASH_SHA256, x->spki, out);
 }
 
 int
-certs_from_pem_by(struct span pem, cert_reader *read, void *arg, X509 **ret,
-    size_t max, size_t *ret_n)
+cert_extension(const struct cert *x, const char *oid, struct span *ret)
 {
-	quiet_openssl();
-	_cleanup_(bio_freep)
-	    BIO *bio = pem_open(pem, CHAIN_CERTS_MAX * 2 * CERT_BYTES_MAX);
-	size_t n = 0;
-	int r = CVM_E_PARSE;
+	uint8_t bytes[OID_LEN_MAX];
+	size_t len = der_oid_encode(oid, bytes, sizeof(bytes));
+	const struct cert_extension *found = NULL;
 
-	while (bio != NULL) {
-		_cleanup_(pem_block_clear) struct pem_block b = { 0 };
-
-		r = pem_next(bio, PEM_STRING_X509, &b);
-		if (r != CVM_OK)
-			break;
-		r = n < max ? read(arg, span(b.data, (size_t)b.len), &ret[n]) :
-			      CVM_E_PARSE;
-		if (r != CVM_OK)
-			break;
-		n++;
+	if (len == 0)
+		return CVM_E_INVAL;
+	for (size_t i = 0; i < x->n_ext; i++) {
+		if (!span_equal(x->ext[i].oid, span(bytes, len)))
+			continue;
+		if (found != NULL)
+			return CVM_E_PARSE;
+		found = &x->ext[i];
 	}
-	if (r == CVM_E_NOT_FOUND && n > 0) {
-		*ret_n = n;
-		return CVM_OK;
-	}
-	while (n > 0)
-		x509_freep(&ret[--n]);
-	return r == CVM_E_NOT_FOUND ? CVM_E_PARSE : r;
-}
-
-static int
-read_der(void *arg, struct span der, X509 **ret)
-{
-	(void)arg;
-	return cert_from_der(der, /* padded= */ false, ret);
-}
-
-int
-certs_from_pem(struct span pem, X509 **ret, size_t max, size_t *ret_n)
-{
-	return certs_from_pem_by(pem, read_der, NULL, ret, max, ret_n);
-}
-
-static int
-crl_from_der(struct span der, X509_CRL **ret)
-{
-	_cleanup_(x509_crl_freep) X509_CRL *crl = NULL;
-	_cleanup_(ossl_buf_clear) struct ossl_buf again = { 0 };
-	const unsigned char *p = der.data;
-
-	crl = X509_CRL_new_ex(crypto_libctx(), /* propq= */ NULL);
-	if (crl == NULL)
-		return CVM_E_NOMEM;
-	if (d2i_X509_CRL(&crl, &p, (long)der.len) == NULL)
-		return CVM_E_PARSE;
-	again.len = i2d_X509_CRL(crl, &again.data);
-	if (!encodes_to(&again, der))
-		return CVM_E_PARSE;
-	*ret = TAKE_PTR(crl);
+	if (found == NULL)
+		return CVM_E_NOT_FOUND;
+	*ret = found->value;
 	return CVM_OK;
 }
 
 int
-crl_from_bytes(struct span s, X509_CRL **ret)
+cert_verify(struct cert *x, const struct cert *by)
 {
-	quiet_openssl();
-	_cleanup_(bio_freep) BIO *bio = NULL;
-	_cleanup_(pem_block_clear) struct pem_block b = { 0 }, more = { 0 };
 	int r;
 
-	if (s.len == 0 || s.len > CRL_BYTES_MAX)
-		return CVM_E_PARSE;
-	if (s.data[0] == 0x30) /* SEQUENCE: DER; PEM starts with text */
-		return crl_from_der(s, ret);
-	bio = pem_open(s, CRL_BYTES_MAX);
-	if (bio == NULL)
-		return CVM_E_PARSE;
-	r = pem_next(bio, PEM_STRING_X509_CRL, &b);
-	if (r != CVM_OK ||
-	    pem_next(bio, PEM_STRING_X509_CRL, &more) != CVM_E_NOT_FOUND)
-		return CVM_E_PARSE;
-	return crl_from_der(span(b.data, (size_t)b.len), ret);
-}
-
-int
-cert_spki_sha256(const X509 *x, uint8_t out[static SHA256_LEN])
-{
-	quiet_openssl();
-	_cleanup_(ossl_buf_clear) struct ossl_buf spki = { 0 };
-
-	spki.len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x), &spki.data);
-	if (spki.len <= 0)
-		return CVM_E_CRYPTO;
-	return hash(HASH_SHA256, span(spki.data, (size_t)spki.len), out);
-}
-
-int
-cert_digest(const X509 *x, uint8_t out[static SHA256_LEN])
-{
-	quiet_openssl();
-	_cleanup_(ossl_buf_clear) struct ossl_buf der = { 0 };
-
-	der.len = i2d_X509(x, &der.data);
-	if (der.len <= 0)
-		return CVM_E_CRYPTO;
-	return hash(HASH_SHA256, span(der.data, (size_t)der.len), out);
-}
-
-int
-crl_digest(const X509_CRL *crl, uint8_t out[static SHA256_LEN])
-{
-	quiet_openssl();
-	_cleanup_(ossl_buf_clear) struct ossl_buf der = { 0 };
-
-	der.len = i2d_X509_CRL(crl, &der.data);
-	if (der.len <= 0)
-		return CVM_E_CRYPTO;
-	return hash(HASH_SHA256, span(der.data, (size_t)der.len), out);
+	if (x->verified && memcmp(x->verified_by, by->digest, SHA256_LEN) == 0)
+		return CVM_OK;
+	r = signature_verify(by->key, x->alg.scheme, x->alg.hash, x->tbs,
+	    x->signature);
+	if (r == CVM_OK) {
+		x->verified = true;
+		memcpy(x->verified_by, by->digest, SHA256_LEN);
+	}
+	return r;
 }
 
 const char *
-cert_name(const X509 *x, char *buf, size_t len)
+cert_name(const struct cert *x, char *buf, size_t len)
 {
-	quiet_openssl();
-	_cleanup_(bio_freep) BIO *bio = BIO_new(BIO_s_mem());
-	int n = 0;
-
-	if (len == 0)
-		return buf;
-	if (bio != NULL &&
-	    X509_NAME_print_ex(bio, X509_get_subject_name(x), 0,
-		XN_FLAG_ONELINE & ~XN_FLAG_SPC_EQ) >= 0)
-		n = BIO_read(bio, buf, (int)len - 1);
-	buf[n > 0 ? n : 0] = '\0';
-	return buf;
-}
-
-int
-asn1_time_seconds(const ASN1_TIME *t, int64_t *ret)
-{
-	quiet_openssl();
-	struct tm tm = { 0 };
-
-	if (t == NULL || ASN1_TIME_to_tm(t, &tm) != 1)
-		return CVM_E_PARSE;
-	*ret = (int64_t)timegm(&tm);
-	return CVM_OK;
-}
-
-int
-cert_extension(const X509 *x, const char *oid, struct span *ret)
-{
-	quiet_openssl();
-	_cleanup_(obj_freep) ASN1_OBJECT *obj = NULL;
-	const ASN1_OCTET_STRING *data;
-	int at;
-
-	obj = OBJ_txt2obj(oid, /* no_name= */ 1);
-	if (obj == NULL)
-		return CVM_E_INVAL;
-	at = X509_get_ext_by_OBJ(x, obj, -1);
-	if (at < 0)
-		return CVM_E_NOT_FOUND;
-	if (X509_get_ext_by_OBJ(x, obj, at) >= 0)
-		return CVM_E_PARSE;
-	data = X509_EXTENSION_get_data(X509_get_ext(x, at));
-	if (data == NULL)
-		return CVM_E_PARSE;
-	*ret = span(ASN1_STRING_get0_data(data),
-	    (size_t)ASN1_STRING_length(data));
-	return CVM_OK;
-}
-
-/* 0 < v < order (FIPS 186-5 section 6.4.2). */
-static bool
-in_range(const BIGNUM *v, const BIGNUM *order)
-{
-	return !BN_is_zero(v) && BN_cmp(v, order) < 0;
-}
-
-/* DER of Ecdsa-Sig-Value, after the range check. */
-static int
-sig_to_der(EVP_PKEY *key, struct span rs, struct ossl_buf *ret)
-{
-	_cleanup_(bn_freep) BIGNUM *r = NULL, *s = NULL, *order = NULL;
-	_cleanup_(sig_freep) ECDSA_SIG *sig = ECDSA_SIG_new();
-	size_t half = rs.len / 2;
-
-	if (EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_EC_ORDER, &order) != 1)
-		return CVM_E_CRYPTO;
-	if (rs.len == 0 || rs.len % 2 != 0 ||
-	    half != (size_t)(BN_num_bits(order) + 7) / 8)
-		return CVM_E_DENIED;
-	r = BN_bin2bn(rs.data, (int)half, NULL);
-	s = BN_bin2bn(&rs.data[half], (int)half, NULL);
-	if (r == NULL || s == NULL || sig == NULL)
-		return CVM_E_NOMEM;
-	if (!in_range(r, order) || !in_range(s, order))
-		return CVM_E_DENIED;
-	if (ECDSA_SIG_set0(sig, r, s) != 1)
-		return CVM_E_CRYPTO;
-	(void)TAKE_PTR(r);
-	(void)TAKE_PTR(s);
-	ret->len = i2d_ECDSA_SIG(sig, &ret->data);
-	return ret->len > 0 ? CVM_OK : CVM_E_NOMEM;
-}
-
-/*
- * A key that was read while the host's default ENGINE claims its type belongs
- * to no provider and answers few questions: the same key, of the private
- * context.
- */
-static int
-own_key(EVP_PKEY *key, EVP_PKEY **ret)
-{
-	_cleanup_(pkey_ctx_freep) EVP_PKEY_CTX *ctx = NULL;
-	OSSL_PARAM *params = NULL;
-	int ok;
-
-	if (EVP_PKEY_todata(key, EVP_PKEY_PUBLIC_KEY, &params) != 1)
-		return CVM_E_CRYPTO;
-	ctx = EVP_PKEY_CTX_new_from_name(crypto_libctx(), CRYPTO_EC,
-	    /* propq= */ NULL);
-	ok = ctx != NULL && EVP_PKEY_fromdata_init(ctx) == 1 &&
-	    EVP_PKEY_fromdata(ctx, ret, EVP_PKEY_PUBLIC_KEY, params) == 1;
-	OSSL_PARAM_free(params);
-	return ok ? CVM_OK : CVM_E_CRYPTO;
-}
-
-int
-ecdsa_verify_raw(EVP_PKEY *key, struct span rs, struct span digest)
-{
-	quiet_openssl();
-	_cleanup_(ossl_buf_clear) struct ossl_buf der = { 0 };
-	_cleanup_(pkey_ctx_freep) EVP_PKEY_CTX *ctx = NULL;
-	_cleanup_(evp_pkey_freep) EVP_PKEY *own = NULL;
-	int r;
-
-	if (key == NULL || EVP_PKEY_get_base_id(key) != EVP_PKEY_EC)
-		return CVM_E_DENIED;
-	if (EVP_PKEY_get0_provider(key) == NULL) {
-		if ((r = own_key(key, &own)) != CVM_OK)
-			return r;
-		key = own;
-	}
-	r = sig_to_der(key, rs, &der);
-	if (r != CVM_OK)
-		return r;
-	ctx = EVP_PKEY_CTX_new_from_pkey(crypto_libctx(), key,
-	    /* propq= */ NULL);
-	if (ctx == NULL || EVP_PKEY_verify_init(ctx) != 1)
-		return CVM_E_CRYPTO;
-	if (EVP_PKEY_verify(ctx, der.data, (size_t)der.len, digest.data,
-		digest.len) != 1)
-		return CVM_E_DENIED;
-	return CVM_OK;
+	return name_line(x->subject, buf, len);
 }

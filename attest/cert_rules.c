@@ -1,42 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
-#include <openssl/evp.h>
-#include <openssl/rsa.h>
-#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <time.h>
 
+#include "attest/cert_parts.h"
 #include "attest/cert_rules.h"
 
 #define RSA_BITS_MIN 2048
 #define RSA_BITS_MAX 8192
-#define EC_BITS_MIN 256
 #define TIME_TEXT_MAX 32
 
-static void
-pss_freep(RSA_PSS_PARAMS **pss)
-{
-	RSA_PSS_PARAMS_free(*pss);
-	*pss = NULL;
-}
-
-static void
-algor_freep(X509_ALGOR **alg)
-{
-	X509_ALGOR_free(*alg);
-	*alg = NULL;
-}
-
-static void
-bcons_freep(BASIC_CONSTRAINTS **bc)
-{
-	BASIC_CONSTRAINTS_free(*bc);
-	*bc = NULL;
-}
-
 int
-cert_deny(struct why *why, const X509 *x, const char *field,
+cert_deny(struct why *why, const struct cert *x, const char *field,
     const char *expected, const char *got)
 {
 	char name[CERT_NAME_MAX];
@@ -57,187 +33,124 @@ time_text(int64_t t, char buf[static TIME_TEXT_MAX])
 	return buf;
 }
 
-/* [from, until) must include now, as OpenSSL counts it; a missing date is not
- * acceptable. */
 int
-dates_include(const ASN1_TIME *from, const ASN1_TIME *until, int64_t now,
-    const char *where, const char *const field[2], struct why *why)
+dates_include(int64_t from, int64_t until, int64_t now, const char *where,
+    const char *const field[2], struct why *why)
 {
 	char limit[TIME_TEXT_MAX], at[TIME_TEXT_MAX], expected[64];
-	int64_t a = 0, b = 0;
 
-	if (asn1_time_seconds(from, &a) != CVM_OK)
-		return why_set(why, CVM_E_DENIED, where, field[0], "a date",
-		    "none");
-	if (asn1_time_seconds(until, &b) != CVM_OK)
-		return why_set(why, CVM_E_DENIED, where, field[1], "a date",
-		    "none");
-	if (now >= a && now < b)
+	if (now >= from && now < until)
 		return CVM_OK;
 	(void)snprintf(expected, sizeof(expected), "%s %s",
-	    now < a ? "not after" : "not before", time_text(now, at));
-	return why_setf(why, CVM_E_DENIED, where, field[now < a ? 0 : 1],
-	    expected, "%s: %s", time_text(now < a ? a : b, limit),
-	    now < a ? "not yet valid" : "expired");
-}
-
-/* Length of an acceptable hash, 0 for every other one. */
-static long
-hash_acceptable(int nid)
-{
-	switch (nid) {
-	case NID_sha256:
-		return SHA256_LEN;
-	case NID_sha384:
-		return SHA384_LEN;
-	case NID_sha512:
-		return SHA512_LEN;
-	default:
-		return 0;
-	}
-}
-
-static int
-algor_nid(const X509_ALGOR *alg)
-{
-	const ASN1_OBJECT *obj = NULL;
-
-	if (alg == NULL)
-		return NID_undef;
-	X509_ALGOR_get0(&obj, NULL, NULL, alg);
-	return OBJ_obj2nid(obj);
-}
-
-/* RFC 4055: MGF1 with the same hash and a salt of its length; anything weaker
- * would hide behind a strong first hash. */
-static bool
-pss_acceptable(const X509_ALGOR *alg)
-{
-	_cleanup_(pss_freep) RSA_PSS_PARAMS *pss = NULL;
-	_cleanup_(algor_freep) X509_ALGOR *mask = NULL;
-	int md;
-
-	if (alg->parameter == NULL)
-		return false;
-	pss = ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(RSA_PSS_PARAMS),
-	    alg->parameter);
-	if (pss == NULL || pss->saltLength == NULL ||
-	    algor_nid(pss->maskGenAlgorithm) != NID_mgf1 ||
-	    pss->maskGenAlgorithm->parameter == NULL)
-		return false;
-	mask = ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(X509_ALGOR),
-	    pss->maskGenAlgorithm->parameter);
-	md = algor_nid(pss->hashAlgorithm);
-	return hash_acceptable(md) > 0 && algor_nid(mask) == md &&
-	    ASN1_INTEGER_get(pss->saltLength) == hash_acceptable(md);
-}
-
-static bool
-signature_strong(const X509_ALGOR *alg)
-{
-	int nid = algor_nid(alg), md = NID_undef, pk = NID_undef;
-
-	if (nid == NID_rsassaPss)
-		return pss_acceptable(alg);
-	return OBJ_find_sigid_algs(nid, &md, &pk) == 1 &&
-	    hash_acceptable(md) > 0;
+	    now < from ? "not after" : "not before", time_text(now, at));
+	return why_setf(why, CVM_E_DENIED, where, field[now < from ? 0 : 1],
+	    expected, "%s: %s", time_text(now < from ? from : until, limit),
+	    now < from ? "not yet valid" : "expired");
 }
 
 int
-signature_acceptable(const X509_ALGOR *alg, const char *where, struct why *why)
+signature_acceptable(const struct cert_alg *alg, const struct cert_alg *inside,
+    const char *where, struct why *why)
 {
-	const ASN1_OBJECT *obj;
-	char name[64];
+	char name[CERT_ALG_NAME_MAX], other[CERT_ALG_NAME_MAX];
 
-	if (signature_strong(alg))
-		return CVM_OK;
-	X509_ALGOR_get0(&obj, NULL, NULL, alg);
-	(void)OBJ_obj2txt(name, sizeof(name), obj, /* no_name= */ 0);
-	return why_set(why, CVM_E_DENIED, where, "signature algorithm",
-	    "RSA, RSASSA-PSS or ECDSA with SHA-256, SHA-384 or SHA-512", name);
+	if (alg->scheme == SIG_UNKNOWN)
+		return why_set(why, CVM_E_DENIED, where, "signature algorithm",
+		    "RSA, RSASSA-PSS or ECDSA with SHA-256, SHA-384 or SHA-512",
+		    cert_alg_name(alg, name));
+	/* RFC 5280 section 4.1.1.2. */
+	if (!span_equal(alg->whole, inside->whole))
+		return why_set(why, CVM_E_DENIED, where, "signature algorithm",
+		    cert_alg_name(inside, name), cert_alg_name(alg, other));
+	return CVM_OK;
 }
 
 static int
-key_acceptable(X509 *x, struct why *why)
+key_acceptable(const struct cert *x, struct why *why)
 {
-	EVP_PKEY *key = X509_get0_pubkey(x);
-	int id = key != NULL ? EVP_PKEY_get_base_id(key) : EVP_PKEY_NONE;
-	int bits = key != NULL ? EVP_PKEY_get_bits(key) : 0;
 	char got[32];
 
-	if (id == EVP_PKEY_RSA && bits >= RSA_BITS_MIN && bits <= RSA_BITS_MAX)
+	if (x->key != NULL && x->key_kind == CERT_KEY_EC)
 		return CVM_OK;
-	if (id == EVP_PKEY_EC && bits >= EC_BITS_MIN)
+	if (x->key != NULL && x->key_kind == CERT_KEY_RSA &&
+	    x->key_bits >= RSA_BITS_MIN && x->key_bits <= RSA_BITS_MAX)
 		return CVM_OK;
-	(void)snprintf(got, sizeof(got), "%s of %d bits",
-	    id == EVP_PKEY_RSA	  ? "RSA" :
-		id == EVP_PKEY_EC ? "EC" :
-				    "another kind",
-	    bits);
+	(void)snprintf(got, sizeof(got),
+	    x->key_kind == CERT_KEY_RSA ? "RSA of %u bits" : "another kind",
+	    x->key_bits);
 	return cert_deny(why, x, "public key",
-	    "RSA of 2048 to 8192 bits, or EC of 256 bits or more", got);
+	    "RSA of 2048 to 8192 bits, or EC on P-256, P-384 or P-521", got);
+}
+
+/* Those whose meaning is honoured here, or cannot matter to an endorsement;
+ * names beside the subject, key purposes and policies can be critical. */
+static bool
+is_known(struct span oid)
+{
+	static const uint8_t known[] = { CE_SUBJECT_KEY_ID, CE_KEY_USAGE,
+		CE_SUBJECT_ALT_NAME, CE_BASIC_CONSTRAINTS, CE_CRL_POINTS,
+		CE_POLICIES, CE_AUTHORITY_KEY_ID, CE_EXT_KEY_USAGE };
+
+	for (size_t i = 0; i < NELEMS(known); i++)
+		if (oid_is_ce(oid, known[i]))
+			return true;
+	return false;
 }
 
 /* RFC 5280 section 4.2: no extension twice, none critical and unknown. */
 static int
-extensions_acceptable(const X509 *x, struct why *why)
+extensions_acceptable(const struct cert *x, struct why *why)
 {
-	int n = X509_get_ext_count(x);
 	char oid[80];
 
-	for (int i = 0; i < n; i++) {
-		X509_EXTENSION *ext = X509_get_ext(x, i);
-		ASN1_OBJECT *obj = X509_EXTENSION_get_object(ext);
+	for (size_t i = 0; i < x->n_ext; i++) {
+		const struct cert_extension *e = &x->ext[i];
 
-		(void)OBJ_obj2txt(oid, sizeof(oid), obj, /* no_name= */ 1);
-		if (X509_get_ext_by_OBJ(x, obj, i) >= 0)
-			return cert_deny(why, x, "extensions",
-			    "each at most once", oid);
-		if (X509_EXTENSION_get_critical(ext) &&
-		    X509_supported_extension(ext) != 1)
+		(void)der_oid_text(e->oid, oid, sizeof(oid));
+		for (size_t k = i + 1; k < x->n_ext; k++)
+			if (span_equal(e->oid, x->ext[k].oid))
+				return cert_deny(why, x, "extensions",
+				    "each at most once", oid);
+		if (e->critical && !is_known(e->oid))
 			return cert_deny(why, x, "extensions",
 			    "no unknown critical one", oid);
+		if (oid_is_ce(e->oid, CE_NAME_CONSTRAINTS) ||
+		    oid_is_ce(e->oid, CE_POLICY_CONSTRAINTS))
+			return cert_deny(why, x, "extensions",
+			    "no constraints of names or policies", oid);
 	}
 	return CVM_OK;
 }
 
-static bool
-marked_ca(const X509 *x)
-{
-	_cleanup_(bcons_freep) BASIC_CONSTRAINTS *bc = NULL;
-
-	bc = X509_get_ext_d2i(x, NID_basic_constraints, NULL, NULL);
-	return bc != NULL && bc->ca != 0;
-}
-
 static int
-role_acceptable(X509 *x, bool ca, struct why *why)
+role_acceptable(const struct cert *x, bool ca, struct why *why)
 {
-	uint32_t usage = X509_get_key_usage(x); /* all ones when absent */
-
-	if (!ca && (marked_ca(x) || X509_check_ca(x) != 0))
+	if (!ca && (x->ca || (x->usage & USAGE_KEY_CERT_SIGN) != 0))
 		return cert_deny(why, x, "basicConstraints",
 		    "not a CA at the end of the chain", "a CA");
 	if (!ca)
-		return CVM_OK;
-	if (!marked_ca(x))
+		return x->path_len < 0 ?
+		    CVM_OK :
+		    cert_deny(why, x, "basicConstraints",
+			"no path length without a CA", "one");
+	if (!x->ca)
 		return cert_deny(why, x, "basicConstraints", "CA:TRUE",
 		    "no CA");
-	if (usage == UINT32_MAX || (usage & KU_KEY_CERT_SIGN) == 0)
+	if ((x->usage & USAGE_KEY_CERT_SIGN) == 0)
 		return cert_deny(why, x, "keyUsage", "keyCertSign",
-		    usage == UINT32_MAX ? "no keyUsage" : "not keyCertSign");
+		    x->has_usage ? "not keyCertSign" : "no keyUsage");
 	return CVM_OK;
 }
 
 int
-cert_acceptable(X509 *x, bool ca, int64_t now, struct why *why)
+cert_acceptable(const struct cert *x, bool ca, int64_t now, struct why *why)
 {
 	static const char *const dates[] = { "notBefore", "notAfter" };
 	int r;
 
-	if (X509_get_version(x) != X509_VERSION_3)
+	if (x->version != 3)
 		return cert_deny(why, x, "version", "X.509 v3", "an older one");
-	r = signature_acceptable(X509_get0_tbs_sigalg(x), "", why);
+	r = signature_acceptable(&x->alg, &x->alg_inside, "", why);
 	if (r == CVM_OK)
 		r = key_acceptable(x, why);
 	if (r == CVM_OK)
@@ -245,10 +158,66 @@ cert_acceptable(X509 *x, bool ca, int64_t now, struct why *why)
 	if (r == CVM_OK)
 		r = role_acceptable(x, ca, why);
 	if (r == CVM_OK)
-		r = dates_include(X509_get0_notBefore(x), X509_get0_notAfter(x),
-		    now, "", dates, why);
+		r = dates_include(x->from, x->until, now, "", dates, why);
 	/* Names are for refusals: to print one takes as long as a check. */
 	if (r != CVM_OK && why != NULL && why->where[0] == '\0')
 		(void)cert_name(x, why->where, sizeof(why->where));
 	return r;
+}
+
+static bool
+is_critical(const struct cert *x, uint8_t arc)
+{
+	for (size_t i = 0; i < x->n_ext; i++)
+		if (oid_is_ce(x->ext[i].oid, arc) && x->ext[i].critical)
+			return true;
+	return false;
+}
+
+/* An empty SEQUENCE. */
+static bool
+is_empty(struct span name)
+{
+	return name.len <= 2;
+}
+
+int
+cert_strict(const struct cert *x, bool root, struct why *why)
+{
+	if (x->ca && !x->constraints_critical)
+		return cert_deny(why, x, "basicConstraints", "critical",
+		    "not critical");
+	if (is_empty(x->issuer) || (x->ca && is_empty(x->subject)) ||
+	    (is_empty(x->subject) && !is_critical(x, CE_SUBJECT_ALT_NAME)))
+		return cert_deny(why, x, "names", "an issuer, and a subject",
+		    "an empty name");
+	if (is_critical(x, CE_SUBJECT_KEY_ID) ||
+	    is_critical(x, CE_AUTHORITY_KEY_ID))
+		return cert_deny(why, x, "key identifiers", "not critical",
+		    "critical");
+	if (x->ca && x->key_id.len == 0)
+		return cert_deny(why, x, "subjectKeyIdentifier", "one", "none");
+	if (!root && x->authority.key_id.len == 0)
+		return cert_deny(why, x, "authorityKeyIdentifier", "one",
+		    "none");
+	return CVM_OK;
+}
+
+int
+cert_issued_by(const struct cert *x, const struct cert *by, struct why *why)
+{
+	const struct cert_authority *a = &x->authority;
+	char issuer[CERT_NAME_MAX];
+
+	if (!span_equal(x->issuer, by->subject))
+		return cert_deny(why, x, "issuer",
+		    cert_name(by, issuer, sizeof(issuer)),
+		    "another name (wrong order or wrong chain)");
+	if ((a->key_id.len > 0 && by->key_id.len > 0 &&
+		!span_equal(a->key_id, by->key_id)) ||
+	    (a->serial.len > 0 && !span_equal(a->serial, by->serial)) ||
+	    (a->issuer.len > 0 && !span_equal(a->issuer, by->issuer)))
+		return cert_deny(why, x, "authorityKeyIdentifier",
+		    "that of its issuer", "another (wrong chain)");
+	return CVM_OK;
 }

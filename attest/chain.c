@@ -1,39 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
-#include <openssl/evp.h>
-#include <openssl/x509.h>
-#include <openssl/x509_vfy.h>
-#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "attest/cert_rules.h"
-#include "attest/openssl.h"
-
-static void
-store_freep(X509_STORE **s)
-{
-	X509_STORE_free(*s);
-	*s = NULL;
-}
-
-static void
-store_ctx_freep(X509_STORE_CTX **ctx)
-{
-	X509_STORE_CTX_free(*ctx);
-	*ctx = NULL;
-}
-
-/* A stack that borrows its certificates. */
-typedef STACK_OF(X509) borrowed_certs;
-
-static void
-borrowed_freep(borrowed_certs **sk)
-{
-	sk_X509_free(*sk);
-	*sk = NULL;
-}
 
 static size_t
 chain_len(const struct chain *c)
@@ -42,7 +13,7 @@ chain_len(const struct chain *c)
 }
 
 /* 0 is the leaf, the last one the root. */
-X509 *
+struct cert *
 chain_at(const struct chain *c, size_t i)
 {
 	if (i == 0)
@@ -56,7 +27,6 @@ static int
 shape_acceptable(const struct chain *c, struct why *why)
 {
 	size_t n = chain_len(c);
-	char issuer[CERT_NAME_MAX];
 
 	if (n > CHAIN_CERTS_MAX)
 		return why_setf(why, CVM_E_DENIED, "certificate chain",
@@ -68,18 +38,16 @@ shape_acceptable(const struct chain *c, struct why *why)
 			    i == 0 ? "no leaf" : "one is missing");
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = i + 1; j < n; j++)
-			if (X509_cmp(chain_at(c, i), chain_at(c, j)) == 0)
+			if (memcmp(chain_at(c, i)->digest,
+				chain_at(c, j)->digest, SHA256_LEN) == 0)
 				return cert_deny(why, chain_at(c, i), "order",
 				    "each certificate once", "twice");
 	for (size_t i = 0; i < n; i++) {
-		const X509 *x = chain_at(c, i);
-		const X509 *by = chain_at(c, i + 1 < n ? i + 1 : i);
+		const struct cert *by = chain_at(c, i + 1 < n ? i + 1 : i);
+		int r = cert_issued_by(chain_at(c, i), by, why);
 
-		if (X509_NAME_cmp(X509_get_issuer_name(x),
-			X509_get_subject_name(by)) != 0)
-			return cert_deny(why, x, "issuer",
-			    cert_name(by, issuer, sizeof(issuer)),
-			    "another name (wrong order or wrong chain)");
+		if (r != CVM_OK)
+			return r;
 	}
 	return CVM_OK;
 }
@@ -101,110 +69,87 @@ root_pinned(const struct chain *c, struct why *why)
 	    hex_encode(span(spki, sizeof(spki)), hex, sizeof(hex)));
 }
 
-/* RFC 5280 section 6.3.3 by OpenSSL: signatures, path length, names. */
+/* RFC 5280 section 6.1.4 (l, m): CAs below this one, without the leaf and
+ * without those that issued themselves a new certificate. */
 static int
-path_verified(const struct chain *c, struct why *why)
+lengths_acceptable(const struct chain *c, struct why *why)
 {
-	_cleanup_(store_freep) X509_STORE *store = X509_STORE_new();
-	_cleanup_(borrowed_freep) borrowed_certs *more = sk_X509_new_null();
-	_cleanup_(store_ctx_freep)
-	    X509_STORE_CTX *ctx = X509_STORE_CTX_new_ex(crypto_libctx(),
-		/* propq= */ NULL);
-	X509_VERIFY_PARAM *param;
-	unsigned long flags = X509_V_FLAG_CHECK_SS_SIGNATURE;
-	int err, depth;
+	int below = 0;
+	char expected[48], got[16];
 
-	if (store == NULL || more == NULL || ctx == NULL ||
-	    X509_STORE_add_cert(store, c->root) != 1)
-		return CVM_E_NOMEM;
-	for (size_t i = 0; i < c->n_intermediates; i++)
-		if (sk_X509_push(more, c->intermediates[i]) <= 0)
-			return CVM_E_NOMEM;
-	if (X509_STORE_CTX_init(ctx, store, c->leaf, more) != 1)
-		return CVM_E_NOMEM;
-	if (c->want_strict)
-		flags |= X509_V_FLAG_X509_STRICT;
-	param = X509_STORE_CTX_get0_param(ctx);
-	X509_VERIFY_PARAM_set_time(param, (time_t)c->now);
-	X509_VERIFY_PARAM_set_depth(param, CHAIN_CERTS_MAX);
-	if (X509_VERIFY_PARAM_set_flags(param, flags) != 1)
-		return CVM_E_CRYPTO;
-	if (X509_verify_cert(ctx) == 1 &&
-	    sk_X509_num(X509_STORE_CTX_get0_chain(ctx)) == (int)chain_len(c))
-		return CVM_OK;
-	err = X509_STORE_CTX_get_error(ctx);
-	depth = X509_STORE_CTX_get_error_depth(ctx);
-	if (depth < 0 || (size_t)depth >= chain_len(c))
-		depth = 0;
-	return cert_deny(why, chain_at(c, (size_t)depth), "certificate path",
-	    "valid up to the pinned root",
-	    err != X509_V_OK ? X509_verify_cert_error_string(err) :
-			       "another path");
-}
+	for (size_t i = 1; i < chain_len(c); i++) {
+		const struct cert *x = chain_at(c, i);
 
-/* RFC 5280 section 5.2: an unknown critical extension makes a CRL unusable;
- * that includes delta, indirect and partitioned ones, whose silence about a
- * certificate means nothing. */
-static bool
-crl_is_complete(X509_CRL *crl)
-{
-	STACK_OF(X509_REVOKED) *entries = X509_CRL_get_REVOKED(crl);
-
-	for (int i = 0; i < X509_CRL_get_ext_count(crl); i++)
-		if (X509_EXTENSION_get_critical(X509_CRL_get_ext(crl, i)))
-			return false;
-	for (int i = 0; i < sk_X509_REVOKED_num(entries); i++) {
-		const X509_REVOKED *e = sk_X509_REVOKED_value(entries, i);
-
-		for (int k = 0; k < X509_REVOKED_get_ext_count(e); k++)
-			if (X509_EXTENSION_get_critical(
-				X509_REVOKED_get_ext(e, k)))
-				return false;
+		(void)snprintf(expected, sizeof(expected),
+		    "at most %d CAs below it", x->path_len);
+		(void)snprintf(got, sizeof(got), "%d", below);
+		if (x->path_len >= 0 && below > x->path_len)
+			return cert_deny(why, x, "path length", expected, got);
+		below += !span_equal(x->issuer, x->subject);
 	}
-	return X509_CRL_get_ext_by_NID(crl, NID_delta_crl, -1) < 0 &&
-	    X509_CRL_get_ext_by_NID(crl, NID_issuing_distribution_point, -1) <
-	    0;
+	return CVM_OK;
 }
 
 static int
-crl_judge(const struct chain *c, X509_CRL *crl, X509 *issuer, struct why *why)
+signatures_verified(const struct chain *c, struct why *why)
+{
+	size_t n = chain_len(c);
+	char issuer[CERT_NAME_MAX];
+
+	for (size_t i = 0; i < n; i++) {
+		struct cert *x = chain_at(c, i);
+		const struct cert *by = chain_at(c, i + 1 < n ? i + 1 : i);
+		int r = cert_verify(x, by);
+
+		if (r == CVM_E_DENIED)
+			return cert_deny(why, x, "signature",
+			    cert_name(by, issuer, sizeof(issuer)),
+			    "one that its key does not verify");
+		if (r != CVM_OK)
+			return r;
+	}
+	return CVM_OK;
+}
+
+static int
+crl_judge(const struct chain *c, const struct crl *crl,
+    const struct cert *issuer, struct why *why)
 {
 	static const char *const dates[] = { "thisUpdate", "nextUpdate" };
 	static const char where[] = ""; /* the caller's */
-	uint32_t usage = X509_get_key_usage(issuer);
-	const X509_ALGOR *alg = NULL;
-	int64_t at = c->now, until;
+	int64_t at = c->now;
 	int r;
 
-	if (X509_CRL_get_version(crl) != X509_CRL_VERSION_2)
+	if (crl->version != 2)
 		return why_set(why, CVM_E_DENIED, where, "version", "v2",
 		    "another");
-	if (usage == UINT32_MAX || (usage & KU_CRL_SIGN) == 0)
+	if ((issuer->usage & USAGE_CRL_SIGN) == 0)
 		return why_set(why, CVM_E_DENIED, where, "issuer's keyUsage",
 		    "cRLSign", "not cRLSign");
-	X509_CRL_get0_signature(crl, NULL, &alg);
-	r = signature_acceptable(alg, where, why);
+	r = signature_acceptable(&crl->alg, &crl->alg_inside, where, why);
 	if (r != CVM_OK)
 		return r;
-	if (!crl_is_complete(crl))
+	if (!crl->complete)
 		return why_set(why, CVM_E_DENIED, where, "extensions",
 		    "a complete CRL without critical extensions",
 		    "a delta, partial or indirect one");
-	if (X509_CRL_verify(crl, X509_get0_pubkey(issuer)) != 1)
-		return why_set(why, CVM_E_DENIED, where, "signature",
+	r = crl_verify(crl, issuer);
+	if (r == CVM_E_DENIED)
+		return why_set(why, r, where, "signature",
 		    "by the issuer in the chain", "does not verify");
-	if (c->stale_crl_ok &&
-	    asn1_time_seconds(X509_CRL_get0_nextUpdate(crl), &until) ==
-		CVM_OK &&
-	    at >= until)
-		at = until - 1;
-	return dates_include(X509_CRL_get0_lastUpdate(crl),
-	    X509_CRL_get0_nextUpdate(crl), at, where, dates, why);
+	if (r != CVM_OK)
+		return r;
+	if (!crl->has_until)
+		return why_set(why, CVM_E_DENIED, where, "nextUpdate", "a date",
+		    "none");
+	if (c->stale_crl_ok && at >= crl->until)
+		at = crl->until - 1;
+	return dates_include(crl->from, crl->until, at, where, dates, why);
 }
 
 static int
-crl_acceptable(const struct chain *c, X509_CRL *crl, X509 *issuer,
-    struct why *why)
+crl_acceptable(const struct chain *c, const struct crl *crl,
+    const struct cert *issuer, struct why *why)
 {
 	char name[CERT_NAME_MAX];
 	int r = crl_judge(c, crl, issuer, why);
@@ -216,12 +161,11 @@ crl_acceptable(const struct chain *c, X509_CRL *crl, X509 *issuer,
 }
 
 int
-chain_crl_issuer(const struct chain *c, const X509_CRL *crl, size_t *ret_issuer,
-    struct why *reterr_why)
+chain_crl_issuer(const struct chain *c, const struct crl *crl,
+    size_t *ret_issuer, struct why *reterr_why)
 {
 	for (size_t i = 1; i < chain_len(c); i++)
-		if (X509_NAME_cmp(X509_CRL_get_issuer(crl),
-			X509_get_subject_name(chain_at(c, i))) == 0) {
+		if (span_equal(crl->issuer, chain_at(c, i)->subject)) {
 			*ret_issuer = i;
 			return CVM_OK;
 		}
@@ -230,19 +174,16 @@ chain_crl_issuer(const struct chain *c, const X509_CRL *crl, size_t *ret_issuer,
 }
 
 int
-chain_not_revoked(const struct chain *c, X509_CRL *crl, size_t issuer,
+chain_not_revoked(const struct chain *c, const struct crl *crl, size_t issuer,
     struct why *why)
 {
-	quiet_openssl();
 	size_t first = issuer - 1;
 
 	/* What this issuer signed: the one below, and itself if it is root. */
 	for (size_t i = first; i <= issuer; i++) {
-		X509_REVOKED *entry = NULL;
-
 		if (i == issuer && issuer + 1 < chain_len(c))
 			continue;
-		if (X509_CRL_get0_by_cert(crl, &entry, chain_at(c, i)) != 0)
+		if (crl_lists(crl, chain_at(c, i)->serial))
 			return cert_deny(why, chain_at(c, i), "revocation",
 			    "not in its issuer's CRL", "revoked");
 	}
@@ -250,18 +191,16 @@ chain_not_revoked(const struct chain *c, X509_CRL *crl, size_t issuer,
 }
 
 int
-chain_crl_verify_by(const struct chain *c, X509_CRL *crl, size_t issuer,
+chain_crl_verify_by(const struct chain *c, const struct crl *crl, size_t issuer,
     struct why *reterr_why)
 {
-	quiet_openssl();
-
 	return crl_acceptable(c, crl, chain_at(c, issuer), reterr_why);
 }
 
 int
-chain_crl_verify(const struct chain *c, X509_CRL *crl, struct why *reterr_why)
+chain_crl_verify(const struct chain *c, const struct crl *crl,
+    struct why *reterr_why)
 {
-	quiet_openssl();
 	size_t by = 0;
 	int r = chain_crl_issuer(c, crl, &by, reterr_why);
 
@@ -311,10 +250,11 @@ refusal(int r, struct why *why)
 	    cvm_strerror(r));
 }
 
+/* RFC 5280 section 6.1: each certificate by itself, then how they follow on
+ * each other, and the signatures, which cost most, last. */
 int
 chain_path_verify(const struct chain *c, struct why *reterr_why)
 {
-	quiet_openssl();
 	int r = shape_acceptable(c, reterr_why);
 
 	if (r == CVM_OK)
@@ -322,15 +262,20 @@ chain_path_verify(const struct chain *c, struct why *reterr_why)
 	for (size_t i = 0; r == CVM_OK && i < chain_len(c); i++)
 		r = cert_acceptable(chain_at(c, i), i > 0 || c->ca_leaf, c->now,
 		    reterr_why);
+	for (size_t i = 0; r == CVM_OK && c->want_strict && i < chain_len(c);
+	     i++)
+		r = cert_strict(chain_at(c, i), i + 1 == chain_len(c),
+		    reterr_why);
 	if (r == CVM_OK)
-		r = path_verified(c, reterr_why);
+		r = lengths_acceptable(c, reterr_why);
+	if (r == CVM_OK)
+		r = signatures_verified(c, reterr_why);
 	return refusal(r, reterr_why);
 }
 
 int
 chain_verify(const struct chain *c, struct why *reterr_why)
 {
-	quiet_openssl();
 	int r = chain_path_verify(c, reterr_why);
 
 	return r != CVM_OK ? r :
@@ -350,17 +295,16 @@ int
 chain_crls_validity(const struct chain *c, struct chain_validity *ret)
 {
 	struct chain_validity v = { .from = INT64_MIN, .until = INT64_MAX };
-	int64_t from = 0, until = 0;
 
 	for (size_t i = 0; i < c->n_crls; i++) {
-		const X509_CRL *crl = c->crls[i];
+		const struct crl *crl = c->crls[i];
 
-		if (asn1_time_seconds(X509_CRL_get0_lastUpdate(crl), &from) ||
-		    asn1_time_seconds(X509_CRL_get0_nextUpdate(crl), &until))
+		if (!crl->has_until)
 			return CVM_E_PARSE;
-		narrow(&v, from, c->stale_crl_ok ? INT64_MAX : until - 1);
-		if (from > v.newest_crl)
-			v.newest_crl = from;
+		narrow(&v, crl->from,
+		    c->stale_crl_ok ? INT64_MAX : crl->until - 1);
+		if (crl->from > v.newest_crl)
+			v.newest_crl = crl->from;
 	}
 	*ret = v;
 	return CVM_OK;
@@ -370,19 +314,12 @@ int
 chain_validity(const struct chain *c, struct chain_validity *ret)
 {
 	struct chain_validity v = { 0 };
-	int64_t from = 0, until = 0;
 	int r = chain_crls_validity(c, &v);
 
 	if (r != CVM_OK)
 		return r;
-	for (size_t i = 0; i < chain_len(c); i++) {
-		const X509 *x = chain_at(c, i);
-
-		if (asn1_time_seconds(X509_get0_notBefore(x), &from) ||
-		    asn1_time_seconds(X509_get0_notAfter(x), &until))
-			return CVM_E_PARSE;
-		narrow(&v, from, until - 1);
-	}
+	for (size_t i = 0; i < chain_len(c); i++)
+		narrow(&v, chain_at(c, i)->from, chain_at(c, i)->until - 1);
 	*ret = v;
 	return CVM_OK;
 }

@@ -131,54 +131,26 @@ write_digest(struct writer *w, const uint8_t digest[static SHA256_LEN])
 	write_bytes(w, span(digest, SHA256_LEN));
 }
 
-static int
-write_cert(struct writer *w, const struct chain_cache *cache, const X509 *x)
-{
-	uint8_t digest[SHA256_LEN];
-	int r = x != NULL ? parsed_cert_digest(cache->parsed, x, digest) :
-			    CVM_E_INVAL;
-
-	if (r == CVM_OK)
-		write_digest(w, digest);
-	return r;
-}
-
-static int
-write_crl(struct writer *w, const struct chain_cache *cache,
-    const X509_CRL *crl)
-{
-	uint8_t digest[SHA256_LEN];
-	int r = crl != NULL ? parsed_crl_digest(cache->parsed, crl, digest) :
-			      CVM_E_INVAL;
-
-	if (r == CVM_OK)
-		write_digest(w, digest);
-	return r;
-}
-
 /* Everything that chain_verify() reads, except the time. */
 static int
-write_chain(struct writer *w, const struct chain_cache *cache,
-    const struct chain *c)
+write_chain(struct writer *w, const struct chain *c)
 {
-	int r;
-
+	for (size_t i = 0; i < c->n_intermediates + 2; i++)
+		if (chain_at(c, i) == NULL)
+			return CVM_E_INVAL;
 	write_u8(w,
 	    (uint8_t)(c->require_crl | c->crl_leaf << 1 | c->want_strict << 2 |
 		c->ca_leaf << 3 | c->stale_crl_ok << 4));
 	write_be64(w, c->n_intermediates);
 	write_be64(w, c->n_crls);
 	write_be64(w, c->pins != NULL ? c->pins->n : 0);
-	r = write_cert(w, cache, c->leaf);
-	for (size_t i = 0; r == CVM_OK && i < c->n_intermediates; i++)
-		r = write_cert(w, cache, c->intermediates[i]);
-	if (r == CVM_OK)
-		r = write_cert(w, cache, c->root);
-	for (size_t i = 0; r == CVM_OK && i < c->n_crls; i++)
-		r = write_crl(w, cache, c->crls[i]);
+	for (size_t i = 0; i < c->n_intermediates + 2; i++)
+		write_digest(w, chain_at(c, i)->digest);
+	for (size_t i = 0; i < c->n_crls; i++)
+		write_digest(w, c->crls[i]->digest);
 	for (size_t i = 0; c->pins != NULL && i < c->pins->n; i++)
 		write_field(w, blob_span(&c->pins->v[i]));
-	return r;
+	return CVM_OK;
 }
 
 static int
@@ -191,29 +163,26 @@ digest_of(struct writer *w, uint8_t key[static SHA256_LEN])
 }
 
 static int
-chain_key(const struct chain_cache *cache, const struct chain *c,
-    uint8_t key[static SHA256_LEN])
+chain_key(const struct chain *c, uint8_t key[static SHA256_LEN])
 {
 	_cleanup_(writer_clear) struct writer w = { 0 };
-	int r = write_chain(&w, cache, c);
+	int r = write_chain(&w, c);
 
 	return r != CVM_OK ? r : digest_of(&w, key);
 }
 
 /* A CRL is as good as its issuer's key, whatever the chain. */
 static int
-crl_key(const struct chain_cache *cache, const struct chain *c,
-    const X509_CRL *crl, size_t issuer, uint8_t key[static SHA256_LEN])
+crl_key(const struct chain *c, const struct crl *crl, size_t issuer,
+    uint8_t key[static SHA256_LEN])
 {
 	_cleanup_(writer_clear) struct writer w = { 0 };
-	int r;
 
 	write_bytes(&w, span("crl", 3));
 	write_u8(&w, c->stale_crl_ok);
-	r = write_cert(&w, cache, chain_at(c, issuer));
-	if (r == CVM_OK)
-		r = write_crl(&w, cache, crl);
-	return r != CVM_OK ? r : digest_of(&w, key);
+	write_digest(&w, chain_at(c, issuer)->digest);
+	write_digest(&w, crl->digest);
+	return digest_of(&w, key);
 }
 
 /* The path alone: what a chain without any CRL is. */
@@ -229,7 +198,7 @@ path_verify(struct chain_cache *cache, const struct chain *c, struct why *why)
 	path.crls = NULL;
 	path.n_crls = 0;
 	path.require_crl = path.crl_leaf = path.stale_crl_ok = false;
-	have_key = chain_key(cache, &path, key) == CVM_OK;
+	have_key = chain_key(&path, key) == CVM_OK;
 	if (have_key && find(cache, key, c->now) != NULL)
 		return CVM_OK;
 	r = chain_path_verify(&path, why);
@@ -239,7 +208,7 @@ path_verify(struct chain_cache *cache, const struct chain *c, struct why *why)
 }
 
 static int
-crl_verify(struct chain_cache *cache, const struct chain *c, X509_CRL *crl,
+crl_known(struct chain_cache *cache, const struct chain *c, struct crl *crl,
     struct why *why)
 {
 	struct chain one = { .crls = &crl,
@@ -253,7 +222,7 @@ crl_verify(struct chain_cache *cache, const struct chain *c, X509_CRL *crl,
 
 	if (r != CVM_OK)
 		return r;
-	have_key = crl_key(cache, c, crl, by, key) == CVM_OK;
+	have_key = crl_key(c, crl, by, key) == CVM_OK;
 	if (!have_key || find(cache, key, c->now) == NULL) {
 		r = chain_crl_verify_by(c, crl, by, why);
 		if (r == CVM_OK && have_key &&
@@ -269,7 +238,7 @@ verify(struct chain_cache *cache, const struct chain *c, struct why *why)
 	int r = path_verify(cache, c, why);
 
 	for (size_t i = 0; r == CVM_OK && i < c->n_crls; i++)
-		r = crl_verify(cache, c, c->crls[i], why);
+		r = crl_known(cache, c, c->crls[i], why);
 	return r != CVM_OK ? r : chain_crls_suffice(c, why);
 }
 
@@ -281,7 +250,7 @@ chain_verify_cached(struct chain_cache *cache, const struct chain *c,
 	uint8_t key[SHA256_LEN];
 	int r;
 
-	if (cache == NULL || chain_key(cache, c, key) != CVM_OK)
+	if (cache == NULL || chain_key(c, key) != CVM_OK)
 		return chain_verify(c, reterr_why);
 	if (chain_cache_known(cache, key, c->now, /* ret= */ NULL))
 		return CVM_OK;

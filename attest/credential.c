@@ -9,7 +9,7 @@
 
 #include "attest/chain.h"
 #include "attest/credential.h"
-#include "attest/openssl.h"
+#include "base/openssl.h"
 
 #define CFB_KEY_LEN 16
 #define RSA_BITS_MIN 2048

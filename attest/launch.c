@@ -2,20 +2,15 @@
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
 #include <inttypes.h>
-#include <openssl/evp.h>
-#include <openssl/rsa.h>
-#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "attest/chain_cache.h"
 #include "attest/launch.h"
-#include "attest/openssl.h"
 #include "attest/parsed.h"
 
 #define NOT_ASKED "the policy does not ask for a launch endorsement"
 #define RSA_BITS 4096
-#define SALT_LEN 32
 /* Endorsements of later builds name their sources. */
 #define CL_SPEC_SINCE INT64_C(1722556800) /* 2024-08-02 */
 
@@ -33,13 +28,6 @@ static enum check_id
 check_of(const struct launch_case *c, int i)
 {
 	return (enum check_id)((int)c->first + i);
-}
-
-static void
-evp_md_ctx_freep(EVP_MD_CTX **ctx)
-{
-	EVP_MD_CTX_free(*ctx);
-	*ctx = NULL;
 }
 
 /* The host's first: it is of the firmware that this guest started with. */
@@ -62,21 +50,21 @@ find(const struct launch_case *c, struct launch_endorsement *e)
 }
 
 struct certs {
-	X509 *leaf;
-	X509 *v[2 * CHAIN_CERTS_MAX];
+	struct cert *leaf;
+	struct cert *v[2 * CHAIN_CERTS_MAX];
 	size_t n;
 };
 
 static void
 certs_clear(struct certs *s)
 {
-	x509_freep(&s->leaf);
+	cert_freep(&s->leaf);
 	for (size_t i = 0; i < s->n; i++)
-		x509_freep(&s->v[i]);
+		cert_freep(&s->v[i]);
 }
 
 static bool
-pinned(const struct launch_case *c, const X509 *x)
+pinned(const struct launch_case *c, const struct cert *x)
 {
 	uint8_t spki[SHA256_LEN];
 
@@ -90,7 +78,7 @@ pinned(const struct launch_case *c, const X509 *x)
 }
 
 /* The root comes with the message or from a file; the policy knows its key. */
-static X509 *
+static struct cert *
 find_root(const struct launch_case *c, const struct launch_endorsement *e,
     struct certs *s)
 {
@@ -123,7 +111,6 @@ verify_chain(const struct launch_case *c, const struct launch_endorsement *e,
 {
 	struct chain chain = { .pins = &c->policy->roots, .now = c->a->now };
 	struct chain_validity v = { 0 };
-	uint32_t usage;
 	int r;
 
 	if (parsed_cert(chain_cache_parsed(c->a->cache), e->cert,
@@ -140,8 +127,7 @@ verify_chain(const struct launch_case *c, const struct launch_endorsement *e,
 	r = chain_verify_cached(c->a->cache, &chain, why);
 	if (r != CVM_OK)
 		return r;
-	usage = X509_get_key_usage(s->leaf);
-	if (usage == UINT32_MAX || (usage & KU_DIGITAL_SIGNATURE) == 0)
+	if ((s->leaf->usage & USAGE_DIGITAL_SIGNATURE) == 0)
 		return why_set(why, CVM_E_DENIED, "launch endorsement",
 		    "keyUsage", "digitalSignature", "another");
 	if ((r = chain_validity(&chain, &v)) == CVM_OK)
@@ -149,24 +135,15 @@ verify_chain(const struct launch_case *c, const struct launch_endorsement *e,
 	return r;
 }
 
-/* RSASSA-PSS, SHA-256, MGF1 of the same, salt of 32 bytes, over the bytes as
+/* RSASSA-PSS, SHA-256, MGF1 of the same, salt of its length, over the bytes as
  * they came. */
 static bool
 verifies(const struct launch_endorsement *e, const struct certs *s)
 {
-	quiet_openssl();
-	_cleanup_(evp_md_ctx_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	EVP_PKEY *key = X509_get0_pubkey(s->leaf);
-	EVP_PKEY_CTX *pctx = NULL;
-
-	return ctx != NULL && key != NULL && EVP_PKEY_is_a(key, "RSA") &&
-	    EVP_PKEY_get_bits(key) == RSA_BITS &&
-	    EVP_DigestVerifyInit(ctx, &pctx, EVP_sha256(), NULL, key) == 1 &&
-	    EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING) > 0 &&
-	    EVP_PKEY_CTX_set_rsa_mgf1_md(pctx, EVP_sha256()) > 0 &&
-	    EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, SALT_LEN) > 0 &&
-	    EVP_DigestVerify(ctx, e->signature.data, e->signature.len,
-		e->golden.data, e->golden.len) == 1;
+	return s->leaf->key_kind == CERT_KEY_RSA &&
+	    s->leaf->key_bits == RSA_BITS &&
+	    signature_verify(s->leaf->key, SIG_PSS, HASH_SHA256, e->golden,
+		e->signature) == CVM_OK;
 }
 
 static bool
@@ -229,7 +206,6 @@ check_svn(const struct launch_case *c, const struct launch_part *part)
 bool
 launch_appraise(const struct launch_case *c)
 {
-	quiet_openssl();
 	_cleanup_(certs_clear) struct certs s = { 0 };
 	struct launch_endorsement e = { 0 };
 	const struct launch_part *part = c->tdx ? &e.tdx : &e.snp;

@@ -91,16 +91,10 @@ parsed_keep(struct parsed *p, const struct parsed_kind *kind, struct span bytes,
 	return true;
 }
 
-/* Certificates of one file, or a CRL, with their digests. */
+/* The certificates of one file. */
 struct certs {
-	X509 *v[CHAIN_CERTS_MAX];
-	uint8_t digest[CHAIN_CERTS_MAX][SHA256_LEN];
+	struct cert *v[CHAIN_CERTS_MAX];
 	size_t n;
-};
-
-struct crl {
-	X509_CRL *v;
-	uint8_t digest[SHA256_LEN];
 };
 
 static void
@@ -109,7 +103,7 @@ certs_free(void *object)
 	struct certs *c = object;
 
 	for (size_t i = 0; i < c->n; i++)
-		x509_freep(&c->v[i]);
+		cert_freep(&c->v[i]);
 	free(c);
 }
 
@@ -118,8 +112,7 @@ crl_free(void *object)
 {
 	struct crl *c = object;
 
-	x509_crl_freep(&c->v);
-	free(c);
+	crl_freep(&c);
 }
 
 /* Padding is part of the bytes, and forgiven by one of them only. */
@@ -128,41 +121,31 @@ static const struct parsed_kind kind_der_padded = { certs_free };
 static const struct parsed_kind kind_pem = { certs_free };
 static const struct parsed_kind kind_crl = { crl_free };
 
-static bool
-certs_fill(const struct parsed *p, struct certs *c, X509 *const *x, size_t n)
-{
-	for (; c->n < n; c->n++) {
-		if (parsed_cert_digest(p, x[c->n], c->digest[c->n]) != CVM_OK ||
-		    X509_up_ref(x[c->n]) != 1)
-			return false;
-		c->v[c->n] = x[c->n];
-	}
-	return true;
-}
-
 /* To fail here costs speed and nothing else. */
 static void
 keep_certs(struct parsed *p, const struct parsed_kind *kind, struct span bytes,
-    X509 *const *x, size_t n)
+    struct cert *const *x, size_t n)
 {
 	struct certs *c;
 
 	if (p == NULL || n > CHAIN_CERTS_MAX ||
 	    (c = calloc(1, sizeof(*c))) == NULL)
 		return;
-	if (!certs_fill(p, c, x, n) || !parsed_keep(p, kind, bytes, c))
+	for (; c->n < n; c->n++)
+		c->v[c->n] = cert_ref(x[c->n]);
+	if (!parsed_keep(p, kind, bytes, c))
 		certs_free(c);
 }
 
 int
-parsed_cert(struct parsed *p, struct span der, bool padded, X509 **ret)
+parsed_cert(struct parsed *p, struct span der, bool padded, struct cert **ret)
 {
 	const struct parsed_kind *kind = padded ? &kind_der_padded : &kind_der;
 	const struct certs *c = parsed_find(p, kind, der);
 	int r;
 
-	if (c != NULL && X509_up_ref(c->v[0]) == 1) {
-		*ret = c->v[0];
+	if (c != NULL) {
+		*ret = cert_ref(c->v[0]);
 		return CVM_OK;
 	}
 	if ((r = cert_from_der(der, padded, ret)) == CVM_OK)
@@ -172,13 +155,13 @@ parsed_cert(struct parsed *p, struct span der, bool padded, X509 **ret)
 
 /* One file has what another has too: a chain's root is in all of them. */
 static int
-read_known(void *arg, struct span der, X509 **ret)
+read_known(void *arg, struct span der, struct cert **ret)
 {
 	return parsed_cert(arg, der, /* padded= */ false, ret);
 }
 
 int
-parsed_certs(struct parsed *p, struct span pem, X509 **ret, size_t max,
+parsed_certs(struct parsed *p, struct span pem, struct cert **ret, size_t max,
     size_t *ret_n)
 {
 	const struct certs *c = parsed_find(p, &kind_pem, pem);
@@ -187,10 +170,8 @@ parsed_certs(struct parsed *p, struct span pem, X509 **ret, size_t max,
 	if (c != NULL && c->n > max)
 		return CVM_E_PARSE;
 	if (c != NULL) {
-		for (size_t i = 0; i < c->n; i++) {
-			(void)X509_up_ref(c->v[i]);
-			ret[i] = c->v[i];
-		}
+		for (size_t i = 0; i < c->n; i++)
+			ret[i] = cert_ref(c->v[i]);
 		*ret_n = c->n;
 		return CVM_OK;
 	}
@@ -201,66 +182,19 @@ parsed_certs(struct parsed *p, struct span pem, X509 **ret, size_t max,
 }
 
 int
-parsed_crl(struct parsed *p, struct span bytes, X509_CRL **ret)
+parsed_crl(struct parsed *p, struct span bytes, struct crl **ret)
 {
 	struct crl *c = parsed_find(p, &kind_crl, bytes);
 	int r;
 
-	if (c != NULL && X509_CRL_up_ref(c->v) == 1) {
-		*ret = c->v;
+	if (c != NULL) {
+		*ret = crl_ref(c);
 		return CVM_OK;
 	}
-	if ((r = crl_from_bytes(bytes, ret)) != CVM_OK || p == NULL ||
-	    (c = calloc(1, sizeof(*c))) == NULL)
+	if ((r = crl_from_bytes(bytes, ret)) != CVM_OK || p == NULL)
 		return r;
-	if (crl_digest(*ret, c->digest) != CVM_OK ||
-	    X509_CRL_up_ref(*ret) != 1) {
-		free(c);
-		return CVM_OK;
-	}
-	c->v = *ret;
+	c = crl_ref(*ret);
 	if (!parsed_keep(p, &kind_crl, bytes, c))
-		crl_free(c);
+		crl_freep(&c);
 	return CVM_OK;
-}
-
-static const uint8_t *
-certs_digest(const struct entry *e, const X509 *x)
-{
-	const struct certs *c = e->object;
-
-	for (size_t i = 0; e->kind->free == certs_free && i < c->n; i++)
-		if (c->v[i] == x)
-			return c->digest[i];
-	return NULL;
-}
-
-int
-parsed_cert_digest(const struct parsed *p, const X509 *x,
-    uint8_t out[static SHA256_LEN])
-{
-	for (size_t i = 0; p != NULL && i < p->n; i++) {
-		const uint8_t *d = certs_digest(&p->entries[i], x);
-
-		if (d == NULL)
-			continue;
-		memcpy(out, d, SHA256_LEN);
-		return CVM_OK;
-	}
-	return cert_digest(x, out);
-}
-
-int
-parsed_crl_digest(const struct parsed *p, const X509_CRL *crl,
-    uint8_t out[static SHA256_LEN])
-{
-	for (size_t i = 0; p != NULL && i < p->n; i++) {
-		const struct crl *c = p->entries[i].object;
-
-		if (p->entries[i].kind != &kind_crl || c->v != crl)
-			continue;
-		memcpy(out, c->digest, SHA256_LEN);
-		return CVM_OK;
-	}
-	return crl_digest(crl, out);
 }

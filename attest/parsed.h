@@ -7,8 +7,8 @@
 
 /*
  * What was read from bytes, by these bytes: endorsements are the same from one
- * appraisal to the next, and reading a certificate or a CRL costs about as
- * much as verifying one. Bytes are compared whole. Only what could be read is
+ * appraisal to the next, and reading them, with the keys in them, costs a good
+ * part of verifying them. Bytes are compared whole. Only what could be read is
  * kept, and nothing follows from its being here: dates and signatures are
  * judged elsewhere. Holds PARSED_MAX objects of PARSED_BYTES_MAX altogether;
  * the one that was of no use for the longest time goes first. Not thread-safe.
@@ -39,15 +39,9 @@ bool parsed_keep(struct parsed *p, const struct parsed_kind *kind,
 /* As the functions of chain.h; the caller gets references of its own to
  * objects that others may hold as well. */
 int parsed_cert(struct parsed *p, struct span der, bool padded,
-    X509 **ret) _must_check_;
-int parsed_certs(struct parsed *p, struct span pem, X509 **ret, size_t max,
-    size_t *ret_n) _must_check_;
+    struct cert **ret) _must_check_;
+int parsed_certs(struct parsed *p, struct span pem, struct cert **ret,
+    size_t max, size_t *ret_n) _must_check_;
 int parsed_crl(struct parsed *p, struct span bytes,
-    X509_CRL **ret) _must_check_;
-/* As cert_digest() and crl_digest(), without work for what came from here. */
-int parsed_cert_digest(const struct parsed *p, const X509 *x,
-    uint8_t out[static SHA256_LEN]) _must_check_;
-int parsed_crl_digest(const struct parsed *p, const X509_CRL *crl,
-    uint8_t out[static SHA256_LEN]) _must_check_;
-
+    struct crl **ret) _must_check_;
 #endif

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
-#include <openssl/evp.h>
-#include <openssl/rsa.h>
 #include <stdio.h>
 #include <string.h>
 #include <tss2/tss2_tpm2_types.h>
 
-#include "attest/chain.h"
-#include "attest/openssl.h"
 #include "attest/quote.h"
+#include "base/public_key.h"
 
 /* What a TPM signs, and the signature: TPM 2.0 Library, Part 2. */
 
@@ -162,12 +159,11 @@ read_rsa(struct reader *r, struct tpm_public *p)
 
 static const struct {
 	uint16_t id;
-	size_t len; /* of a coordinate */
-	const char *name;
+	enum ec_curve curve;
 } curves[] = {
-	{ TPM2_ECC_NIST_P256, 32, "P-256" },
-	{ TPM2_ECC_NIST_P384, 48, "P-384" },
-	{ TPM2_ECC_NIST_P521, 66, "P-521" },
+	{ TPM2_ECC_NIST_P256, EC_P256 },
+	{ TPM2_ECC_NIST_P384, EC_P384 },
+	{ TPM2_ECC_NIST_P521, EC_P521 },
 };
 
 static size_t
@@ -195,8 +191,8 @@ read_ecc(struct reader *r, struct tpm_public *p)
 		r->failed = true;
 		return;
 	}
-	p->x = read_sized(r, curves[i].len);
-	p->y = read_sized(r, curves[i].len);
+	p->x = read_sized(r, ec_curve_len(curves[i].curve));
+	p->y = read_sized(r, ec_curve_len(curves[i].curve));
 	if (p->x.len == 0 || p->y.len == 0)
 		r->failed = true;
 }
@@ -229,30 +225,6 @@ tpm_public_parse(struct span tpmt, struct tpm_public *ret,
 	return CVM_OK;
 }
 
-static void
-pkey_ctx_freep(EVP_PKEY_CTX **c)
-{
-	EVP_PKEY_CTX_free(*c);
-	*c = NULL;
-}
-
-/* fromdata checks that an EC point is on its curve. */
-static int
-import(const char *type, OSSL_PARAM *params, EVP_PKEY **ret)
-{
-	quiet_openssl();
-	_cleanup_(pkey_ctx_freep) EVP_PKEY_CTX *ctx = NULL;
-	EVP_PKEY *key = NULL;
-
-	ctx = EVP_PKEY_CTX_new_from_name(crypto_libctx(), type, NULL);
-	if (ctx == NULL || EVP_PKEY_fromdata_init(ctx) <= 0)
-		return CVM_E_CRYPTO;
-	if (EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) <= 0)
-		return CVM_E_PARSE;
-	*ret = key;
-	return CVM_OK;
-}
-
 /* Big-endian s into the last bytes of out. */
 static void
 pad_left(struct span s, uint8_t *out, size_t len)
@@ -267,40 +239,25 @@ ecc_key(const struct tpm_public *p, EVP_PKEY **ret)
 {
 	uint8_t point[1 + 2 * ECC_BYTES_MAX] = { 4 };
 	size_t i = curve_index(p->curve), len;
-	char name[8];
-	OSSL_PARAM params[3];
+	int r;
 
 	if (i == NELEMS(curves))
 		return CVM_E_UNSUPPORTED;
-	len = curves[i].len;
-	(void)snprintf(name, sizeof(name), "%s", curves[i].name);
+	len = ec_curve_len(curves[i].curve);
 	pad_left(p->x, &point[1], len);
 	pad_left(p->y, &point[1 + len], len);
-	params[0] = OSSL_PARAM_construct_utf8_string("group", name, 0);
-	params[1] = OSSL_PARAM_construct_octet_string("pub", point,
-	    1 + 2 * len);
-	params[2] = OSSL_PARAM_construct_end();
-	return import(CRYPTO_EC, params, ret);
+	r = public_key_ec(curves[i].curve, span(point, 1 + 2 * len), ret);
+	return r == CVM_E_DENIED ? CVM_E_PARSE : r;
 }
 
 static int
 rsa_key(const struct tpm_public *p, EVP_PKEY **ret)
 {
-	/* OSSL_PARAM integers are in the byte order of the machine. */
-	uint8_t n[RSA_BYTES_MAX];
-	uint32_t e = p->exponent;
-	OSSL_PARAM params[3];
+	uint8_t e[] = { (uint8_t)(p->exponent >> 24),
+		(uint8_t)(p->exponent >> 16), (uint8_t)(p->exponent >> 8),
+		(uint8_t)p->exponent };
 
-	for (size_t i = 0; i < p->modulus.len; i++) {
-		size_t at = p->modulus.len - 1 - i;
-
-		n[__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? at : i] =
-		    p->modulus.data[i];
-	}
-	params[0] = OSSL_PARAM_construct_BN("n", n, p->modulus.len);
-	params[1] = OSSL_PARAM_construct_uint32("e", &e);
-	params[2] = OSSL_PARAM_construct_end();
-	return import(CRYPTO_RSA, params, ret);
+	return public_key_rsa(p->modulus, span(e, sizeof(e)), ret);
 }
 
 int
@@ -410,31 +367,13 @@ signature_hash(struct span sig, enum hash_alg *ret, struct why *reterr_why)
 	return r;
 }
 
-static void
-md_ctx_freep(EVP_MD_CTX **c)
-{
-	EVP_MD_CTX_free(*c);
-	*c = NULL;
-}
-
+/* Which salt a TPM takes is its own affair (Part 1, appendix B.7). */
 static int
 verify_rsa(EVP_PKEY *ak, const struct signature *s, struct span attest)
 {
-	quiet_openssl();
-	_cleanup_(md_ctx_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	EVP_PKEY_CTX *pctx = NULL;
-	int pad = s->scheme == TPM2_ALG_RSAPSS ? RSA_PKCS1_PSS_PADDING :
-						 RSA_PKCS1_PADDING;
-
-	if (ctx == NULL ||
-	    EVP_DigestVerifyInit_ex(ctx, &pctx, hash_name(s->hash),
-		crypto_libctx(), NULL, ak, NULL) != 1 ||
-	    EVP_PKEY_CTX_set_rsa_padding(pctx, pad) <= 0)
-		return CVM_E_CRYPTO;
-	return EVP_DigestVerify(ctx, s->rsa.data, s->rsa.len, attest.data,
-		   attest.len) == 1 ?
-	    CVM_OK :
-	    CVM_E_DENIED;
+	return signature_verify(ak,
+	    s->scheme == TPM2_ALG_RSAPSS ? SIG_PSS_ANY_SALT : SIG_RSA, s->hash,
+	    attest, s->rsa);
 }
 
 static int
@@ -447,7 +386,7 @@ verify_ecdsa(EVP_PKEY *ak, const struct tpm_public *pub,
 
 	if (i == NELEMS(curves))
 		return CVM_E_DENIED;
-	len = curves[i].len;
+	len = ec_curve_len(curves[i].curve);
 	if (s->r.len > len || s->s.len > len)
 		return CVM_E_DENIED;
 	pad_left(s->r, rs, len);

@@ -9,8 +9,8 @@
 #include <openssl/x509.h>
 #include <string.h>
 
-#include "attest/openssl.h"
 #include "attest/receipt_claim.h"
+#include "base/openssl.h"
 #include "base/pkcs11.h"
 
 enum scheme { PKCS1, PSS, ECDSA, EDDSA };

@@ -10,9 +10,9 @@
 static void
 appraisal_clear(struct snp_appraisal *s)
 {
-	x509_freep(&s->vek);
-	x509_freep(&s->ask);
-	x509_freep(&s->ark);
+	cert_freep(&s->vek);
+	cert_freep(&s->ask);
+	cert_freep(&s->ark);
 }
 
 /* SNP-01, SNP-02. */

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
-#include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "attest/chain_cache.h"
-#include "attest/openssl.h"
 #include "attest/snp_parts.h"
 
 /*
@@ -38,7 +36,7 @@ static const struct {
 #define CA_NAME_MAX 48
 
 struct cert_list {
-	X509 *v[CA_CERTS_MAX];
+	struct cert *v[CA_CERTS_MAX];
 	size_t n;
 };
 
@@ -46,7 +44,7 @@ static void
 cert_list_clear(struct cert_list *l)
 {
 	while (l->n > 0)
-		x509_freep(&l->v[--l->n]);
+		cert_freep(&l->v[--l->n]);
 }
 
 static int
@@ -81,7 +79,7 @@ snp_pins_init(const struct policy_snp *p, enum snp_product product,
 }
 
 bool
-snp_pinned(const struct snp_pins *pins, const X509 *x)
+snp_pinned(const struct snp_pins *pins, const struct cert *x)
 {
 	uint8_t spki[SHA256_LEN];
 
@@ -100,7 +98,7 @@ snp_pinned(const struct snp_pins *pins, const X509 *x)
  */
 static void
 take_named(struct parsed *p, struct span bytes, const char *cn,
-    const struct snp_pins *pins, X509 **x)
+    const struct snp_pins *pins, struct cert **x)
 {
 	_cleanup_(cert_list_clear) struct cert_list l = { 0 };
 
@@ -109,11 +107,11 @@ take_named(struct parsed *p, struct span bytes, const char *cn,
 	if (bytes.len == 0 || ca_read(p, bytes, &l) != CVM_OK)
 		return;
 	for (size_t i = 0; i < l.n; i++) {
-		if (!snp_amd_name(X509_get_subject_name(l.v[i]), cn))
+		if (!snp_amd_name(l.v[i]->subject, cn))
 			continue;
 		if (*x != NULL && (pins == NULL || !snp_pinned(pins, l.v[i])))
 			continue;
-		x509_freep(x);
+		cert_freep(x);
 		*x = TAKE_PTR(l.v[i]);
 	}
 }
@@ -184,7 +182,7 @@ verify(struct snp_appraisal *s, const struct chain *c, struct why *why)
 static bool
 check_crl(struct snp_appraisal *s, struct chain *c)
 {
-	_cleanup_(x509_crl_freep) X509_CRL *crl = NULL;
+	_cleanup_(crl_freep) struct crl *crl = NULL;
 	char file[CA_NAME_MAX];
 	struct span bytes;
 	struct why why = { 0 };
@@ -210,7 +208,6 @@ check_crl(struct snp_appraisal *s, struct chain *c)
 bool
 snp_chain_checks(struct snp_appraisal *s)
 {
-	quiet_openssl();
 	struct snp_pins pins;
 	struct why why = { 0 };
 	struct chain c = { 0 };

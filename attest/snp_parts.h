@@ -19,7 +19,7 @@ struct snp_appraisal {
 	struct snp_report r;
 	bool vlek; /* else VCEK; from SIGNER_INFO */
 	struct snp_certs certs;
-	X509 *vek, *ask, *ark;
+	struct cert *vek, *ask, *ark;
 	bool signature_ok;	  /* by vek, over the report */
 	enum snp_product product; /* 0: not known */
 	struct snp_tcb current, reported, committed, launch;
@@ -29,29 +29,30 @@ struct snp_appraisal {
 bool snp_vek_checks(struct snp_appraisal *s);
 bool snp_vek_names_check(struct snp_appraisal *s);
 /* The line in the V*EK's issuer; 0 when there is none. */
-enum snp_product snp_vek_product(const X509 *vek, bool vlek);
+enum snp_product snp_vek_product(const struct cert *vek, bool vlek);
 /* A file, or an empty span. */
 struct span snp_endorsement(const struct appraisal *a, const char *name);
 /* One certificate, DER or PEM. */
-int snp_cert_read(struct span bytes, X509 **ret) _must_check_;
+int snp_cert_read(struct span bytes, struct cert **ret) _must_check_;
 /* The same, through what was read before. */
 int snp_cert_known(struct parsed *p, struct span bytes,
-    X509 **ret) _must_check_;
+    struct cert **ret) _must_check_;
 /* The report's signature, by the key of this certificate. */
-int snp_report_verify(const struct snp_report *r, X509 *vek) _must_check_;
+int snp_report_verify(const struct snp_report *r,
+    struct cert *vek) _must_check_;
 /* True when name is AMD's with this common name, and nothing else. */
-bool snp_amd_name(const X509_NAME *name, const char *cn);
+bool snp_amd_name(struct span name, const char *cn);
 /* "SEV-Milan", or "SEV-VLEK-Milan". */
 #define SNP_CN_MAX 32
 const char *snp_issuer_cn(enum snp_product p, bool vlek,
     char buf[static SNP_CN_MAX]);
 
 /* snp_ext.c: the extensions of a V*EK (57230 section 3.1, table 8). */
-int snp_ext_tcb(const X509 *vek, enum snp_product p,
+int snp_ext_tcb(const struct cert *vek, enum snp_product p,
     struct snp_tcb *ret) _must_check_;
-int snp_ext_hwid(const X509 *vek, struct span *ret) _must_check_;
-int snp_ext_csp_id(const X509 *vek, struct span *ret) _must_check_;
-int snp_ext_product_name(const X509 *vek, struct span *ret) _must_check_;
+int snp_ext_hwid(const struct cert *vek, struct span *ret) _must_check_;
+int snp_ext_csp_id(const struct cert *vek, struct span *ret) _must_check_;
+int snp_ext_product_name(const struct cert *vek, struct span *ret) _must_check_;
 
 /* The roots that count for a line: the policy's, else AMD's own. Borrows the
  * policy's, or from itself: it must not move. */
@@ -63,7 +64,7 @@ struct snp_pins {
 };
 void snp_pins_init(const struct policy_snp *p, enum snp_product product,
     struct snp_pins *ret);
-bool snp_pinned(const struct snp_pins *pins, const X509 *x);
+bool snp_pinned(const struct snp_pins *pins, const struct cert *x);
 
 /* snp_chain.c: SNP-15 to SNP-18. */
 bool snp_chain_checks(struct snp_appraisal *s);

@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
-#include <openssl/evp.h>
-#include <openssl/objects.h>
-#include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "attest/chain_cache.h"
-#include "attest/openssl.h"
 #include "attest/snp_parts.h"
 #include "base/tuple.h"
 
 int
-snp_cert_known(struct parsed *p, struct span bytes, X509 **ret)
+snp_cert_known(struct parsed *p, struct span bytes, struct cert **ret)
 {
 	size_t n = 0;
 
@@ -23,7 +19,7 @@ snp_cert_known(struct parsed *p, struct span bytes, X509 **ret)
 }
 
 int
-snp_cert_read(struct span bytes, X509 **ret)
+snp_cert_read(struct span bytes, struct cert **ret)
 {
 	return snp_cert_known(/* p= */ NULL, bytes, ret);
 }
@@ -37,40 +33,19 @@ snp_endorsement(const struct appraisal *a, const char *name)
 }
 
 /* 57230 section 3: the name of every certificate of AMD's. */
-static const struct {
-	int nid;
-	const char *value;
-} amd_name[] = {
-	{ NID_countryName, "US" },
-	{ NID_stateOrProvinceName, "CA" },
-	{ NID_localityName, "Santa Clara" },
-	{ NID_organizationName, "Advanced Micro Devices" },
-	{ NID_organizationalUnitName, "Engineering" },
-};
-
-static bool
-name_has(const X509_NAME *name, int nid, const char *value)
-{
-	int at = X509_NAME_get_index_by_NID(name, nid, -1);
-	const ASN1_STRING *v;
-
-	if (at < 0 || X509_NAME_get_index_by_NID(name, nid, at) >= 0)
-		return false;
-	v = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at));
-	return span_equal(span(ASN1_STRING_get0_data(v),
-			      (size_t)ASN1_STRING_length(v)),
-	    span(value, strlen(value)));
-}
-
 bool
-snp_amd_name(const X509_NAME *name, const char *cn)
+snp_amd_name(struct span name, const char *cn)
 {
-	if (X509_NAME_entry_count(name) != (int)NELEMS(amd_name) + 1)
-		return false;
-	for (size_t i = 0; i < NELEMS(amd_name); i++)
-		if (!name_has(name, amd_name[i].nid, amd_name[i].value))
-			return false;
-	return name_has(name, NID_commonName, cn);
+	const struct name_part parts[] = {
+		{ NAME_COUNTRY, "US" },
+		{ NAME_STATE, "CA" },
+		{ NAME_LOCALITY, "Santa Clara" },
+		{ NAME_ORGANIZATION, "Advanced Micro Devices" },
+		{ NAME_UNIT, "Engineering" },
+		{ NAME_COMMON, cn },
+	};
+
+	return name_is(name, parts, NELEMS(parts));
 }
 
 const char *
@@ -82,15 +57,14 @@ snp_issuer_cn(enum snp_product p, bool vlek, char buf[static SNP_CN_MAX])
 }
 
 enum snp_product
-snp_vek_product(const X509 *vek, bool vlek)
+snp_vek_product(const struct cert *vek, bool vlek)
 {
 	static const enum snp_product all[] = { SNP_MILAN, SNP_GENOA,
 		SNP_TURIN };
 	char cn[SNP_CN_MAX];
 
 	for (size_t i = 0; i < NELEMS(all); i++)
-		if (snp_amd_name(X509_get_issuer_name(vek),
-			snp_issuer_cn(all[i], vlek, cn)))
+		if (snp_amd_name(vek->issuer, snp_issuer_cn(all[i], vlek, cn)))
 			return all[i];
 	return (enum snp_product)0;
 }
@@ -103,7 +77,7 @@ reverse(uint8_t *out, struct span in)
 }
 
 int
-snp_report_verify(const struct snp_report *r, X509 *vek)
+snp_report_verify(const struct snp_report *r, struct cert *vek)
 {
 	uint8_t digest[SHA384_LEN], rs[2 * SNP_SIG_PART_LEN];
 	int err = hash(HASH_SHA384, span(r->bytes.data, SNP_SIGNED_LEN),
@@ -113,7 +87,7 @@ snp_report_verify(const struct snp_report *r, X509 *vek)
 		return err;
 	reverse(rs, r->r);
 	reverse(&rs[SNP_SIG_PART_LEN], r->s);
-	return ecdsa_verify_raw(X509_get0_pubkey(vek), span(rs, sizeof(rs)),
+	return ecdsa_verify_raw(vek->key, span(rs, sizeof(rs)),
 	    span(digest, sizeof(digest)));
 }
 
@@ -122,7 +96,8 @@ snp_report_verify(const struct snp_report *r, X509 *vek)
  * depends on nothing but report and certificate.
  */
 static int
-report_verify_cached(const struct snp_appraisal *s, struct span cert, X509 *vek)
+report_verify_cached(const struct snp_appraisal *s, struct span cert,
+    struct cert *vek)
 {
 	const struct span fields[] = { cert, s->r.bytes };
 	_cleanup_(blob_clear) struct blob t = { 0 };
@@ -171,7 +146,7 @@ find_vek(struct snp_appraisal *s)
 	bool malformed = false;
 
 	for (size_t i = 0; place(s, i, &bytes, name); i++) {
-		_cleanup_(x509_freep) X509 *x = NULL;
+		_cleanup_(cert_freep) struct cert *x = NULL;
 
 		if (i == 1)
 			memcpy(expected, name, sizeof(expected));
@@ -183,7 +158,7 @@ find_vek(struct snp_appraisal *s)
 			continue;
 		}
 		if (report_verify_cached(s, bytes, x) == CVM_OK) {
-			x509_freep(&s->vek);
+			cert_freep(&s->vek);
 			s->vek = TAKE_PTR(x);
 			s->signature_ok = true;
 			return verdict_pass_value(s->v, CHECK_SNP_09, "%s",
@@ -202,26 +177,21 @@ find_vek(struct snp_appraisal *s)
 static bool
 check_form(struct snp_appraisal *s)
 {
-	EVP_PKEY *key = X509_get0_pubkey(s->vek);
-	char group[32] = "none";
-	int sig = X509_get_signature_nid(s->vek), md = NID_undef;
+	const struct cert *x = s->vek;
+	bool ec = x->key_kind == CERT_KEY_EC && x->key != NULL;
+	char alg[CERT_ALG_NAME_MAX];
 
-	(void)X509_get_signature_info(s->vek, &md, NULL, NULL, NULL);
-	if (key != NULL)
-		(void)EVP_PKEY_get_group_name(key, group, sizeof(group), NULL);
 	return verdict_check(s->v, CHECK_SNP_10,
-	    X509_get_version(s->vek) == X509_VERSION_3 &&
-		sig == NID_rsassaPss && md == NID_sha384 &&
-		strcmp(group, "secp384r1") == 0,
-	    "X.509 v3, rsassaPss with SHA384, key on secp384r1",
-	    "X.509 v%ld, %s with %s, key on %s", X509_get_version(s->vek) + 1,
-	    OBJ_nid2sn(sig), OBJ_nid2sn(md), group);
+	    x->version == 3 && x->alg.scheme == SIG_PSS &&
+		x->alg.hash == HASH_SHA384 && ec && x->curve == EC_P384,
+	    "X.509 v3, RSASSA-PSS with SHA384, key on P-384",
+	    "X.509 v%u, %s, key on %s", x->version, cert_alg_name(&x->alg, alg),
+	    ec ? ec_curve_name(x->curve) : "no such curve");
 }
 
 bool
 snp_vek_checks(struct snp_appraisal *s)
 {
-	quiet_openssl();
 	bool ok;
 
 	if (!find_vek(s))
@@ -247,16 +217,15 @@ product_name_fits(struct span name, enum snp_product p)
 bool
 snp_vek_names_check(struct snp_appraisal *s)
 {
-	quiet_openssl();
 	const char *cn = s->vlek ? "SEV-VLEK" : "SEV-VCEK";
 	char issuer[SNP_CN_MAX], got[CERT_NAME_MAX];
 	struct span name = { 0 };
 
 	(void)snp_issuer_cn(s->product, s->vlek, issuer);
-	if (!snp_amd_name(X509_get_subject_name(s->vek), cn))
+	if (!snp_amd_name(s->vek->subject, cn))
 		return verdict_fail(s->v, CHECK_SNP_14, cn, "subject %s",
 		    cert_name(s->vek, got, sizeof(got)));
-	if (!snp_amd_name(X509_get_issuer_name(s->vek), issuer))
+	if (!snp_amd_name(s->vek->issuer, issuer))
 		return verdict_fail(s->v, CHECK_SNP_14, issuer,
 		    "another issuer");
 	if (snp_ext_product_name(s->vek, &name) != CVM_OK ||

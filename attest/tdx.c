@@ -30,8 +30,8 @@ void
 tdx_run_clear(struct tdx_run *run)
 {
 	intel_chain_clear(&run->pck);
-	x509_crl_freep(&run->root_crl);
-	x509_crl_freep(&run->pck_crl);
+	crl_freep(&run->root_crl);
+	crl_freep(&run->pck_crl);
 	tcb_info_freep(&run->tcb_info);
 	qe_identity_freep(&run->qe_identity);
 }

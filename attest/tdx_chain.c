@@ -2,14 +2,10 @@
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
 #include <inttypes.h>
-#include <openssl/ec.h>
-#include <openssl/evp.h>
-#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#include "attest/openssl.h"
 #include "attest/tdx_parts.h"
 
 const char intel_root_ca[] = "Intel SGX Root CA";
@@ -55,7 +51,7 @@ pem_is_blocks(struct span s)
 	}
 }
 
-/* One text for one chain: OpenSSL's reader passes over much more. */
+/* One text for one chain: PEM allows much more. */
 static bool
 pem_is_plain(struct span s)
 {
@@ -111,91 +107,56 @@ void
 intel_chain_clear(struct intel_chain *c)
 {
 	for (size_t i = 0; i < INTEL_CHAIN_MAX; i++)
-		x509_freep(&c->cert[i]);
+		cert_freep(&c->cert[i]);
 	c->n = 0;
-}
-
-static bool
-name_entry_is(const X509_NAME *name, int nid, const char *value)
-{
-	int at = X509_NAME_get_index_by_NID(name, nid, -1);
-	const ASN1_STRING *s;
-
-	if (at < 0)
-		return false;
-	s = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at));
-	return span_equal(span(ASN1_STRING_get0_data(s),
-			      (size_t)ASN1_STRING_length(s)),
-	    span(value, strlen(value)));
 }
 
 /* PCK Certificate and CRL Profile Specification, section 3: the same
  * organisation everywhere, and nothing beside it. */
 bool
-intel_name_is(const X509_NAME *name, const char *common_name)
+intel_name_is(struct span name, const char *common_name)
 {
-	static const struct {
-		int nid;
-		const char *value;
-	} rest[] = {
-		{ NID_organizationName, "Intel Corporation" },
-		{ NID_localityName, "Santa Clara" },
-		{ NID_stateOrProvinceName, "CA" },
-		{ NID_countryName, "US" },
+	const struct name_part parts[] = {
+		{ NAME_COMMON, common_name },
+		{ NAME_ORGANIZATION, "Intel Corporation" },
+		{ NAME_LOCALITY, "Santa Clara" },
+		{ NAME_STATE, "CA" },
+		{ NAME_COUNTRY, "US" },
 	};
 
-	/* As many entries as kinds of them: none twice, none besides. */
-	if (X509_NAME_entry_count(name) != (int)NELEMS(rest) + 1 ||
-	    !name_entry_is(name, NID_commonName, common_name))
-		return false;
-	for (size_t i = 0; i < NELEMS(rest); i++)
-		if (!name_entry_is(name, rest[i].nid, rest[i].value))
-			return false;
-	return true;
+	return name_is(name, parts, NELEMS(parts));
 }
 
 int
 intel_chain_names(const struct intel_chain *c, const char *const *names,
     struct why *reterr_why)
 {
-	quiet_openssl();
 	static const char *const part[] = { "leaf", "second certificate",
 		"third certificate" };
 	char got[CERT_NAME_MAX];
 
 	for (size_t i = 0; i < c->n; i++)
-		if (!intel_name_is(X509_get_subject_name(c->cert[i]), names[i]))
+		if (!intel_name_is(c->cert[i]->subject, names[i]))
 			return why_set(reterr_why, CVM_E_DENIED, part[i],
 			    "subject", names[i],
 			    cert_name(c->cert[i], got, sizeof(got)));
 	return CVM_OK;
 }
 
-static bool
-is_p256(EVP_PKEY *key)
-{
-	char group[32];
-	size_t len = 0;
-
-	return key != NULL && EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
-	    EVP_PKEY_get_group_name(key, group, sizeof(group), &len) == 1 &&
-	    strcmp(group, SN_X9_62_prime256v1) == 0;
-}
-
 int
 intel_chain_algorithms(const struct intel_chain *c, struct why *reterr_why)
 {
-	quiet_openssl();
 	char name[CERT_NAME_MAX];
 
 	for (size_t i = 0; i < c->n; i++) {
-		const X509 *x = c->cert[i];
+		const struct cert *x = c->cert[i];
 
-		if (!is_p256(X509_get0_pubkey(x)))
+		if (x->key == NULL || x->key_kind != CERT_KEY_EC ||
+		    x->curve != EC_P256)
 			return why_set(reterr_why, CVM_E_DENIED,
 			    cert_name(x, name, sizeof(name)), "public key",
 			    "EC P-256", "another key");
-		if (X509_get_signature_nid(x) != NID_ecdsa_with_SHA256)
+		if (x->alg.scheme != SIG_ECDSA || x->alg.hash != HASH_SHA256)
 			return why_set(reterr_why, CVM_E_DENIED,
 			    cert_name(x, name, sizeof(name)),
 			    "signature algorithm", "ecdsa-with-SHA256",
@@ -223,7 +184,7 @@ intel_chain_pinned(const struct intel_chain *c, const struct value_list *pins,
 }
 
 static struct chain
-as_chain(const struct intel_chain *c, X509 *intermediates[static 1])
+as_chain(const struct intel_chain *c, struct cert *intermediates[static 1])
 {
 	intermediates[0] = c->n == 3 ? c->cert[1] : NULL;
 	return (struct chain){
@@ -251,7 +212,7 @@ int
 intel_chain_dates(const struct intel_chain *c, int64_t now,
     struct why *reterr_why)
 {
-	X509 *intermediates[1];
+	struct cert *intermediates[1];
 	struct chain chain = as_chain(c, intermediates);
 	struct chain_validity v = { 0 };
 	char expected[96], from[TDX_TIME_LEN], until[TDX_TIME_LEN];
@@ -270,16 +231,15 @@ intel_chain_dates(const struct intel_chain *c, int64_t now,
 
 int
 intel_chain_verify(struct tdx_run *run, const struct intel_chain *c,
-    X509_CRL **crls, size_t n_crls, struct chain_validity *ret_validity,
+    struct crl **crls, size_t n_crls, struct chain_validity *ret_validity,
     struct why *reterr_why)
 {
-	X509 *intermediates[1];
+	struct cert *intermediates[1];
 	struct chain chain = as_chain(c, intermediates);
 	struct chain_validity v = { 0 };
-	uint32_t usage = X509_get_key_usage(c->cert[0]);
 	int r;
 
-	if (usage == UINT32_MAX || (usage & KU_DIGITAL_SIGNATURE) == 0)
+	if ((c->cert[0]->usage & USAGE_DIGITAL_SIGNATURE) == 0)
 		return why_set(reterr_why, CVM_E_DENIED, "leaf", "keyUsage",
 		    "digitalSignature", "not digitalSignature");
 	chain.crls = crls;

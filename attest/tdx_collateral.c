@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
-#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "attest/openssl.h"
 #include "attest/tdx_parts.h"
 #include "base/tuple.h"
 
@@ -17,25 +15,12 @@
 static const char *const signer_names[] = { "Intel SGX TCB Signing",
 	intel_root_ca };
 
-/* The same bytes, not a name that compares as equal. */
-static bool
-same_name(const X509_NAME *a, const X509_NAME *b)
-{
-	const unsigned char *da = NULL, *db = NULL;
-	size_t la = 0, lb = 0;
-
-	return X509_NAME_get0_der(a, &da, &la) == 1 &&
-	    X509_NAME_get0_der(b, &db, &lb) == 1 &&
-	    span_equal(span(da, la), span(db, lb));
-}
-
 /* PCK Certificate and CRL Profile Specification, section 4. */
 int
-intel_crl_load(const struct tdx_run *run, const char *name, const X509 *issuer,
-    X509_CRL **ret, struct why *why)
+intel_crl_load(const struct tdx_run *run, const char *name,
+    const struct cert *issuer, struct crl **ret, struct why *why)
 {
-	quiet_openssl();
-	_cleanup_(x509_crl_freep) X509_CRL *crl = NULL;
+	_cleanup_(crl_freep) struct crl *crl = NULL;
 	struct span s = endorsements_find(run->a->endorsements, name);
 
 	if (s.len == 0)
@@ -44,12 +29,10 @@ intel_crl_load(const struct tdx_run *run, const char *name, const X509 *issuer,
 	if (parsed_crl(chain_cache_parsed(run->a->cache), s, &crl) < 0)
 		return why_set(why, CVM_E_PARSE, name, "", "a CRL",
 		    "something else");
-	if (!same_name(X509_CRL_get_issuer(crl), X509_get_subject_name(issuer)))
+	if (!span_equal(crl->issuer, issuer->subject))
 		return why_set(why, CVM_E_DENIED, name, "issuer",
 		    "the CA's name", "another name");
-	if (X509_CRL_get_version(crl) != X509_CRL_VERSION_2 ||
-	    X509_CRL_get_ext_by_NID(crl, NID_crl_number, -1) < 0 ||
-	    X509_CRL_get_ext_by_NID(crl, NID_authority_key_identifier, -1) < 0)
+	if (crl->version != 2 || !crl->has_number || !crl->has_authority)
 		return why_set(why, CVM_E_DENIED, name, "extensions",
 		    "version 2 with CRL number and authority key identifier",
 		    "not all of them");
@@ -60,11 +43,10 @@ intel_crl_load(const struct tdx_run *run, const char *name, const X509 *issuer,
 bool
 tdx_check_crls(struct tdx_run *run)
 {
-	X509 *issuer = run->pck.cert[1];
-	bool processor = intel_name_is(X509_get_subject_name(issuer),
-	    intel_processor_ca);
+	struct cert *issuer = run->pck.cert[1];
+	bool processor = intel_name_is(issuer->subject, intel_processor_ca);
 	struct why why = { 0 };
-	X509_CRL *crls[2];
+	struct crl *crls[2];
 	bool ok;
 	int r;
 
@@ -134,7 +116,8 @@ check_chain(struct tdx_run *run, const struct intel_chain *c,
 }
 
 static bool
-check_signature(struct tdx_run *run, struct item *item, const X509 *signer)
+check_signature(struct tdx_run *run, struct item *item,
+    const struct cert *signer)
 {
 	struct span body = endorsements_find(run->a->endorsements, item->name);
 	struct signed_json json = { 0 };
@@ -145,7 +128,7 @@ check_signature(struct tdx_run *run, struct item *item, const X509 *signer)
 	if (r == CVM_OK)
 		r = hash(HASH_SHA256, json.text, digest);
 	if (r == CVM_OK) {
-		r = ecdsa_verify_raw(X509_get0_pubkey(signer),
+		r = ecdsa_verify_raw(signer->key,
 		    span(json.signature, sizeof(json.signature)),
 		    span(digest, sizeof(digest)));
 		if (r < 0)

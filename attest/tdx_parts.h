@@ -13,7 +13,7 @@
 #define INTEL_CHAIN_MAX 3
 
 struct intel_chain {
-	X509 *cert[INTEL_CHAIN_MAX];
+	struct cert *cert[INTEL_CHAIN_MAX];
 	size_t n;
 };
 
@@ -47,7 +47,7 @@ struct tdx_run {
 	struct tdx_quote quote;
 	struct intel_chain pck;
 	struct sgx_extension sgx;
-	X509_CRL *root_crl, *pck_crl;
+	struct crl *root_crl, *pck_crl;
 	struct tcb_info *tcb_info;
 	struct qe_identity *qe_identity;
 	struct appraisal_facts facts; /* newest_time and validity only */
@@ -71,7 +71,8 @@ bool tdx_check_td(struct tdx_run *run);		/* tdx_td.c */
 /* tdx_collateral.c: a CRL among the endorsements, in Intel's form and in the
  * name of issuer; its signature is another question. */
 int intel_crl_load(const struct tdx_run *run, const char *name,
-    const X509 *issuer, X509_CRL **ret, struct why *reterr_why) _must_check_;
+    const struct cert *issuer, struct crl **ret,
+    struct why *reterr_why) _must_check_;
 /* The name of the TCB info for the FMSPC of run->sgx. */
 #define INTEL_FILE_NAME_MAX 64
 void tdx_tcb_info_name(const struct tdx_run *run,
@@ -96,12 +97,12 @@ int intel_chain_dates(const struct intel_chain *c, int64_t now,
 /* chain_verify_cached(); n_crls 0 asks for no revocation information.
  * *ret_validity (may be NULL) is when this answer holds. */
 int intel_chain_verify(struct tdx_run *run, const struct intel_chain *c,
-    X509_CRL **crls, size_t n_crls, struct chain_validity *ret_validity,
+    struct crl **crls, size_t n_crls, struct chain_validity *ret_validity,
     struct why *reterr_why) _must_check_;
 /* "2026-06-08T11:32:35Z" */
 #define TDX_TIME_LEN 32
 const char *tdx_time_text(int64_t t, char buf[static TDX_TIME_LEN]);
-bool intel_name_is(const X509_NAME *name, const char *common_name);
+bool intel_name_is(struct span name, const char *common_name);
 extern const char intel_root_ca[], intel_platform_ca[], intel_processor_ca[];
 
 /* tdx_pck.c: the quoting enclave's key from its x and y. CVM_E_DENIED for what

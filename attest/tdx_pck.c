@@ -1,23 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
-#include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/param_build.h>
-#include <openssl/params.h>
 #include <string.h>
 
-#include "attest/openssl.h"
 #include "attest/tdx_parts.h"
 
 #define SGX_EXTENSION_OID "1.2.840.113741.1.13.1"
-
-static void
-pkey_ctx_freep(EVP_PKEY_CTX **ctx)
-{
-	EVP_PKEY_CTX_free(*ctx);
-	*ctx = NULL;
-}
 
 static int
 check_names(const struct tdx_run *run, struct why *why)
@@ -26,8 +15,7 @@ check_names(const struct tdx_run *run, struct why *why)
 		intel_platform_ca, intel_root_ca };
 
 	/* One of the two intermediates issues all PCK certificates. */
-	if (intel_name_is(X509_get_subject_name(run->pck.cert[1]),
-		intel_processor_ca))
+	if (intel_name_is(run->pck.cert[1]->subject, intel_processor_ca))
 		names[1] = intel_processor_ca;
 	return intel_chain_names(&run->pck, names, why);
 }
@@ -97,36 +85,16 @@ tdx_check_pck(struct tdx_run *run)
 	return verdict_from_why(run->v, CHECK_TDX_14, r, &why);
 }
 
-/*
- * A point from x || y; fromdata refuses what is not on the curve, and P-256
- * has no other subgroup (cofactor 1), so nothing is left to check.
- */
+/* A point from x || y. */
 int
 tdx_attestation_key(struct span xy, EVP_PKEY **ret)
 {
-	quiet_openssl();
-	_cleanup_(pkey_ctx_freep) EVP_PKEY_CTX *ctx = NULL;
-	_cleanup_(evp_pkey_freep) EVP_PKEY *key = NULL;
 	uint8_t point[1 + 64] = { 0x04 }; /* uncompressed, SEC 1 section 2.3 */
-	char group[] = "P-256";
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME,
-		    group, 0),
-		OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY,
-		    point, sizeof(point)),
-		OSSL_PARAM_construct_end(),
-	};
 
 	if (xy.len != sizeof(point) - 1)
 		return CVM_E_PARSE;
 	memcpy(&point[1], xy.data, xy.len);
-	ctx = EVP_PKEY_CTX_new_from_name(crypto_libctx(), CRYPTO_EC, NULL);
-	if (ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1)
-		return CVM_E_CRYPTO;
-	if (EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) != 1)
-		return CVM_E_DENIED;
-	*ret = TAKE_PTR(key);
-	return CVM_OK;
+	return public_key_ec(EC_P256, span(point, sizeof(point)), ret);
 }
 
 static void
@@ -195,9 +163,8 @@ tdx_check_signatures(struct tdx_run *run)
 	const struct tdx_quote *q = &run->quote;
 	bool ok;
 
-	if (!check_signature(run, CHECK_TDX_15,
-		X509_get0_pubkey(run->pck.cert[0]), q->qe_signature,
-		q->qe.bytes) ||
+	if (!check_signature(run, CHECK_TDX_15, run->pck.cert[0]->key,
+		q->qe_signature, q->qe.bytes) ||
 	    !check_binding(run))
 		return false;
 	ok = attestation_key(run, &key) == CVM_OK;

@@ -3,15 +3,14 @@
 
 #include <inttypes.h>
 #include <openssl/evp.h>
-#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
 #include <tss2/tss2_tpm2_types.h>
 
 #include "attest/chain_cache.h"
 #include "attest/instance.h"
-#include "attest/openssl.h"
 #include "attest/tpm_parts.h"
+#include "base/openssl.h"
 
 #define ROOTS_FILE "google/ak-root.pem"
 #define INTERMEDIATES_FILE "google/ak-intermediates.pem"
@@ -120,31 +119,31 @@ signer_appraise(struct tpm_case *c)
 
 /* All that a path from the AK certificate to a root can be made of. */
 struct material {
-	X509 *leaf;
-	X509 *roots[CHAIN_CERTS_MAX], *more[CHAIN_CERTS_MAX];
-	X509_CRL *all_crls[CRLS_MAX];
+	struct cert *leaf;
+	struct cert *roots[CHAIN_CERTS_MAX], *more[CHAIN_CERTS_MAX];
+	struct crl *all_crls[CRLS_MAX];
 	size_t n_roots, n_more, n_all_crls;
 	/* The path chosen; borrowed from above. */
-	X509 *path[CHAIN_CERTS_MAX];
-	X509_CRL *crls[CRLS_MAX];
+	struct cert *path[CHAIN_CERTS_MAX];
+	struct crl *crls[CRLS_MAX];
 	size_t n_path, n_crls;
 };
 
 static void
 material_clear(struct material *m)
 {
-	x509_freep(&m->leaf);
+	cert_freep(&m->leaf);
 	for (size_t i = 0; i < m->n_roots; i++)
-		x509_freep(&m->roots[i]);
+		cert_freep(&m->roots[i]);
 	for (size_t i = 0; i < m->n_more; i++)
-		x509_freep(&m->more[i]);
+		cert_freep(&m->more[i]);
 	for (size_t i = 0; i < m->n_all_crls; i++)
-		x509_crl_freep(&m->all_crls[i]);
+		crl_freep(&m->all_crls[i]);
 }
 
 static int
-load_pem(const struct tpm_case *c, const char *name, X509 **ret, size_t *ret_n,
-    struct why *why)
+load_pem(const struct tpm_case *c, const char *name, struct cert **ret,
+    size_t *ret_n, struct why *why)
 {
 	struct span pem = endorsements_find(c->a->endorsements, name);
 
@@ -205,15 +204,14 @@ load_material(const struct tpm_case *c, struct material *m, struct why *why)
 }
 
 static bool
-named_issuer(const X509 *x, const X509 *ca)
+named_issuer(const struct cert *x, const struct cert *ca)
 {
-	return X509_NAME_cmp(X509_get_issuer_name(x),
-		   X509_get_subject_name(ca)) == 0;
+	return span_equal(x->issuer, ca->subject);
 }
 
 /* How many certificates of all have the name of x's issuer. */
 static size_t
-n_named(const struct material *m, const X509 *x)
+n_named(const struct material *m, const struct cert *x)
 {
 	size_t n = 0;
 
@@ -226,24 +224,25 @@ n_named(const struct material *m, const X509 *x)
 
 /* Which of n issued x: by name, and by signature where names do not decide.
  * That it did is verified afterwards, with the whole chain. */
-static X509 *
-issuer_of(const struct material *m, X509 *x, X509 *const *from, size_t n)
+static struct cert *
+issuer_of(const struct material *m, struct cert *x, struct cert *const *from,
+    size_t n)
 {
 	quiet_openssl();
 	bool only = n_named(m, x) == 1;
 
 	for (size_t i = 0; i < n; i++)
 		if (named_issuer(x, from[i]) &&
-		    (only || X509_verify(x, X509_get0_pubkey(from[i])) == 1))
+		    (only || cert_verify(x, from[i]) == CVM_OK))
 			return from[i];
 	return NULL;
 }
 
 /* Chooses m->path, without the root, which is returned. */
-static X509 *
+static struct cert *
 find_path(struct material *m)
 {
-	X509 *x = m->leaf, *root;
+	struct cert *x = m->leaf, *root;
 
 	while ((root = issuer_of(m, x, m->roots, m->n_roots)) == NULL) {
 		x = issuer_of(m, x, m->more, m->n_more);
@@ -256,14 +255,13 @@ find_path(struct material *m)
 }
 
 static bool
-issued_by(const X509_CRL *crl, const X509 *ca)
+issued_by(const struct crl *crl, const struct cert *ca)
 {
-	return X509_NAME_cmp(X509_CRL_get_issuer(crl),
-		   X509_get_subject_name(ca)) == 0;
+	return span_equal(crl->issuer, ca->subject);
 }
 
 static void
-choose_crls(struct material *m, const X509 *root)
+choose_crls(struct material *m, const struct cert *root)
 {
 	for (size_t k = 0; k < m->n_all_crls; k++) {
 		bool ours = issued_by(m->all_crls[k], root);
@@ -324,18 +322,17 @@ revocation_appraise(struct tpm_case *c, struct material *m, struct chain *chain)
  * same extended key usage: what tells them apart is keyUsage.
  */
 static bool
-usage_appraise(struct tpm_case *c, X509 *leaf)
+usage_appraise(struct tpm_case *c, struct cert *leaf)
 {
-	static const uint32_t forbidden = KU_KEY_ENCIPHERMENT |
-	    KU_DATA_ENCIPHERMENT | KU_KEY_AGREEMENT | KU_KEY_CERT_SIGN |
-	    KU_CRL_SIGN;
-	uint32_t usage = X509_get_key_usage(leaf);
+	static const unsigned forbidden = USAGE_KEY_ENCIPHERMENT |
+	    USAGE_DATA_ENCIPHERMENT | USAGE_KEY_AGREEMENT |
+	    USAGE_KEY_CERT_SIGN | USAGE_CRL_SIGN;
 
 	return verdict_check(c->v, CHECK_TPM_07,
-	    usage != UINT32_MAX && (usage & KU_DIGITAL_SIGNATURE) &&
-		!(usage & forbidden),
+	    (leaf->usage & USAGE_DIGITAL_SIGNATURE) != 0 &&
+		(leaf->usage & forbidden) == 0,
 	    "digitalSignature, and no encipherment or agreement",
-	    usage == UINT32_MAX ? "no keyUsage" : "keyUsage %02x", usage);
+	    leaf->has_usage ? "keyUsage %02x" : "no keyUsage", leaf->usage);
 }
 
 static bool
@@ -385,7 +382,7 @@ compare_instance(struct tpm_case *c, const struct gce_instance *g)
 }
 
 static bool
-instance_appraise(struct tpm_case *c, const X509 *leaf)
+instance_appraise(struct tpm_case *c, const struct cert *leaf)
 {
 	const struct policy_instance *p = &c->policy->instance;
 	struct gce_instance g;
@@ -424,8 +421,7 @@ certificate_appraise(struct tpm_case *c)
 		return false;
 	ok = usage_appraise(c, m.leaf) && ok;
 	ok = verdict_check(c->v, CHECK_TPM_08,
-		 X509_get0_pubkey(m.leaf) != NULL &&
-		     EVP_PKEY_eq(X509_get0_pubkey(m.leaf), c->key) == 1,
+		 m.leaf->key != NULL && EVP_PKEY_eq(m.leaf->key, c->key) == 1,
 		 "the public key that signed the quote", "another key") &&
 	    ok;
 	return instance_appraise(c, m.leaf) && ok;

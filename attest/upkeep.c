@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "attest/openssl.h"
 #include "attest/upkeep.h"
 
 const char *const upkeep_kinds[UPKEEP_COUNT] = {
@@ -36,40 +35,29 @@ upkeep_want(struct upkeep *u, enum upkeep_id id, const char *fmt, ...)
 }
 
 static void
-note_dates(struct upkeep_file *f, const ASN1_TIME *from, const ASN1_TIME *until)
+note_dates(struct upkeep_file *f, int64_t from, int64_t until)
 {
-	int64_t issued, expires;
-
-	if (asn1_time_seconds(from, &issued) == CVM_OK)
-		f->issued = issued;
-	if (asn1_time_seconds(until, &expires) == CVM_OK)
-		f->expires = expires;
+	f->issued = from;
+	f->expires = until;
 }
 
 void
-upkeep_note_cert(struct upkeep_file *f, const X509 *x)
+upkeep_note_cert(struct upkeep_file *f, const struct cert *x)
 {
-	quiet_openssl();
-
 	(void)cert_name(x, f->about, CERT_NAME_MAX);
-	note_dates(f, X509_get0_notBefore(x), X509_get0_notAfter(x));
+	note_dates(f, x->from, x->until);
 }
 
 void
-upkeep_note_crl(struct upkeep_file *f, const X509_CRL *crl)
+upkeep_note_crl(struct upkeep_file *f, const struct crl *crl)
 {
-	quiet_openssl();
-	const X509_NAME *name = X509_CRL_get_issuer(crl);
-	int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
-	const ASN1_STRING *cn;
+	struct span cn;
 
-	note_dates(f, X509_CRL_get0_lastUpdate(crl),
-	    X509_CRL_get0_nextUpdate(crl));
-	if (at < 0)
+	note_dates(f, crl->from, crl->until);
+	if (name_text(crl->issuer, NAME_COMMON, &cn) != CVM_OK)
 		return;
-	cn = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at));
 	(void)snprintf(f->about, sizeof(f->about), "issued by %.*s",
-	    ASN1_STRING_length(cn), (const char *)ASN1_STRING_get0_data(cn));
+	    (int)cn.len, (const char *)cn.data);
 	for (char *c = f->about; *c != '\0'; c++)
 		if (*c < ' ' || *c > '~')
 			*c = '?';

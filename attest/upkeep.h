@@ -85,7 +85,7 @@ void upkeep_judge_tdx(struct upkeep *u, const struct endorsements *e,
 void upkeep_want(struct upkeep *u, enum upkeep_id id, const char *fmt, ...)
     _printf_(3, 4);
 /* Dates and subject of a certificate, dates and issuer of a CRL. */
-void upkeep_note_cert(struct upkeep_file *f, const X509 *x);
-void upkeep_note_crl(struct upkeep_file *f, const X509_CRL *crl);
+void upkeep_note_cert(struct upkeep_file *f, const struct cert *x);
+void upkeep_note_crl(struct upkeep_file *f, const struct crl *crl);
 
 #endif

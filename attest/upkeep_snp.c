@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "attest/cert_rules.h"
-#include "attest/openssl.h"
 #include "attest/upkeep.h"
 
 #define CAS_MAX 4
@@ -15,7 +14,7 @@ static enum snp_product
 find_product(const struct upkeep *u, const struct snp_certs *certs, bool vlek,
     enum snp_product given)
 {
-	_cleanup_(x509_freep) X509 *x = NULL;
+	_cleanup_(cert_freep) struct cert *x = NULL;
 	struct span bytes = vlek ? certs->vlek : certs->vcek;
 	enum snp_product p = snp_report_product(&u->snp);
 	unsigned products = u->policy->snp.products;
@@ -90,14 +89,14 @@ struct scene {
 	const struct endorsements *e;
 	int64_t now;
 	struct snp_pins pins;
-	X509 *ark;
+	struct cert *ark;
 };
 
 /* The certificate with this name; AMD serves several in one file. */
 static int
-read_named(struct span bytes, const char *cn, X509 **ret)
+read_named(struct span bytes, const char *cn, struct cert **ret)
 {
-	X509 *v[CAS_MAX] = { NULL };
+	struct cert *v[CAS_MAX] = { NULL };
 	size_t n = 0;
 	int r;
 
@@ -110,22 +109,21 @@ read_named(struct span bytes, const char *cn, X509 **ret)
 	if (r == CVM_OK)
 		r = CVM_E_NOT_FOUND;
 	for (size_t i = 0; i < n; i++) {
-		if (r != CVM_OK &&
-		    snp_amd_name(X509_get_subject_name(v[i]), cn)) {
+		if (r != CVM_OK && snp_amd_name(v[i]->subject, cn)) {
 			*ret = TAKE_PTR(v[i]);
 			r = CVM_OK;
 		}
-		x509_freep(&v[i]);
+		cert_freep(&v[i]);
 	}
 	return r;
 }
 
 /* A CA certificate by its common name, or NULL with the file's why. */
-static X509 *
+static struct cert *
 load_ca(struct scene *s, enum upkeep_id id, const char *cn)
 {
 	struct upkeep_file *f = &s->u->file[id];
-	X509 *x = NULL;
+	struct cert *x = NULL;
 
 	if (!f->wanted || !f->present)
 		return NULL;
@@ -156,7 +154,7 @@ judge_ark(struct scene *s)
 		f->why.err = cert_acceptable(s->ark, /* ca= */ true, s->now,
 		    &f->why);
 	if (f->why.err != CVM_OK)
-		x509_freep(&s->ark);
+		cert_freep(&s->ark);
 }
 
 static bool
@@ -171,9 +169,9 @@ lacks_root(const struct scene *s, struct upkeep_file *f)
 
 /* An intermediate; *ret stays NULL when it is not good. */
 static void
-judge_ca(struct scene *s, enum upkeep_id id, bool vlek, X509 **ret)
+judge_ca(struct scene *s, enum upkeep_id id, bool vlek, struct cert **ret)
 {
-	_cleanup_(x509_freep) X509 *x = NULL;
+	_cleanup_(cert_freep) struct cert *x = NULL;
 	struct upkeep_file *f = &s->u->file[id];
 	char cn[SNP_CN_MAX];
 	struct chain c;
@@ -192,9 +190,10 @@ judge_ca(struct scene *s, enum upkeep_id id, bool vlek, X509 **ret)
 
 /* By the root, beside the intermediate that it may list. */
 static void
-judge_crl(struct scene *s, enum upkeep_id id, enum upkeep_id ca_id, X509 *ca)
+judge_crl(struct scene *s, enum upkeep_id id, enum upkeep_id ca_id,
+    struct cert *ca)
 {
-	_cleanup_(x509_crl_freep) X509_CRL *crl = NULL;
+	_cleanup_(crl_freep) struct crl *crl = NULL;
 	struct upkeep_file *f = &s->u->file[id];
 	struct chain c = { .leaf = ca,
 		.root = s->ark,
@@ -227,9 +226,9 @@ judge_crl(struct scene *s, enum upkeep_id id, enum upkeep_id ca_id, X509 *ca)
 
 /* The key that signed this very report, by the CA of its kind. */
 static void
-judge_vek(struct scene *s, X509 *ca)
+judge_vek(struct scene *s, struct cert *ca)
 {
-	_cleanup_(x509_freep) X509 *x = NULL;
+	_cleanup_(cert_freep) struct cert *x = NULL;
 	struct upkeep_file *f = &s->u->file[UPKEEP_VEK];
 	struct chain c;
 
@@ -261,9 +260,8 @@ judge_vek(struct scene *s, X509 *ca)
 void
 upkeep_judge_snp(struct upkeep *u, const struct endorsements *e, int64_t now)
 {
-	quiet_openssl();
-	_cleanup_(x509_freep) X509 *ask = NULL;
-	_cleanup_(x509_freep) X509 *asvk = NULL;
+	_cleanup_(cert_freep) struct cert *ask = NULL;
+	_cleanup_(cert_freep) struct cert *asvk = NULL;
 	struct scene s = { .u = u, .e = e, .now = now };
 	bool vlek = snp_report_key(&u->snp) == SNP_KEY_VLEK;
 
@@ -274,5 +272,5 @@ upkeep_judge_snp(struct upkeep *u, const struct endorsements *e, int64_t now)
 	judge_crl(&s, UPKEEP_CRL_VCEK, UPKEEP_ASK, ask);
 	judge_crl(&s, UPKEEP_CRL_VLEK, UPKEEP_ASVK, asvk);
 	judge_vek(&s, vlek ? asvk : ask);
-	x509_freep(&s.ark);
+	cert_freep(&s.ark);
 }

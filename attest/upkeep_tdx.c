@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "attest/openssl.h"
 #include "attest/upkeep.h"
 
 static int
@@ -71,8 +70,7 @@ upkeep_init_tdx(struct upkeep *u, struct span report, int64_t now,
 	if (r < 0)
 		return why_set(reterr_why, r, "TDX quote", "PCK chain",
 		    "a valid one", "another");
-	u->processor_ca = intel_name_is(X509_get_subject_name(
-					    u->run.pck.cert[1]),
+	u->processor_ca = intel_name_is(u->run.pck.cert[1]->subject,
 	    intel_processor_ca);
 	want_files(u);
 	return CVM_OK;
@@ -92,9 +90,9 @@ ca_chain(const struct tdx_run *run)
 
 static void
 judge_crl(struct upkeep *u, struct tdx_run *run, enum upkeep_id id,
-    X509_CRL **ret)
+    struct crl **ret)
 {
-	_cleanup_(x509_crl_freep) X509_CRL *crl = NULL;
+	_cleanup_(crl_freep) struct crl *crl = NULL;
 	struct upkeep_file *f = &u->file[id];
 	bool root = id == UPKEEP_ROOT_CRL;
 	struct chain c = ca_chain(run);
@@ -197,12 +195,11 @@ judge_json(struct upkeep *u, struct tdx_run *run)
 void
 upkeep_judge_tdx(struct upkeep *u, const struct endorsements *e, int64_t now)
 {
-	quiet_openssl();
 	struct appraisal a = { .policy = u->policy,
 		.endorsements = e,
 		.now = now };
 	struct tdx_run *run = &u->run;
-	X509_CRL *pck_crl = NULL;
+	struct crl *pck_crl = NULL;
 	struct verdict v;
 
 	verdict_init(&v, 0);
@@ -210,12 +207,12 @@ upkeep_judge_tdx(struct upkeep *u, const struct endorsements *e, int64_t now)
 	run->v = &v;
 	tcb_info_freep(&run->tcb_info);
 	qe_identity_freep(&run->qe_identity);
-	x509_crl_freep(&run->root_crl);
+	crl_freep(&run->root_crl);
 	judge_crl(u, run, UPKEEP_ROOT_CRL, &run->root_crl);
 	judge_crl(u, run, UPKEEP_PCK_CRL, &pck_crl);
 	judge_crl_chain(u, run);
 	judge_json(u, run);
-	x509_crl_freep(&pck_crl);
+	crl_freep(&pck_crl);
 	run->a = NULL;
 	run->v = NULL;
 }

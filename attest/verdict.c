@@ -23,11 +23,13 @@ verdict_init(struct verdict *v, unsigned groups)
 
 /* Values may hold bytes of the evidence: nothing but printable ASCII stays. */
 static void
-tidy(char *s)
+copy(char out[static CHECK_VALUE_MAX], const char *s)
 {
-	for (; *s != '\0'; s++)
-		if (*s < 0x20 || *s > 0x7e)
-			*s = '?';
+	size_t n = 0;
+
+	for (; s != NULL && s[n] != '\0' && n < CHECK_VALUE_MAX - 1; n++)
+		out[n] = s[n] < 0x20 || s[n] > 0x7e ? '?' : s[n];
+	out[n] = '\0';
 }
 
 static bool
@@ -39,11 +41,8 @@ put(struct verdict *v, enum check_id id, enum check_status status,
 	if (r->status == CHECK_FAIL)
 		return false;
 	r->status = status;
-	(void)snprintf(r->expected, sizeof(r->expected), "%s",
-	    expected != NULL ? expected : "");
-	(void)snprintf(r->got, sizeof(r->got), "%s", got != NULL ? got : "");
-	tidy(r->expected);
-	tidy(r->got);
+	copy(r->expected, expected);
+	copy(r->got, got);
 	return status != CHECK_FAIL;
 }
 

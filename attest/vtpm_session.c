@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "attest/chain.h"
-#include "attest/openssl.h"
 #include "attest/quote.h"
 #include "attest/vtpm_priv.h"
+#include "base/openssl.h"
 
 /*
  * One session, SHA-256 and AES-128-CFB, salted to an ECC P-256 key: TPM 2.0

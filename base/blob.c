@@ -164,6 +164,19 @@ base64_encode(struct span s, char **ret_text)
 	return CVM_OK;
 }
 
+/* -1 for what is no digit. */
+static int
+base64_value(uint8_t c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
 /*
  * One group of four characters to 1..3 bytes; 0 when it is malformed. The bits
  * under the padding must be zero, so that every byte string has one encoding.
@@ -177,13 +190,11 @@ base64_group(const char *in, bool last, uint8_t out[static 3])
 	if (last && in[3] == '=')
 		n = in[2] == '=' ? 1 : 2;
 	for (size_t i = 0; i < 4; i++) {
-		const char *digit = base64_digits;
+		int digit = i <= n ? base64_value((uint8_t)in[i]) : 0;
 
-		if (i <= n)
-			digit = in[i] ? strchr(base64_digits, in[i]) : NULL;
-		if (digit == NULL)
+		if (digit < 0)
 			return 0;
-		v = v << 6 | (uint32_t)(digit - base64_digits);
+		v = v << 6 | (uint32_t)digit;
 	}
 	out[0] = (uint8_t)(v >> 16);
 	out[1] = (uint8_t)(v >> 8);

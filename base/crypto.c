@@ -16,6 +16,7 @@
 #include <sys/random.h>
 
 #include "base/crypto.h"
+#include "base/openssl.h"
 
 #define BOX_NONCE_LEN 12
 #define BOX_TAG_LEN 16
@@ -41,21 +42,6 @@ static struct {
 	EVP_KDF *hkdf;
 } lib;
 static pthread_once_t lib_once = PTHREAD_ONCE_INIT;
-
-/*
- * The error queue of a thread belongs to the host: nginx reports what a guest
- * leaves there as an error of the connection it serves.
- */
-static void
-errors_restore(int *mark)
-{
-	(void)mark;
-	(void)ERR_pop_to_mark();
-}
-
-#define QUIET_OPENSSL                                                          \
-	_cleanup_(errors_restore)                                              \
-	    __attribute__((unused)) int mark_ = ERR_set_mark()
 
 static void
 ctx_freep(OSSL_LIB_CTX **ctx)
@@ -97,7 +83,7 @@ kdf_ctx_freep(EVP_KDF_CTX **ctx)
 static void
 lib_init(void)
 {
-	QUIET_OPENSSL;
+	quiet_openssl();
 	_cleanup_(ctx_freep) OSSL_LIB_CTX *ctx = NULL;
 
 	(void)OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, /* settings= */ NULL);
@@ -139,7 +125,7 @@ hash_md(enum hash_alg alg)
 int
 hash_parts(enum hash_alg alg, const struct span *parts, size_t n, uint8_t *out)
 {
-	QUIET_OPENSSL;
+	quiet_openssl();
 	_cleanup_(md_ctx_freep) EVP_MD_CTX *ctx = NULL;
 	uint8_t digest[EVP_MAX_MD_SIZE];
 	const EVP_MD *md = hash_md(alg);
@@ -184,7 +170,7 @@ int
 hkdf_sha256(struct span ikm, struct span salt, struct span info, size_t outlen,
     struct secret **ret)
 {
-	QUIET_OPENSSL;
+	quiet_openssl();
 	_cleanup_(kdf_ctx_freep) EVP_KDF_CTX *ctx = NULL;
 	_cleanup_(secret_freep) struct secret *out = NULL;
 	char digest[] = "SHA2-256";
@@ -230,7 +216,7 @@ int
 box_seal(const struct secret *key, struct span aad, struct span plain,
     struct blob *ret)
 {
-	QUIET_OPENSSL;
+	quiet_openssl();
 	_cleanup_(cipher_ctx_freep) EVP_CIPHER_CTX *ctx = NULL;
 	_cleanup_(blob_clear) struct blob box = { 0 };
 	uint8_t *nonce, *text, *tag;
@@ -272,7 +258,7 @@ int
 box_open(const struct secret *key, struct span aad, struct span box,
     struct secret **ret)
 {
-	QUIET_OPENSSL;
+	quiet_openssl();
 	_cleanup_(cipher_ctx_freep) EVP_CIPHER_CTX *ctx = NULL;
 	_cleanup_(secret_freep) struct secret *plain = NULL;
 	uint8_t tag[BOX_TAG_LEN], none;
@@ -334,7 +320,7 @@ random_from_kernel(uint8_t *out, size_t len)
 int
 random_bytes(uint8_t *out, size_t len)
 {
-	QUIET_OPENSSL;
+	quiet_openssl();
 	OSSL_LIB_CTX *ctx = crypto_libctx();
 	EVP_RAND_CTX *rand = ctx != NULL ? RAND_get0_private(ctx) : NULL;
 	uint8_t kernel[32];
@@ -354,7 +340,7 @@ random_bytes(uint8_t *out, size_t len)
 int
 random_stir(struct span seed)
 {
-	QUIET_OPENSSL;
+	quiet_openssl();
 	OSSL_LIB_CTX *ctx = crypto_libctx();
 	EVP_RAND_CTX *rand = ctx != NULL ? RAND_get0_private(ctx) : NULL;
 	uint8_t digest[SHA256_LEN], unused[SHA256_LEN];

@@ -57,7 +57,9 @@ read_le(struct reader *r, size_t n)
 uint8_t
 read_u8(struct reader *r)
 {
-	return (uint8_t)read_be(r, 1);
+	const uint8_t *at = take(r, 1);
+
+	return at != NULL ? *at : 0;
 }
 
 uint16_t

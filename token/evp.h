@@ -7,7 +7,7 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
-#include "attest/openssl.h"
+#include "base/openssl.h"
 
 /* Destructors of OpenSSL's objects, for _cleanup_. */
 static inline void

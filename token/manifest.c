@@ -6,7 +6,7 @@
 #include <openssl/params.h>
 #include <string.h>
 
-#include "attest/openssl.h"
+#include "base/openssl.h"
 #include "base/reader.h"
 #include "base/tuple.h"
 #include "token/token_impl.h"

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "attest/openssl.h"
+#include "base/openssl.h"
 #include "token/token_impl.h"
 
 /* scrypt (RFC 7914): 32 MiB and about a tenth of a second a try. */

@@ -8,7 +8,6 @@
 
 #include "attest/chain.h"
 #include "attest/collateral.h"
-#include "attest/openssl.h"
 #include "attest/snp.h"
 #include "attest/tdx_parts.h"
 #include "conf/json_read.h"
@@ -90,6 +89,17 @@ sort_tcb_info(const struct sorter *s, struct span body)
 	return add(s, name, body);
 }
 
+/* Cut where it is longer than any that is looked for. */
+static void
+common_name(struct span name, char cn[static CN_MAX])
+{
+	struct span text = { 0 };
+
+	if (name_text(name, NAME_COMMON, &text) == CVM_OK)
+		(void)snprintf(cn, CN_MAX, "%.*s", (int)text.len,
+		    (const char *)text.data);
+}
+
 static int
 sort_crl(const struct sorter *s, struct span bytes)
 {
@@ -102,15 +112,14 @@ sort_crl(const struct sorter *s, struct span bytes)
 		{ intel_platform_ca, "intel/pck-crl-platform.der" },
 		{ intel_processor_ca, "intel/pck-crl-processor.der" },
 	};
-	_cleanup_(x509_crl_freep) X509_CRL *crl = NULL;
+	_cleanup_(crl_freep) struct crl *crl = NULL;
 	char cn[CN_MAX] = "", ark[CN_MAX], name[ENTRY_MAX];
 	int r = crl_from_bytes(bytes, &crl);
 
 	if (r != CVM_OK)
 		return why_set(s->why, r, s->path, "", "a CRL",
 		    "something else");
-	(void)X509_NAME_get_text_by_NID(X509_CRL_get_issuer(crl),
-	    NID_commonName, cn, sizeof(cn));
+	common_name(crl->issuer, cn);
 	for (size_t i = 0; i < NELEMS(intel); i++)
 		if (strcmp(cn, intel[i].cn) == 0)
 			return add(s, intel[i].name, bytes);
@@ -151,7 +160,7 @@ sort_certs(const struct sorter *s, struct span pem)
 {
 	static const enum snp_product lines[] = { SNP_MILAN, SNP_GENOA,
 		SNP_TURIN };
-	X509 *certs[CHAIN_CERTS_MAX] = { NULL };
+	struct cert *certs[CHAIN_CERTS_MAX] = { NULL };
 	char cn[CN_MAX] = "", name[ENTRY_MAX];
 	size_t n = 0;
 	int r = certs_from_pem(pem, certs, NELEMS(certs), &n);
@@ -159,10 +168,9 @@ sort_certs(const struct sorter *s, struct span pem)
 	if (r != CVM_OK || n == 0)
 		return why_set(s->why, CVM_E_PARSE, s->path, "",
 		    "1 to 8 PEM certificates", "something else");
-	(void)X509_NAME_get_text_by_NID(X509_get_subject_name(certs[0]),
-	    NID_commonName, cn, sizeof(cn));
+	common_name(certs[0]->subject, cn);
 	while (n > 0)
-		x509_freep(&certs[--n]);
+		cert_freep(&certs[--n]);
 	if (strcmp(cn, "Intel SGX TCB Signing") == 0) {
 		r = add(s, "intel/tcbinfo-chain.pem", pem);
 		return r != CVM_OK ? r :

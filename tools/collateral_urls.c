@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "attest/openssl.h"
+#include "base/openssl.h"
 #include "tools/collateral.h"
 #include "tools/collateral_urls.h"
 
@@ -163,13 +163,15 @@ bio_freep(BIO **bio)
 }
 
 static int
-to_pem(X509 *x, struct blob *ret)
+to_pem(const struct cert *x, struct blob *ret)
 {
 	_cleanup_(bio_freep) BIO *bio = BIO_new(BIO_s_mem());
 	char *data = NULL;
 	long n;
 
-	if (bio == NULL || PEM_write_bio_X509(bio, x) != 1)
+	if (bio == NULL ||
+	    PEM_write_bio(bio, PEM_STRING_X509, "", x->der.data,
+		(long)x->der.len) <= 0)
 		return CVM_E_NOMEM;
 	n = BIO_get_mem_data(bio, &data);
 	return n > 0 ? blob_set(ret, span(data, (size_t)n)) : CVM_E_NOMEM;
@@ -181,7 +183,7 @@ split_chain(struct span body, const char *url, struct blob ret[static 2],
     struct why *why)
 {
 	quiet_openssl();
-	X509 *v[CHAIN_CERTS_MAX] = { NULL };
+	struct cert *v[CHAIN_CERTS_MAX] = { NULL };
 	size_t n = 0;
 	int r = certs_from_pem(body, v, NELEMS(v), &n);
 
@@ -191,7 +193,7 @@ split_chain(struct span body, const char *url, struct blob ret[static 2],
 	for (size_t i = 0; i < 2 && r == CVM_OK; i++)
 		r = to_pem(v[i], &ret[i]);
 	for (size_t i = 0; i < n; i++)
-		x509_freep(&v[i]);
+		cert_freep(&v[i]);
 	return r;
 }
 

@@ -46,7 +46,7 @@ put_hex_list(cJSON *o, const char *name, struct span s)
 }
 
 static int
-put_spki(cJSON *list, const X509 *x)
+put_spki(cJSON *list, const struct cert *x)
 {
 	char hex[2 * SHA256_LEN + 1];
 	uint8_t digest[SHA256_LEN];
@@ -63,7 +63,7 @@ int
 put_roots(cJSON *o, const char *file, struct span pem, bool last,
     struct why *why)
 {
-	X509 *certs[CHAIN_CERTS_MAX] = { NULL };
+	struct cert *certs[CHAIN_CERTS_MAX] = { NULL };
 	cJSON *list = cJSON_AddArrayToObject(o, "roots");
 	size_t n = 0;
 	int r = certs_from_pem(pem, certs, CHAIN_CERTS_MAX, &n);
@@ -71,7 +71,7 @@ put_roots(cJSON *o, const char *file, struct span pem, bool last,
 	for (size_t i = last && n > 0 ? n - 1 : 0; r == CVM_OK && i < n; i++)
 		r = put_spki(list, certs[i]);
 	for (size_t i = 0; i < n; i++)
-		x509_freep(&certs[i]);
+		cert_freep(&certs[i]);
 	if (r == CVM_OK && n > 0)
 		return CVM_OK;
 	return why_set(why, CVM_E_NOT_FOUND, "collateral", file,

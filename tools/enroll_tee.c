@@ -112,14 +112,14 @@ put_if_set(cJSON *o, const char *name, struct span s)
 
 struct vek {
 	struct snp_certs certs;
-	X509 *cert; /* or NULL */
+	struct cert *cert; /* or NULL */
 	bool vlek;
 };
 
 static void
 vek_clear(struct vek *v)
 {
-	x509_freep(&v->cert);
+	cert_freep(&v->cert);
 }
 
 /* The VCEK or VLEK certificate: the host's, or one of the collateral. */
@@ -195,7 +195,7 @@ static int
 put_ark(const struct enroll *e, cJSON *o, const struct vek *v,
     enum snp_product p, struct why *why)
 {
-	_cleanup_(x509_freep) X509 *ark = NULL;
+	_cleanup_(cert_freep) struct cert *ark = NULL;
 	uint8_t digest[SHA256_LEN];
 	char file[64];
 

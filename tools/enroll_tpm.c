@@ -72,7 +72,7 @@ put_number(cJSON *o, const char *name, uint64_t v)
 static int
 put_instance(cJSON *ak, struct span cert, struct why *why)
 {
-	_cleanup_(x509_freep) X509 *x = NULL;
+	_cleanup_(cert_freep) struct cert *x = NULL;
 	cJSON *o = cJSON_AddObjectToObject(ak, "instance");
 	struct gce_instance g;
 	struct span der;

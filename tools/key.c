@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "attest/chain.h"
-#include "attest/openssl.h"
+#include "base/openssl.h"
 #include "tools/key_file.h"
 #include "tools/key_template.h"
 #include "tools/tool.h"
@@ -32,7 +32,7 @@ static void
 import_clear(struct import *m)
 {
 	evp_pkey_freep(&m->key);
-	x509_freep(&m->cert);
+	X509_free(m->cert);
 	blob_clear(&m->id);
 	secret_freep(&m->pin);
 	tool_close(&m->c);
@@ -68,18 +68,14 @@ read_cert(const char *path, struct import *m, struct why *why)
 {
 	_cleanup_(blob_clear) struct blob b = { 0 };
 	quiet_openssl();
-	size_t n = 0;
 	int r;
 
 	if (path == NULL)
 		return CVM_OK;
-	if ((r = tool_read(path, CERT_BYTES_MAX, &b, why)) != CVM_OK)
+	if ((r = tool_read(path, CERT_FILE_MAX, &b, why)) != CVM_OK)
 		return r;
-	if (certs_from_pem(blob_span(&b), &m->cert, 1, &n) != CVM_OK &&
-	    cert_from_der(blob_span(&b), /* padded= */ false, &m->cert) !=
-		CVM_OK)
-		return why_set(why, CVM_E_PARSE, path, "",
-		    "one X.509 certificate (PEM or DER)", "something else");
+	if ((r = cert_file_parse(blob_span(&b), path, &m->cert, why)) != CVM_OK)
+		return r;
 	if (X509_check_private_key(m->cert, m->key) != 1)
 		return why_set(why, CVM_E_INVAL, path, "public key",
 		    "the one of the private key", "another");

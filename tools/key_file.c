@@ -3,11 +3,12 @@
 
 #include <openssl/bio.h>
 #include <openssl/decoder.h>
+#include <openssl/pem.h>
 #include <stdbool.h>
 #include <string.h>
 
-#include "attest/openssl.h"
 #include "base/crypto.h"
+#include "base/openssl.h"
 #include "tools/key_file.h"
 
 struct asking {
@@ -89,5 +90,51 @@ key_file_parse(struct span bytes, const char *name, const struct passphrase *p,
 	if (pkey == NULL)
 		return refuse(&a, name, reterr_why);
 	*ret = pkey;
+	return CVM_OK;
+}
+
+/* A file that has more than the one certificate leaves open which is meant. */
+static X509 *
+read_cert(struct span bytes, BIO *bio)
+{
+	X509 *x = X509_new_ex(crypto_libctx(), /* propq= */ NULL);
+	X509 *more = NULL;
+	const unsigned char *p = bytes.data;
+	bool ok;
+
+	if (x == NULL || bio == NULL) {
+		X509_free(x);
+		return NULL;
+	}
+	if (bytes.data[0] == 0x30) /* SEQUENCE: DER; PEM starts with text */
+		ok = d2i_X509(&x, &p, (long)bytes.len) != NULL &&
+		    p == bytes.data + bytes.len;
+	else
+		ok = PEM_read_bio_X509(bio, &x, NULL, NULL) != NULL &&
+		    (more = PEM_read_bio_X509(bio, NULL, NULL, NULL)) == NULL;
+	X509_free(more);
+	if (ok)
+		return x;
+	X509_free(x);
+	return NULL;
+}
+
+int
+cert_file_parse(struct span bytes, const char *name, X509 **ret,
+    struct why *reterr_why)
+{
+	quiet_openssl();
+	X509 *x = NULL;
+	BIO *bio;
+
+	if (bytes.len > 0 && bytes.len <= CERT_FILE_MAX) {
+		bio = BIO_new_mem_buf(bytes.data, (int)bytes.len);
+		x = read_cert(bytes, bio);
+		BIO_free(bio);
+	}
+	if (x == NULL)
+		return why_set(reterr_why, CVM_E_PARSE, name, "",
+		    "one X.509 certificate (PEM or DER)", "something else");
+	*ret = x;
 	return CVM_OK;
 }

@@ -3,7 +3,7 @@
 #ifndef TOOLS_KEY_FILE_H
 #define TOOLS_KEY_FILE_H
 
-#include <openssl/evp.h>
+#include <openssl/x509.h>
 
 #include "base/secret.h"
 
@@ -20,6 +20,11 @@ struct passphrase {
 };
 int key_file_parse(struct span bytes, const char *name,
     const struct passphrase *p, EVP_PKEY **ret,
+    struct why *reterr_why) _must_check_;
+/* The only certificate in bytes, PEM or DER, whatever its key: it is stored
+ * for others to judge. Freed with X509_free(). */
+#define CERT_FILE_MAX (16 * 1024)
+int cert_file_parse(struct span bytes, const char *name, X509 **ret,
     struct why *reterr_why) _must_check_;
 
 #endif

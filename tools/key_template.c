@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "attest/openssl.h"
 #include "base/crypto.h"
+#include "base/openssl.h"
 #include "tools/key_template.h"
 
 void

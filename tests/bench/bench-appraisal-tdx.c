@@ -23,7 +23,7 @@ struct tdx_case {
 	struct chain_cache *cache;
 	struct tdx_quote q;
 	struct intel_chain pck, signer, qe_signer;
-	X509_CRL *root_crl, *pck_crl;
+	struct crl *root_crl, *pck_crl;
 	struct signed_json info, identity;
 	EVP_PKEY *key;
 };
@@ -92,8 +92,8 @@ tdx_end(struct tdx_case *c)
 	intel_chain_clear(&c->pck);
 	intel_chain_clear(&c->signer);
 	intel_chain_clear(&c->qe_signer);
-	x509_crl_freep(&c->root_crl);
-	x509_crl_freep(&c->pck_crl);
+	crl_freep(&c->root_crl);
+	crl_freep(&c->pck_crl);
 	evp_pkey_freep(&c->key);
 	chain_cache_freep(&c->cache);
 	bench_end(&c->b);
@@ -114,32 +114,44 @@ tdx_signatures(void *arg)
 {
 	struct tdx_case *c = arg;
 
-	verify(X509_get0_pubkey(c->pck.cert[0]), c->q.qe_signature,
-	    c->q.qe.bytes);
+	verify(c->pck.cert[0]->key, c->q.qe_signature, c->q.qe.bytes);
 	verify(c->key, c->q.signature, c->q.signed_bytes);
+}
+
+/* The signature alone, whatever is remembered of it. */
+static void
+bare(const struct cert_alg *alg, struct span tbs, struct span signature,
+    const struct cert *by)
+{
+	assert_int_equal(signature_verify(by->key, alg->scheme, alg->hash, tbs,
+			     signature),
+	    0);
 }
 
 static void
 tdx_operations(void *arg)
 {
 	struct tdx_case *c = arg;
-	EVP_PKEY *root = X509_get0_pubkey(c->pck.cert[2]);
+	const struct cert *root = c->pck.cert[2];
 
-	assert_int_equal(X509_verify(c->pck.cert[0],
-			     X509_get0_pubkey(c->pck.cert[1])),
-	    1);
-	assert_int_equal(X509_verify(c->pck.cert[1], root), 1);
-	assert_int_equal(X509_verify(c->pck.cert[2], root), 1);
-	assert_int_equal(X509_CRL_verify(c->root_crl, root), 1);
-	assert_int_equal(X509_CRL_verify(c->pck_crl,
-			     X509_get0_pubkey(c->pck.cert[1])),
-	    1);
-	assert_int_equal(X509_verify(c->signer.cert[0], root), 1);
-	if (X509_cmp(c->signer.cert[0], c->qe_signer.cert[0]) != 0)
-		assert_int_equal(X509_verify(c->qe_signer.cert[0], root), 1);
-	verify(X509_get0_pubkey(c->signer.cert[0]),
+	bare(&c->pck.cert[0]->alg, c->pck.cert[0]->tbs,
+	    c->pck.cert[0]->signature, c->pck.cert[1]);
+	bare(&c->pck.cert[1]->alg, c->pck.cert[1]->tbs,
+	    c->pck.cert[1]->signature, root);
+	bare(&c->pck.cert[2]->alg, c->pck.cert[2]->tbs,
+	    c->pck.cert[2]->signature, root);
+	bare(&c->root_crl->alg, c->root_crl->tbs, c->root_crl->signature, root);
+	bare(&c->pck_crl->alg, c->pck_crl->tbs, c->pck_crl->signature,
+	    c->pck.cert[1]);
+	bare(&c->signer.cert[0]->alg, c->signer.cert[0]->tbs,
+	    c->signer.cert[0]->signature, root);
+	if (memcmp(c->signer.cert[0]->digest, c->qe_signer.cert[0]->digest,
+		SHA256_LEN) != 0)
+		bare(&c->qe_signer.cert[0]->alg, c->qe_signer.cert[0]->tbs,
+		    c->qe_signer.cert[0]->signature, root);
+	verify(c->signer.cert[0]->key,
 	    span(c->info.signature, sizeof(c->info.signature)), c->info.text);
-	verify(X509_get0_pubkey(c->qe_signer.cert[0]),
+	verify(c->qe_signer.cert[0]->key,
 	    span(c->identity.signature, sizeof(c->identity.signature)),
 	    c->identity.text);
 	tdx_signatures(c);

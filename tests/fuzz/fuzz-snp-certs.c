@@ -18,7 +18,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	const struct span certs[] = { t.vcek, t.vlek, t.ask, t.ark };
 	for (size_t i = 0; i < NELEMS(certs); i++) {
-		_cleanup_(x509_freep) X509 *x = NULL;
+		_cleanup_(cert_freep) struct cert *x = NULL;
 
 		if (snp_cert_read(certs[i], &x) != 0)
 			continue;

@@ -98,24 +98,23 @@ good_kit(void)
 	return k;
 }
 
-/* Parsed again from their bytes, as evidence is. */
-static X509 *
-reread(X509 *x)
+/* Read from their bytes, as evidence is. */
+static struct cert *
+reread(const X509 *x)
 {
 	_cleanup_(blob_clear) struct blob der = { 0 };
-	X509 *again = NULL;
+	struct cert *again = NULL;
 
 	maker_cert_der(x, &der);
-	X509_free(x);
 	assert_int_equal(cert_from_der(blob_span(&der), false, &again), 0);
 	return again;
 }
 
-static X509_CRL *
+static struct crl *
 reread_crl(X509_CRL *crl)
 {
 	_cleanup_(blob_clear) struct blob der = { 0 };
-	X509_CRL *again = NULL;
+	struct crl *again = NULL;
 
 	maker_crl_der(crl, &der);
 	X509_CRL_free(crl);
@@ -124,9 +123,11 @@ reread_crl(X509_CRL *crl)
 }
 
 struct made {
-	X509 *root, *leaf, *mid[3];
+	/* As OpenSSL has them, and as they were read. */
+	X509 *x_root, *x_ca, *x_sub, *x_leaf;
+	struct cert *root, *leaf, *mid[3];
 	size_t n_mid;
-	X509_CRL *crls[3];
+	struct crl *crls[3];
 	size_t n_crls;
 	uint8_t pin[SHA256_LEN];
 	struct blob pin_blob;
@@ -139,49 +140,50 @@ make_crls(const struct kit *k, struct made *m)
 {
 	if (k->root_crl)
 		m->crls[m->n_crls++] = reread_crl(
-		    maker_crl(&k->crl_of_root, m->root, keys[k->crl_signer]));
+		    maker_crl(&k->crl_of_root, m->x_root, keys[k->crl_signer]));
 	if (k->ca_crl)
-		m->crls[m->n_crls++] = reread_crl(maker_crl(&k->crl_of_ca,
-		    m->mid[m->n_mid - 1], keys[k->ca_key]));
+		m->crls[m->n_crls++] = reread_crl(
+		    maker_crl(&k->crl_of_ca, m->x_ca, keys[k->ca_key]));
 	if (k->foreign_crl) {
 		struct crl_spec spec = k->crl_of_root;
 
 		spec.issuer_cn = "somebody";
 		m->crls[m->n_crls++] = reread_crl(
-		    maker_crl(&spec, m->root, keys[ROOT]));
+		    maker_crl(&spec, m->x_root, keys[ROOT]));
 	}
 }
 
 static void
 make(const struct kit *k, struct made *m)
 {
-	X509 *ca;
+	struct cert_spec sub = k->ca;
+	struct cert *first;
 
 	memset(m, 0, sizeof(*m));
-	m->root = reread(
-	    maker_cert(&k->root, keys[k->root_key], NULL, keys[k->root_key]));
-	ca = reread(
-	    maker_cert(&k->ca, keys[k->ca_key], m->root, keys[k->ca_signer]));
-	if (k->with_sub) {
-		struct cert_spec spec = k->ca;
-
-		spec.cn = "sub";
-		spec.constraints = k->sub_constraints;
-		m->mid[m->n_mid++] = reread(
-		    maker_cert(&spec, keys[SUB], ca, keys[k->ca_key]));
-	}
-	m->leaf = reread(maker_cert(&k->leaf, keys[k->leaf_key],
-	    k->with_sub ? m->mid[0] : ca,
-	    keys[k->with_sub ? SUB : k->leaf_signer]));
-	m->mid[m->n_mid++] = ca;
+	sub.cn = "sub";
+	sub.constraints = k->sub_constraints;
+	m->x_root = maker_cert(&k->root, keys[k->root_key], NULL,
+	    keys[k->root_key]);
+	m->x_ca = maker_cert(&k->ca, keys[k->ca_key], m->x_root,
+	    keys[k->ca_signer]);
+	m->x_sub = maker_cert(&sub, keys[SUB], m->x_ca, keys[k->ca_key]);
+	m->x_leaf = maker_cert(&k->leaf, keys[k->leaf_key],
+	    k->with_sub ? m->x_sub : m->x_ca,
+	    keys[k->with_sub ? SUB : k->leaf_signer]);
+	m->root = reread(m->x_root);
+	m->leaf = reread(m->x_leaf);
+	if (k->with_sub)
+		m->mid[m->n_mid++] = reread(m->x_sub);
+	m->mid[m->n_mid++] = reread(m->x_ca);
 	if (k->twice)
-		m->mid[m->n_mid++] = X509_dup(ca);
+		m->mid[m->n_mid++] = reread(m->x_ca);
 	if (k->swap) {
-		m->mid[1] = m->mid[0];
-		m->mid[0] = ca;
+		first = m->mid[0];
+		m->mid[0] = m->mid[1];
+		m->mid[1] = first;
 	}
 	make_crls(k, m);
-	maker_spki(m->root, m->pin);
+	maker_spki(m->x_root, m->pin);
 	m->pin[0] ^= k->pin_other;
 	m->pin_blob = (struct blob){ m->pin, SHA256_LEN };
 	m->pins = (struct value_list){ &m->pin_blob, 1 };
@@ -198,22 +200,57 @@ make(const struct kit *k, struct made *m)
 static void
 made_clear(struct made *m)
 {
-	X509_free(m->root);
-	X509_free(m->leaf);
+	X509_free(m->x_root);
+	X509_free(m->x_ca);
+	X509_free(m->x_sub);
+	X509_free(m->x_leaf);
+	cert_freep(&m->root);
+	cert_freep(&m->leaf);
 	for (size_t i = 0; i < m->n_mid; i++)
-		X509_free(m->mid[i]);
+		cert_freep(&m->mid[i]);
 	for (size_t i = 0; i < m->n_crls; i++)
-		X509_CRL_free(m->crls[i]);
+		crl_freep(&m->crls[i]);
+}
+
+/* What OpenSSL says of the same bytes: who accepts more than the library that
+ * everybody uses has a hole. */
+static bool
+openssl_accepts(const struct made *m)
+{
+	X509_STORE *store = X509_STORE_new();
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	STACK_OF(X509) *more = sk_X509_new_null();
+	X509_VERIFY_PARAM *param;
+	bool ok;
+
+	assert_int_equal(X509_STORE_add_cert(store, m->x_root), 1);
+	assert_true(sk_X509_push(more, m->x_ca) > 0);
+	assert_true(sk_X509_push(more, m->x_sub) > 0);
+	assert_int_equal(X509_STORE_CTX_init(ctx, store, m->x_leaf, more), 1);
+	param = X509_STORE_CTX_get0_param(ctx);
+	X509_VERIFY_PARAM_set_time(param, (time_t)m->c.now);
+	X509_VERIFY_PARAM_set_flags(param,
+	    X509_V_FLAG_CHECK_SS_SIGNATURE |
+		(m->c.want_strict ? X509_V_FLAG_X509_STRICT : 0));
+	ok = X509_verify_cert(ctx) == 1;
+	sk_X509_free(more);
+	X509_STORE_CTX_free(ctx);
+	X509_STORE_free(store);
+	return ok;
 }
 
 static int
 verify(const struct kit *k, struct why *why)
 {
 	_cleanup_(made_clear) struct made m;
+	int r;
 
 	make(k, &m);
 	memset(why, 0, sizeof(*why));
-	return chain_verify(&m.c, why);
+	r = chain_verify(&m.c, why);
+	if (r == CVM_OK)
+		assert_true(openssl_accepts(&m));
+	return r;
 }
 
 static void
@@ -341,10 +378,10 @@ root_self_made(void **state)
 	/* The right root, but the CA below it is by somebody else's key. */
 	k = good_kit();
 	k.ca_signer = OTHER;
-	refused(&k, "CN=ca", "certificate path");
+	refused(&k, "CN=ca", "signature");
 	k = good_kit();
 	k.leaf_signer = OTHER;
-	refused(&k, "CN=leaf", "certificate path");
+	refused(&k, "CN=leaf", "signature");
 }
 
 static void
@@ -429,18 +466,18 @@ path_too_long(void **state)
 	k.with_sub = true;
 	k.ca.constraints = "critical,CA:TRUE,pathlen:0";
 	k.sub_constraints = "critical,CA:TRUE";
-	refused(&k, "CN=ca", "certificate path");
+	refused(&k, "CN=ca", "path length");
 	k.ca.constraints = "critical,CA:TRUE,pathlen:1";
 	accepted(&k);
 	k.root.constraints = "critical,CA:TRUE,pathlen:0";
-	refused(&k, "CN=root", "certificate path");
+	refused(&k, "CN=root", "path length");
 }
 
 static void
 chain_too_long(void **state)
 {
 	_cleanup_(made_clear) struct made m;
-	X509 *many[CHAIN_CERTS_MAX];
+	struct cert *many[CHAIN_CERTS_MAX];
 	struct kit k = good_kit();
 	struct why why = { 0 };
 
@@ -559,7 +596,7 @@ strict_wants_key_identifiers(void **state)
 
 	(void)state;
 	k.leaf.key_ids = false;
-	refused(&k, "CN=leaf", "certificate path");
+	refused(&k, "CN=leaf", "authorityKeyIdentifier");
 	k.judged.want_strict = false;
 	accepted(&k);
 }
@@ -678,176 +715,6 @@ partial_crl(void **state)
 }
 
 static void
-der_with_more(void **state)
-{
-	_cleanup_(blob_clear) struct blob der = { 0 };
-	struct kit k = good_kit();
-	X509 *x = maker_cert(&k.root, keys[ROOT], NULL, keys[ROOT]);
-	X509 *again = NULL;
-	size_t len;
-
-	(void)state;
-	maker_cert_der(x, &der);
-	X509_free(x);
-	len = der.len;
-	assert_int_equal(blob_append(&der, span("\0\0\1", 3)), 0);
-	assert_int_equal(cert_from_der(span(der.data, len + 1), false, &again),
-	    CVM_E_PARSE);
-	assert_int_equal(cert_from_der(span(der.data, len + 3), true, &again),
-	    CVM_E_PARSE);
-	assert_int_equal(cert_from_der(span(der.data, len - 1), false, &again),
-	    CVM_E_PARSE);
-	assert_int_equal(cert_from_der(span(der.data, 0), false, &again),
-	    CVM_E_PARSE);
-	assert_null(again);
-	assert_int_equal(cert_from_der(span(der.data, len + 2), true, &again),
-	    0);
-	X509_free(again);
-}
-
-/* The outer length in one byte more than it needs: BER, not DER. */
-static void
-der_spelt_differently(void **state)
-{
-	_cleanup_(blob_clear) struct blob der = { 0 }, ber = { 0 };
-	struct kit k = good_kit();
-	X509 *x = maker_cert(&k.root, keys[ROOT], NULL, keys[ROOT]);
-	X509 *again = NULL;
-	uint8_t head[5];
-
-	(void)state;
-	maker_cert_der(x, &der);
-	X509_free(x);
-	assert_int_equal(der.data[1], 0x82);
-	memcpy(head, (uint8_t[]){ 0x30, 0x83, 0, der.data[2], der.data[3] }, 5);
-	assert_int_equal(blob_set(&ber, span(head, 5)), 0);
-	assert_int_equal(blob_append(&ber, span(&der.data[4], der.len - 4)), 0);
-	assert_int_equal(cert_from_der(blob_span(&ber), false, &again),
-	    CVM_E_PARSE);
-}
-
-static void
-pem_with_more(void **state)
-{
-	_cleanup_(blob_clear) struct blob pem = { 0 };
-	struct kit k = good_kit();
-	X509 *x = maker_cert(&k.root, keys[ROOT], NULL, keys[ROOT]);
-	X509 *out[2] = { NULL };
-	size_t n = 0, len;
-
-	(void)state;
-	maker_cert_pem(x, &pem);
-	len = pem.len;
-	maker_cert_pem(x, &pem);
-	X509_free(x);
-	assert_int_equal(certs_from_pem(blob_span(&pem), out, 1, &n),
-	    CVM_E_PARSE);
-	assert_int_equal(certs_from_pem(span(pem.data, len + 100), out, 2, &n),
-	    CVM_E_PARSE); /* cut */
-	assert_int_equal(certs_from_pem(span("junk", 4), out, 2, &n),
-	    CVM_E_PARSE);
-	assert_int_equal(certs_from_pem(span("", 0), out, 2, &n), CVM_E_PARSE);
-	assert_null(out[0]);
-	assert_int_equal(blob_append(&pem, span("", 1)), 0);
-	assert_int_equal(certs_from_pem(blob_span(&pem), out, 2, &n), 0);
-	assert_int_equal(n, 2);
-	X509_free(out[0]);
-	X509_free(out[1]);
-	assert_int_equal(blob_append(&pem, span("\0", 1)), 0);
-	assert_int_equal(certs_from_pem(blob_span(&pem), out, 2, &n),
-	    CVM_E_PARSE);
-}
-
-static void
-crl_malformed(void **state)
-{
-	_cleanup_(blob_clear) struct blob der = { 0 };
-	struct kit k = good_kit();
-	X509 *x = maker_cert(&k.root, keys[ROOT], NULL, keys[ROOT]);
-	X509_CRL *crl = maker_crl(&k.crl_of_root, x, keys[ROOT]), *again = NULL;
-
-	(void)state;
-	maker_crl_der(crl, &der);
-	X509_CRL_free(crl);
-	X509_free(x);
-	assert_int_equal(crl_from_bytes(span(der.data, der.len - 1), &again),
-	    CVM_E_PARSE);
-	assert_int_equal(blob_append(&der, span("", 1)), 0);
-	assert_int_equal(crl_from_bytes(blob_span(&der), &again), CVM_E_PARSE);
-	assert_int_equal(crl_from_bytes(span(der.data, 0), &again),
-	    CVM_E_PARSE);
-	assert_int_equal(crl_from_bytes(span("-----BEGIN", 10), &again),
-	    CVM_E_PARSE);
-	assert_null(again);
-}
-
-static void
-extension_repeated(void **state)
-{
-	struct kit k = good_kit();
-	X509 *x;
-	struct span s = { 0 };
-
-	(void)state;
-	k.leaf.exts[0] = (struct ext_spec){ "1.2.3.4", "0401ff", false };
-	x = maker_cert(&k.leaf, keys[LEAF], NULL, keys[LEAF]);
-	assert_int_equal(cert_extension(x, "1.2.3.4", &s), 0);
-	assert_true(span_equal(s, span("\x04\x01\xff", 3)));
-	assert_int_equal(cert_extension(x, "1.2.3.5", &s), CVM_E_NOT_FOUND);
-	assert_int_equal(cert_extension(x, "no oid", &s), CVM_E_INVAL);
-	X509_free(x);
-	k.leaf.exts[1] = (struct ext_spec){ "1.2.3.4", "0401fe", false };
-	x = maker_cert(&k.leaf, keys[LEAF], NULL, keys[LEAF]);
-	assert_int_equal(cert_extension(x, "1.2.3.4", &s), CVM_E_PARSE);
-	X509_free(x);
-}
-
-/* The order of P-384 (FIPS 186-5). */
-static const char p384_order[] =
-    "ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf"
-    "581a0db248b0a77aecec196accc52973";
-
-static void
-ecdsa_degenerate(void **state)
-{
-	uint8_t le[2][48], rs[96], bad[96], digest[48] = { 1 };
-
-	(void)state;
-	maker_ecdsa_p384(keys[LEAF], span(digest, 48), le[0], le[1]);
-	for (size_t i = 0; i < 48; i++) {
-		rs[i] = le[0][47 - i];
-		rs[48 + i] = le[1][47 - i];
-	}
-	assert_int_equal(ecdsa_verify_raw(keys[LEAF], span(rs, 96),
-			     span(digest, 48)),
-	    0);
-	for (size_t i = 0; i < 2; i++) {
-		memcpy(bad, rs, 96);
-		memset(&bad[48 * i], 0, 48);
-		assert_int_equal(ecdsa_verify_raw(keys[LEAF], span(bad, 96),
-				     span(digest, 48)),
-		    CVM_E_DENIED);
-		assert_int_equal(hex_decode(p384_order, &bad[48 * i], 48), 0);
-		assert_int_equal(ecdsa_verify_raw(keys[LEAF], span(bad, 96),
-				     span(digest, 48)),
-		    CVM_E_DENIED);
-	}
-	assert_int_equal(ecdsa_verify_raw(keys[LEAF], span(rs, 94),
-			     span(digest, 48)),
-	    CVM_E_DENIED);
-	assert_int_equal(ecdsa_verify_raw(keys[SUB], span(rs, 96),
-			     span(digest, 48)),
-	    CVM_E_DENIED);
-	assert_int_equal(ecdsa_verify_raw(keys[ROOT], span(rs, 96),
-			     span(digest, 48)),
-	    CVM_E_DENIED);
-	digest[0] ^= 1;
-	assert_int_equal(ecdsa_verify_raw(keys[LEAF], span(rs, 96),
-			     span(digest, 48)),
-	    CVM_E_DENIED);
-}
-
-static void
 cache_remembers_only_what_held(void **state)
 {
 	_cleanup_(
@@ -960,12 +827,6 @@ main(void)
 		cmocka_unit_test(stale_crl),
 		cmocka_unit_test(foreign_crl),
 		cmocka_unit_test(partial_crl),
-		cmocka_unit_test(der_with_more),
-		cmocka_unit_test(der_spelt_differently),
-		cmocka_unit_test(pem_with_more),
-		cmocka_unit_test(crl_malformed),
-		cmocka_unit_test(extension_repeated),
-		cmocka_unit_test(ecdsa_degenerate),
 		cmocka_unit_test(cache_remembers_only_what_held),
 		cmocka_unit_test(cache_tells_chains_apart),
 		cmocka_unit_test(cache_is_bounded),

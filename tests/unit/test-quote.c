@@ -585,7 +585,7 @@ instance_extensions_refused(void **state)
 static void
 instance_of_a_real_certificate(void **state)
 {
-	_cleanup_(x509_freep) X509 *x = NULL;
+	_cleanup_(cert_freep) struct cert *x = NULL;
 	struct blob der = { 0 };
 	struct gce_instance g;
 	struct span ext;

@@ -114,10 +114,10 @@ report_in(const char *path, struct span file)
 }
 
 static void
-read_vek(const char *path, X509 **ret)
+read_vek(const char *path, struct cert **ret)
 {
 	_cleanup_(blob_clear) struct blob b = { 0 };
-	X509 *chain[4] = { NULL };
+	struct cert *chain[4] = { NULL };
 	size_t n = 0;
 
 	vector_load(path, &b);
@@ -128,7 +128,7 @@ read_vek(const char *path, X509 **ret)
 	assert_int_equal(certs_from_pem(blob_span(&b), chain, 4, &n), 0);
 	*ret = chain[0];
 	for (size_t i = 1; i < n; i++)
-		x509_freep(&chain[i]);
+		cert_freep(&chain[i]);
 }
 
 /* The same certificates wherever a line and a kind might look for them. */
@@ -185,7 +185,7 @@ struct lax {
 };
 
 static void
-lax_init(struct lax *l, struct span report, const X509 *vek)
+lax_init(struct lax *l, struct span report, const struct cert *vek)
 {
 	struct policy_snp *p = &l->policy.snp;
 	struct span csp;
@@ -217,26 +217,22 @@ lax_clear(struct lax *l)
 }
 
 static void
-add_vek(struct endorsements *e, struct span report, X509 *vek)
+add_vek(struct endorsements *e, struct span report, struct cert *vek)
 {
 	char name[SNP_VEK_NAME_MAX];
-	unsigned char *der = NULL;
-	int len = i2d_X509(vek, &der);
 	struct snp_report r;
 	const char *fault;
 
-	assert_true(len > 0);
 	if (snp_report_read(report, &r, &fault, NULL) == CVM_OK &&
 	    snp_vek_name(&r, 0, name) != NULL)
 		assert_int_equal(endorsements_add(e, name,
-				     span(der, (size_t)len)),
+				     blob_span(&vek->der)),
 		    0);
-	OPENSSL_free(der);
 }
 
 /* Appraises and tells; at most the first failure is left in why. */
 static bool
-judge(struct span report, X509 *vek, struct endorsements *endorsements,
+judge(struct span report, struct cert *vek, struct endorsements *endorsements,
     int64_t now, char why[static VERDICT_SENTENCE_MAX])
 {
 	_cleanup_(evidence_clear) struct evidence e = { .tee = TEE_SNP };
@@ -291,7 +287,7 @@ files_judged_as_listed(void **state)
 	load_manifest(state);
 	cJSON_ArrayForEach(f, array("files")) {
 		_cleanup_(blob_clear) struct blob b = { 0 };
-		_cleanup_(x509_freep) X509 *vek = NULL;
+		_cleanup_(cert_freep) struct cert *vek = NULL;
 		_cleanup_(endorsements_freep) struct endorsements *e = NULL;
 		const char *path = text(f, "path");
 		struct span report;
@@ -319,8 +315,8 @@ files_judged_as_listed(void **state)
 /* Any change of a genuine report: all bits of the first, one of every byte of
  * the others. Endorsements and policy stay those of the good. */
 static void
-flip_report(struct span good, X509 *vek, struct endorsements *endorsements,
-    int64_t now, bool all, const char *path)
+flip_report(struct span good, struct cert *vek,
+    struct endorsements *endorsements, int64_t now, bool all, const char *path)
 {
 	_cleanup_(evidence_clear) struct evidence e = { .tee = TEE_SNP };
 	_cleanup_(lax_clear) struct lax lax;
@@ -364,7 +360,7 @@ any_bit_flipped(void **state)
 	load_manifest(state);
 	cJSON_ArrayForEach(f, array("files")) {
 		_cleanup_(blob_clear) struct blob b = { 0 };
-		_cleanup_(x509_freep) X509 *vek = NULL;
+		_cleanup_(cert_freep) struct cert *vek = NULL;
 		_cleanup_(endorsements_freep) struct endorsements *e =
 		    endorsements_new();
 		const char *path = text(f, "path");
@@ -407,7 +403,7 @@ forged_certificates(void **state)
 			continue;
 		cJSON_ArrayForEach(f, array("files")) {
 			_cleanup_(blob_clear) struct blob b = { 0 };
-			_cleanup_(x509_freep) X509 *vek = NULL;
+			_cleanup_(cert_freep) struct cert *vek = NULL;
 			_cleanup_(endorsements_freep) struct endorsements *e =
 			    endorsements_new();
 			const char *path = text(f, "path");
@@ -430,7 +426,7 @@ forged_certificates(void **state)
 struct inputs {
 	struct blob file;
 	struct span report;
-	X509 *vek;
+	struct cert *vek;
 	struct endorsements *e;
 };
 
@@ -438,7 +434,7 @@ static void
 inputs_clear(struct inputs *in)
 {
 	blob_clear(&in->file);
-	x509_freep(&in->vek);
+	cert_freep(&in->vek);
 	endorsements_freep(&in->e);
 }
 
@@ -564,7 +560,7 @@ static bool
 mutation_refused(const cJSON *m)
 {
 	_cleanup_(blob_clear) struct blob b = { 0 }, before = { 0 };
-	_cleanup_(x509_freep) X509 *vek = NULL;
+	_cleanup_(cert_freep) struct cert *vek = NULL;
 	_cleanup_(endorsements_freep) struct endorsements *e = NULL;
 	char vek_path[PATH_LEN_MAX], why[VERDICT_SENTENCE_MAX];
 	const char *base = text(m, "base");

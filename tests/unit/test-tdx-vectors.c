@@ -134,19 +134,18 @@ put_tcb_info(struct trial *t, struct span body)
 static void
 put_crl(struct trial *t, struct span der)
 {
-	X509_CRL *crl = NULL;
-	char issuer[256] = "";
+	struct crl *crl = NULL;
+	char issuer[CERT_NAME_MAX];
 
 	ok(crl_from_bytes(der, &crl));
-	(void)X509_NAME_oneline(X509_CRL_get_issuer(crl), issuer,
-	    sizeof(issuer));
+	(void)name_line(crl->issuer, issuer, sizeof(issuer));
 	put(t,
 	    strstr(issuer, "Root") != NULL ? "intel/root-ca.crl" :
 		strstr(issuer, "Processor") != NULL ?
 					     "intel/pck-crl-processor.der" :
 					     "intel/pck-crl-platform.der",
 	    der);
-	x509_crl_freep(&crl);
+	crl_freep(&crl);
 }
 
 static void
@@ -187,7 +186,7 @@ put_bundle(struct trial *t, const cJSON *j)
 static void
 put_pem(struct trial *t, struct span pem)
 {
-	X509 *certs[CHAIN_CERTS_MAX] = { NULL };
+	struct cert *certs[CHAIN_CERTS_MAX] = { NULL };
 	char name[CERT_NAME_MAX];
 	size_t n = 0;
 
@@ -197,7 +196,7 @@ put_pem(struct trial *t, struct span pem)
 		put(t, "intel/qe-identity-chain.pem", pem);
 	}
 	while (n > 0)
-		x509_freep(&certs[--n]);
+		cert_freep(&certs[--n]);
 }
 
 /* By content, whatever the file is called. */

@@ -156,7 +156,7 @@ machine_admitted(void **state)
 	struct quoted q = { 0 };
 	struct vtpm *t = connect_as("device:", AK_GCE_ECC);
 	char path[256];
-	X509 *root[1] = { NULL };
+	struct cert *root[1] = { NULL };
 	struct span pem;
 	uint8_t spki[SHA256_LEN];
 	size_t n;
@@ -193,7 +193,7 @@ machine_admitted(void **state)
 	s->evidence.ak_cert = q.cert;
 	q.cert = (struct blob){ 0 };
 	denied_by(s, CHECK_TPM_08);
-	x509_freep(&root[0]);
+	cert_freep(&root[0]);
 	quoted_clear(&q);
 	scene_freep(&s);
 	vtpm_freep(&t);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
-#ifndef ATTEST_OPENSSL_H
-#define ATTEST_OPENSSL_H
+#ifndef BASE_OPENSSL_H
+#define BASE_OPENSSL_H
 
 #include <openssl/err.h>
 
