@@ -5,12 +5,14 @@
 #include <string.h>
 
 #include "attest/cert.h"
+#include "base/utf8.h"
 
 #define OID_TEXT_MAX 64
 
 /* One attribute of a Name; its relative name may have several. */
 struct attribute {
 	struct span oid, value;
+	uint8_t tag;
 	bool joined; /* with the one before */
 };
 
@@ -35,7 +37,6 @@ static bool
 next(struct walk *w, struct attribute *ret)
 {
 	struct reader a;
-	uint8_t tag;
 
 	ret->joined = reader_left(&w->set) > 0;
 	if (!ret->joined) {
@@ -45,12 +46,30 @@ next(struct walk *w, struct attribute *ret)
 	}
 	a = der_open(&w->set, DER_SEQUENCE);
 	ret->oid = der_value(&a, DER_OID);
-	ret->value = der_any(&a, &tag);
+	ret->value = der_any(&a, &ret->tag);
 	if (reader_end(&a) != CVM_OK) {
 		w->names.failed = true;
 		return false;
 	}
 	return true;
+}
+
+/* The kinds of strings that endorsers write (X.520's DirectoryString without
+ * those that nobody can read any more, and IA5String). */
+static bool
+is_text(const struct attribute *a)
+{
+	struct span rest = a->value;
+	size_t n;
+
+	if (a->tag == DER_PRINTABLE || a->tag == DER_NUMERIC ||
+	    a->tag == DER_IA5)
+		return true;
+	for (; a->tag == DER_UTF8 && rest.len > 0;
+	     rest = span(&rest.data[n], rest.len - n))
+		if ((n = utf8_len(rest)) == 0)
+			return false;
+	return a->tag == DER_UTF8;
 }
 
 bool
@@ -60,7 +79,8 @@ name_check(struct span name)
 	struct attribute a;
 
 	while (next(&w, &a))
-		;
+		if (!is_text(&a))
+			return false;
 	return reader_end(&w.names) == CVM_OK;
 }
 

@@ -18,6 +18,8 @@
 #define DER_OID 0x06
 #define DER_ENUMERATED 0x0a
 #define DER_UTF8 0x0c
+#define DER_NUMERIC 0x12
+#define DER_PRINTABLE 0x13
 #define DER_IA5 0x16
 #define DER_UTC_TIME 0x17
 #define DER_GENERALIZED_TIME 0x18

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/reader.h"
+#include "base/utf8.h"
 #include "conf/json.h"
 #include "conf/json_scan.h"
 
@@ -180,40 +181,15 @@ scan_unicode(struct scan *s)
 	return CVM_OK;
 }
 
-/* One character beyond ASCII: RFC 3629 section 4, the table of UTF8-char. */
+/* One character beyond ASCII. */
 static int
 scan_utf8(struct scan *s)
 {
-	static const struct {
-		uint8_t first, last; /* of the first byte */
-		uint8_t low, high;   /* of the second byte */
-		unsigned more;	     /* bytes after the first */
-	} rows[] = {
-		{ 0xc2, 0xdf, 0x80, 0xbf, 1 },
-		{ 0xe0, 0xe0, 0xa0, 0xbf, 2 },
-		{ 0xe1, 0xec, 0x80, 0xbf, 2 },
-		{ 0xed, 0xed, 0x80, 0x9f, 2 },
-		{ 0xee, 0xef, 0x80, 0xbf, 2 },
-		{ 0xf0, 0xf0, 0x90, 0xbf, 3 },
-		{ 0xf1, 0xf3, 0x80, 0xbf, 3 },
-		{ 0xf4, 0xf4, 0x80, 0x8f, 3 },
-	};
-	int c = peek(s);
-	size_t row = 0;
+	size_t n = utf8_len(span(&s->r.data[s->r.pos], reader_left(&s->r)));
 
-	while (
-	    row < NELEMS(rows) && (c < rows[row].first || c > rows[row].last))
-		row++;
-	if (row == NELEMS(rows))
+	if (n == 0)
 		return refuse_next(s, "UTF-8");
-	read_skip(&s->r, 1);
-	for (unsigned i = 0; i < rows[row].more; i++) {
-		c = peek(s);
-		if (c < (i == 0 ? rows[row].low : 0x80) ||
-		    c > (i == 0 ? rows[row].high : 0xbf))
-			return refuse_next(s, "UTF-8");
-		read_skip(&s->r, 1);
-	}
+	read_skip(&s->r, n);
 	return CVM_OK;
 }
 

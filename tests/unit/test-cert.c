@@ -159,6 +159,10 @@ static const struct spoilt spoilt[] = {
 	{ "subject without a value", PIECE(subject), "3009310730050603550403",
 	    false },
 	{ "subject cut", PIECE(subject), "300c310a300806035504030c02", false },
+	{ "subject that is no UTF-8", PIECE(subject),
+	    "300c310a300806035504030c01ff", false },
+	{ "subject in an odd string", PIECE(subject),
+	    "300c310a30080603550403140161", false },
 	{ "one date", PIECE(validity), "300f170d3234303130313030303030305a",
 	    false },
 	{ "three dates", PIECE(validity),
@@ -285,7 +289,8 @@ name_that_hides_something(void **state)
 		{ NAME_A, "CN=a" },
 		{ "301831163008060355040a0c016f300a06035504030c03612c62",
 		    "O=o + CN=a\\,b" },
-		{ "3010310e300c06035504030c05610a00ff62", "CN=a\\0A\\00\\FFb" },
+		{ "3011310f300d06035504030c06610ac3bf0062",
+		    "CN=a\\0A\\C3\\BF\\00b" },
 		{ "300c310a300806032a03040c0161", "1.2.3.4=a" },
 	};
 	char line[CERT_NAME_MAX];
