@@ -167,20 +167,12 @@ give(uint8_t *from, size_t n, uint8_t *out, size_t *len)
 }
 
 static int
-cipher_final(struct op *op, uint8_t *out, size_t *len)
+end_into(struct op *op, uint8_t *out, size_t *len)
 {
 	uint8_t last[2 * BLOCK];
 	size_t n;
-	int err = check_length(op, op->streamed);
+	int err = cipher_end(op, last, &n);
 
-	if (err != CVM_OK)
-		return err;
-	/* The context cannot end twice: ask for the full block beforehand. */
-	if (*len < cipher_bound(op, 0)) {
-		*len = cipher_bound(op, 0);
-		return CVM_E_BUFFER_TOO_SMALL;
-	}
-	err = cipher_end(op, last, &n);
 	if (err == CVM_OK)
 		err = give(last, n, out, len);
 	secret_wipe(last, sizeof(last));
@@ -188,38 +180,87 @@ cipher_final(struct op *op, uint8_t *out, size_t *len)
 }
 
 static int
-run(struct op *op, struct span in, uint8_t *out, size_t *len)
+cipher_final(struct op *op, uint8_t *out, size_t *len)
 {
-	size_t n = 0, last = 0;
-	int err = cipher_feed(op->cipher, in, out, &n);
-
-	if (err == CVM_OK)
-		err = cipher_end(op, &out[n], &last);
-	*len = n + last;
-	return err;
-}
-
-/* When the padded plain text may be longer than the room, it is decrypted
- * aside; a context that was used up is brought back by the next begin. */
-static int
-cipher_once(struct op *op, struct span in, uint8_t *out, size_t *len)
-{
-	_cleanup_(secret_freep) struct secret *plain = NULL;
-	size_t n;
-	int err = check_length(op, in.len);
+	_cleanup_(evp_cipher_ctx_freep) EVP_CIPHER_CTX *copy = NULL;
+	int err = check_length(op, op->streamed);
 
 	if (err != CVM_OK)
 		return err;
-	if (*len >= cipher_bound(op, in.len))
-		return run(op, in, out, len);
-	plain = in.len > SECRET_MAX ? NULL : secret_new(in.len);
-	if (plain == NULL)
+	if (*len >= cipher_bound(op, 0))
+		return end_into(op, out, len);
+	/* The context cannot end twice: whether it fits is seen on a copy. */
+	copy = EVP_CIPHER_CTX_new();
+	if (copy == NULL)
 		return CVM_E_NOMEM;
-	err = run(op, in, secret_data(plain), &n);
-	if (err == CVM_OK)
-		err = give(secret_data(plain), n, out, len);
-	op->begun = false;
+	if (EVP_CIPHER_CTX_copy(copy, op->cipher) != 1)
+		return CVM_E_CRYPTO;
+	err = end_into(op, out, len);
+	if (err == CVM_E_BUFFER_TOO_SMALL) {
+		EVP_CIPHER_CTX_free(op->cipher);
+		op->cipher = TAKE_PTR(copy);
+	}
 	return err;
+}
+
+static int
+run(struct op *op, struct span in, uint8_t *out, size_t *len)
+{
+	size_t n = 0, rest = *len;
+	int err = cipher_feed(op->cipher, in, out, &n);
+
+	rest = rest > n ? rest - n : 0;
+	if (err == CVM_OK)
+		err = end_into(op, &out[n], &rest);
+	*len = n + rest;
+	return err;
+}
+
+/*
+ * The length of a padded plain text, of its last block alone: whoever brings
+ * too little room has lost nothing, even where he decrypts in place.
+ */
+static int
+unpadded_len(const struct op *op, struct span in, size_t *ret)
+{
+	_cleanup_(evp_cipher_ctx_freep)
+	    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	struct span before = in.len > BLOCK ?
+	    span(in.data + in.len - 2 * BLOCK, BLOCK) :
+	    blob_span(&op->params.iv);
+	uint8_t last[2 * BLOCK];
+	int n = 0, err = CVM_OK;
+
+	if (ctx == NULL)
+		return CVM_E_NOMEM;
+	if (EVP_CIPHER_CTX_copy(ctx, op->cipher) != 1 ||
+	    EVP_CipherInit_ex2(ctx, /* cipher= */ NULL, /* key= */ NULL,
+		before.data, op->kind == OP_ENCRYPT, /* params= */ NULL) != 1 ||
+	    EVP_CipherUpdate(ctx, last, &n, in.data + in.len - BLOCK, BLOCK) !=
+		1)
+		err = CVM_E_CRYPTO;
+	else if (EVP_CipherFinal_ex(ctx, last, &n) != 1)
+		err = CVM_E_ENCRYPTED_INVALID;
+	else
+		*ret = in.len - BLOCK + (size_t)n;
+	secret_wipe(last, sizeof(last));
+	return err;
+}
+
+static int
+cipher_once(struct op *op, struct span in, uint8_t *out, size_t *len)
+{
+	size_t need = cipher_bound(op, in.len);
+	int err = check_length(op, in.len);
+
+	if (err == CVM_OK && *len < need && pads(op) && op->kind == OP_DECRYPT)
+		err = unpadded_len(op, in, &need);
+	if (err != CVM_OK)
+		return err;
+	if (*len >= need)
+		return run(op, in, out, len);
+	*len = need;
+	return CVM_E_BUFFER_TOO_SMALL;
 }
 
 const struct op_ops op_cipher = {

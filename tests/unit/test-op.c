@@ -632,6 +632,113 @@ x509_number_above_modulus(void **state)
 	}
 }
 
+#define LARGE (3 * 1024 * 1024 + 5)
+
+/* One decryption of padded text with this much room. */
+static int
+unpad(struct stage *s, CK_OBJECT_HANDLE key, CK_MECHANISM *mech,
+    struct span sealed, uint8_t *out, CK_ULONG *len)
+{
+	_cleanup_(op_freep) struct op *op = begin(s, OP_DECRYPT, mech, key);
+
+	return op_once(op, s->c.permit, sealed, out, len, NULL);
+}
+
+/* The plain text is shorter than the bound that is told beforehand: room for
+ * just that is enough, for a text of any size, and room for less costs
+ * nothing, even where the output goes where the input is. */
+static void
+padded_text_wants_more_room_than_it_has(void **state)
+{
+	static const size_t lens[] = { 0, 1, 15, 16, 17, 4096, LARGE };
+	struct stage *s = *state;
+	CK_BYTE iv[16] = { 3 };
+	CK_MECHANISM mech = { CKM_AES_CBC_PAD, iv, 16 };
+	CK_OBJECT_HANDLE key = make_secret(s, CKK_AES, "0123456789abcdef", 16);
+	_cleanup_(freep) uint8_t *text = calloc(1, LARGE + 16);
+	_cleanup_(freep) uint8_t *sealed = calloc(1, LARGE + 16);
+	_cleanup_(freep) uint8_t *out = calloc(1, LARGE + 16);
+
+	for (size_t i = 0; i < LARGE; i++)
+		text[i] = (uint8_t)(i * 7);
+	for (size_t i = 0; i < COUNT(lens); i++) {
+		_cleanup_(
+		    op_freep) struct op *enc = begin(s, OP_ENCRYPT, &mech, key);
+		CK_ULONG n = LARGE + 16, len = lens[i];
+		struct span all;
+
+		ok(op_once(enc, s->c.permit, span(text, lens[i]), sealed, &n,
+		    why));
+		all = span(sealed, n);
+		memset(out, 0xaa, LARGE + 16);
+		ok(unpad(s, key, &mech, all, out, &len));
+		assert_int_equal(len, lens[i]);
+		assert_memory_equal(out, text, lens[i]);
+		assert_int_equal(out[lens[i]], 0xaa);
+		if (lens[i] == 0)
+			continue;
+		len = lens[i] - 1;
+		assert_int_equal(unpad(s, key, &mech, all, sealed, &len),
+		    CVM_E_BUFFER_TOO_SMALL);
+		assert_int_equal(len, lens[i]);
+		ok(unpad(s, key, &mech, all, sealed, &len));
+		assert_memory_equal(sealed, text, lens[i]);
+	}
+}
+
+/* No part of a text whose padding is wrong is given where it has no room. */
+static void
+wrong_padding_fits(void **state)
+{
+	struct stage *s = *state;
+	CK_BYTE iv[16] = { 3 };
+	CK_MECHANISM mech = { CKM_AES_CBC_PAD, iv, 16 };
+	CK_MECHANISM raw = { CKM_AES_CBC, iv, 16 };
+	CK_OBJECT_HANDLE key = make_secret(s, CKK_AES, "0123456789abcdef", 16);
+	static const uint8_t ends[] = { 0, 17, 2, 255 };
+
+	for (size_t i = 0; i < COUNT(ends); i++) {
+		_cleanup_(
+		    op_freep) struct op *enc = begin(s, OP_ENCRYPT, &raw, key);
+		uint8_t text[32] = { 1, 2, 3 }, sealed[32], out[32];
+		CK_ULONG n = 32, len = 20;
+
+		text[31] = ends[i];
+		ok(op_once(enc, s->c.permit, span(text, 32), sealed, &n, why));
+		memset(out, 0xaa, sizeof(out));
+		assert_int_equal(unpad(s, key, &mech, span(sealed, 32), out,
+				     &len),
+		    CVM_E_ENCRYPTED_INVALID);
+		assert_int_equal(out[0], 0xaa);
+	}
+}
+
+/* The same in parts: the end of the text is four bytes, and says so. */
+static void
+last_part_wants_a_whole_block(void **state)
+{
+	struct stage *s = *state;
+	CK_BYTE iv[16] = { 3 };
+	CK_MECHANISM mech = { CKM_AES_CBC_PAD, iv, 16 };
+	CK_OBJECT_HANDLE key = make_secret(s, CKK_AES, "0123456789abcdef", 16);
+	_cleanup_(op_freep) struct op *enc = begin(s, OP_ENCRYPT, &mech, key);
+	_cleanup_(op_freep) struct op *dec = begin(s, OP_DECRYPT, &mech, key);
+	uint8_t sealed[32], out[32];
+	CK_ULONG n = 32, len = 16;
+
+	ok(op_once(enc, s->c.permit, span("twenty bytes of text", 20), sealed,
+	    &n, why));
+	ok(op_update(dec, s->c.permit, span(sealed, 32), out, &len, why));
+	assert_int_equal(len, 16);
+	len = 3;
+	assert_int_equal(op_final(dec, s->c.permit, &out[16], &len, NULL),
+	    CVM_E_BUFFER_TOO_SMALL);
+	assert_int_equal(len, 4);
+	ok(op_final(dec, s->c.permit, &out[16], &len, why));
+	assert_int_equal(len, 4);
+	assert_memory_equal(out, "twenty bytes of text", 20);
+}
+
 /* Whoever does not ask for it with bind "operation" touches no key. */
 static void
 late_permit_not_asked(void **state)
@@ -736,6 +843,9 @@ main(void)
 		ON_STAGE(pkcs1_padding_told_by_error),
 		ON_STAGE(pkcs1_decryption_allowed_when_forbidden),
 		ON_STAGE(x509_number_above_modulus),
+		ON_STAGE(padded_text_wants_more_room_than_it_has),
+		ON_STAGE(wrong_padding_fits),
+		ON_STAGE(last_part_wants_a_whole_block),
 		ON_STAGE(late_permit_not_asked),
 		ON_STAGE(engine_of_host_takes_our_keys),
 	};
