@@ -187,6 +187,35 @@ check_mech(struct token *t, const CK_MECHANISM *mech, const struct object *base,
 	return mech_params_read(mech, m, ret_params, why);
 }
 
+/*
+ * A key that is the salt is used as the base key is: for derivation, by
+ * mechanisms that it allows, for keys that are as its template wants them. No
+ * admission names it, so that one which wants its own is none.
+ */
+static int
+check_salt(struct token *t, const struct caller *c, const struct mech *m,
+    const struct mech_params *params, const struct template_use *use,
+    struct attrs *a, struct object **ret, struct why *why)
+{
+	_cleanup_(object_unrefp) struct object *o = NULL;
+	int err;
+
+	if (params->salt_type != CKF_HKDF_SALT_KEY)
+		return CVM_OK;
+	err = token_object(t, c, params->salt_key, &o);
+	if (err != CVM_OK && err != CVM_E_NOT_FOUND)
+		return err;
+	if (err != CVM_OK || object_bool(o, CKA_CVM_BIND_OPERATION) ||
+	    mech_check_key(token_config(t), m, CKF_DERIVE, o, why) != CVM_OK)
+		return mech_refuse(why, CVM_E_MECH_PARAM, m, "hSaltKey",
+		    "a secret key that the mechanism may derive from",
+		    "another");
+	err = nested_apply(o, CKA_DERIVE_TEMPLATE, use, a, why);
+	if (err == CVM_OK)
+		*ret = TAKE_PTR(o);
+	return err;
+}
+
 /* The object of a value: a data object has it as an attribute. */
 static int
 give_value(const struct template_use *use, const struct object *base,
@@ -209,7 +238,7 @@ token_derive(struct token *t, const struct caller *c, const CK_MECHANISM *mech,
     CK_OBJECT_HANDLE base, const CK_ATTRIBUTE *templ, CK_ULONG n,
     CK_OBJECT_HANDLE *ret, struct why *reterr_why)
 {
-	_cleanup_(object_unrefp) struct object *o = NULL;
+	_cleanup_(object_unrefp) struct object *o = NULL, *salt = NULL;
 	_cleanup_(newborn_clear) struct newborn b = { 0 };
 	_cleanup_(mech_params_clear) struct mech_params params = { 0 };
 	_cleanup_(secret_freep) struct secret *value = NULL;
@@ -226,6 +255,10 @@ token_derive(struct token *t, const struct caller *c, const CK_MECHANISM *mech,
 	if (err == CVM_OK)
 		err = nested_apply(o, CKA_DERIVE_TEMPLATE, &use, &b.attrs,
 		    reterr_why);
+	if (err == CVM_OK)
+		err = check_salt(t, c, m, &params, &use, &b.attrs, &salt,
+		    reterr_why);
+	params.salt = salt;
 	if (err == CVM_OK)
 		err = m->ops->derive(t, c, o, &params,
 		    attrs_ulong(&b.attrs, CKA_VALUE_LEN,

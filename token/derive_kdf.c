@@ -22,25 +22,6 @@ refuse_len(struct why *why, int err, const char *expected)
 	    "another number");
 }
 
-static int
-salt_key(struct token *t, const struct caller *c,
-    const struct mech_params *params, struct secret **ret, struct why *why)
-{
-	_cleanup_(object_unrefp) struct object *o = NULL;
-	int err = token_object(t, c, params->salt_key, &o);
-
-	/* An operation is admitted for the base key; nobody was asked about a
-	 * salt that wants an admission of its own. */
-	if (err == CVM_E_NOT_FOUND ||
-	    (err == CVM_OK &&
-		(o->class != CKO_SECRET_KEY || (o->usage & CKF_DERIVE) == 0 ||
-		    object_bool(o, CKA_CVM_BIND_OPERATION))))
-		return why_set(why, CVM_E_MECH_PARAM, "CKM_HKDF_DERIVE",
-		    "hSaltKey", "a secret key for derivation", "another");
-	return err == CVM_OK ? object_secret_value(t, o, c->permit, ret, why) :
-			       err;
-}
-
 /* The pseudo-random key: of extraction, or the base key itself. */
 static int
 hkdf_extract(const struct mech_params *params, struct span salt,
@@ -117,8 +98,9 @@ derive_hkdf(struct token *t, const struct caller *c, struct object *base,
 		return refuse_len(reterr_why, CVM_E_KEY_SIZE,
 		    "at most what the hash gives (RFC 5869)");
 	err = object_secret_value(t, base, c->permit, &ikm, reterr_why);
-	if (err == CVM_OK && params->salt_type == CKF_HKDF_SALT_KEY)
-		err = salt_key(t, c, params, &salt, reterr_why);
+	if (err == CVM_OK && params->salt != NULL)
+		err = object_secret_value(t, params->salt, c->permit, &salt,
+		    reterr_why);
 	if (err == CVM_OK && params->extract)
 		err = hkdf_extract(params,
 		    salt != NULL ? secret_span(salt) : blob_span(&params->iv),

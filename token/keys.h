@@ -131,7 +131,8 @@ size_t secret_fixed_len(CK_KEY_TYPE key_type);
 /* Length rules of the key type; CVM_E_KEY_SIZE. */
 int secret_check_len(CK_KEY_TYPE key_type, size_t len,
     struct why *reterr_why) _must_check_;
-/* CKA_VALUE_LEN and CKA_CHECK_VALUE of a value; agrees with what is there. */
+/* CKA_VALUE_LEN and CKA_CHECK_VALUE of a value; agrees with what is there. A
+ * short value has an empty check value, which says nothing of it. */
 int secret_describe(CK_KEY_TYPE key_type, struct span value, struct attrs *a,
     struct why *reterr_why) _must_check_;
 

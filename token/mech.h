@@ -41,6 +41,7 @@ struct mech_params {
 	bool extract, expand; /* HKDF */
 	CK_ULONG salt_type;   /* HKDF: CKF_HKDF_SALT_... */
 	CK_OBJECT_HANDLE salt_key;
+	struct object *salt;	 /* of that handle, checked: token_derive()'s */
 	struct secret *password; /* PBKDF2 */
 	struct kdf_part parts[KDF_PARTS_MAX];
 	size_t n_parts;

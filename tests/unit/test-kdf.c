@@ -212,6 +212,104 @@ keys_of_others_derive(void **state)
 	assert_int_equal(try_derive(s, &mech, ikm, 42, &h), CVM_E_MECH_PARAM);
 }
 
+/* A secret key for derivation, with one attribute more. */
+static CK_OBJECT_HANDLE
+salt_with(struct stage *s, CK_ATTRIBUTE more)
+{
+	CK_BYTE value[16] = { 1 };
+	CK_ATTRIBUTE templ[] = {
+		ULONG_ATTR(CKA_CLASS, CKO_SECRET_KEY),
+		ULONG_ATTR(CKA_KEY_TYPE, CKK_GENERIC_SECRET),
+		BYTES_ATTR(CKA_VALUE, value),
+		BOOL_ATTR(CKA_DERIVE, true),
+		more,
+	};
+	CK_OBJECT_HANDLE h = 0;
+
+	ok(token_create(s->t, &s->c, templ, COUNT(templ), &h, why));
+	return h;
+}
+
+/* What a key says of its use goes for the salt as for the base key. */
+static void
+salt_used_against_its_attributes(void **state)
+{
+	struct stage *s = *state;
+	CK_OBJECT_HANDLE ikm = secret_of(s, CKK_HKDF, IKM22), h = 0;
+	CK_MECHANISM_TYPE hkdf[] = { CKM_SHA256_HMAC, CKM_HKDF_DERIVE };
+	CK_MECHANISM_TYPE data[] = { CKM_HKDF_DATA };
+	CK_ATTRIBUTE open[] = { BOOL_ATTR(CKA_EXTRACTABLE, true) };
+	CK_ATTRIBUTE closed[] = { BOOL_ATTR(CKA_EXTRACTABLE, false) };
+	CK_HKDF_PARAMS p = rfc5869_1();
+	CK_MECHANISM mech = { CKM_HKDF_DERIVE, &p, sizeof(p) };
+	const struct {
+		CK_ATTRIBUTE more;
+		int err;
+	} v[] = {
+		{ TEXT_ATTR(CKA_LABEL, "salt"), CVM_OK },
+		{ BYTES_ATTR(CKA_ALLOWED_MECHANISMS, hkdf), CVM_OK },
+		{ BYTES_ATTR(CKA_ALLOWED_MECHANISMS, data), CVM_E_MECH_PARAM },
+		{ BYTES_ATTR(CKA_DERIVE_TEMPLATE, open), CVM_OK },
+		{ BYTES_ATTR(CKA_DERIVE_TEMPLATE, closed),
+		    CVM_E_TEMPLATE_INCONSISTENT },
+		{ BOOL_ATTR(CKA_CVM_BIND_OPERATION, true), CVM_E_MECH_PARAM },
+	};
+
+	p.ulSaltType = CKF_HKDF_SALT_KEY;
+	for (size_t i = 0; i < COUNT(v); i++) {
+		p.hSaltKey = salt_with(s, v[i].more);
+		assert_int_equal(try_derive(s, &mech, ikm, 42, &h), v[i].err);
+	}
+	/* A key of another kind derives nothing by this mechanism. */
+	p.hSaltKey = secret_of(s, CKK_AES, "000102030405060708090a0b0c0d0e0f");
+	assert_int_equal(try_derive(s, &mech, ikm, 42, &h), CVM_E_MECH_PARAM);
+}
+
+/* 24 bits of a hash find a key of few bytes at once. */
+static void
+check_value_gives_a_short_key_away(void **state)
+{
+	static const CK_ULONG lens[] = { 1, 3, 8, 15, 16, 32 };
+	struct stage *s = *state;
+	CK_OBJECT_HANDLE ikm = secret_of(s, CKK_HKDF, IKM22), h = 0;
+	CK_HKDF_PARAMS p = rfc5869_1();
+	CK_MECHANISM mech = { CKM_HKDF_DERIVE, &p, sizeof(p) };
+	uint8_t digest[SHA512_LEN];
+
+	for (size_t i = 0; i < COUNT(lens); i++) {
+		_cleanup_(blob_clear) struct blob kcv = { 0 }, value = { 0 };
+
+		ok(try_derive(s, &mech, ikm, lens[i], &h));
+		kcv = get_attr(s, h, CKA_CHECK_VALUE);
+		assert_int_equal(kcv.len, lens[i] < 16 ? 0 : 3);
+		value = get_attr(s, h, CKA_VALUE);
+		ok(hash(HASH_SHA1, blob_span(&value), digest));
+		assert_memory_equal(kcv.data, digest, kcv.len);
+	}
+}
+
+/* Nor does the answer to a template with a guess. */
+static void
+check_value_confirms_a_guess(void **state)
+{
+	struct stage *s = *state;
+	CK_OBJECT_HANDLE ikm = secret_of(s, CKK_HKDF, IKM22), h = 0;
+	CK_HKDF_PARAMS p = rfc5869_1();
+	CK_MECHANISM mech = { CKM_HKDF_DERIVE, &p, sizeof(p) };
+	CK_ATTRIBUTE templ[] = {
+		ULONG_ATTR(CKA_CLASS, CKO_SECRET_KEY),
+		ULONG_ATTR(CKA_KEY_TYPE, CKK_GENERIC_SECRET),
+		ULONG_ATTR(CKA_VALUE_LEN, 1),
+		TEXT_ATTR(CKA_CHECK_VALUE, "xyz"),
+	};
+
+	ok(token_derive(s->t, &s->c, &mech, ikm, templ, 4, &h, why));
+	templ[2].pValue = (CK_ULONG[]){ 16 };
+	assert_int_equal(token_derive(s->t, &s->c, &mech, ikm, templ, 4, &h,
+			     NULL),
+	    CVM_E_TEMPLATE_INCONSISTENT);
+}
+
 static void
 hkdf_data_is_no_data(void **state)
 {
@@ -672,6 +770,9 @@ main(void)
 		ON_STAGE(hkdf_not_of_rfc5869),
 		ON_STAGE(hkdf_parameter_wrong),
 		ON_STAGE(keys_of_others_derive),
+		ON_STAGE(salt_used_against_its_attributes),
+		ON_STAGE(check_value_gives_a_short_key_away),
+		ON_STAGE(check_value_confirms_a_guess),
 		ON_STAGE(hkdf_data_is_no_data),
 		ON_STAGE(counter_kdf_not_of_nist),
 		ON_STAGE(counter_kdf_not_of_openssl),
