@@ -65,7 +65,7 @@ read_ec(struct cert *x, struct reader params, struct span bits)
 		{ EC_P384, { 0x2b, 0x81, 4, 0, 0x22 }, 5 },
 		{ EC_P521, { 0x2b, 0x81, 4, 0, 0x23 }, 5 },
 	};
-	struct span oid = der_value(&params, DER_OID);
+	struct span oid = der_oid(&params);
 
 	if (reader_end(&params) != CVM_OK)
 		return CVM_OK; /* a curve by its numbers: another kind */
@@ -88,16 +88,14 @@ read_key(struct cert *x)
 	static const uint8_t rsa[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1,
 		1 };
 	static const uint8_t ec[] = { 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1 };
-	struct reader spki = reader_init(x->spki), in, alg, params;
+	struct reader spki = reader_init(x->spki), in, params;
 	struct span oid, bits;
 	int r = CVM_OK;
 
 	in = der_open(&spki, DER_SEQUENCE);
-	alg = der_open(&in, DER_SEQUENCE);
-	oid = der_value(&alg, DER_OID);
-	params = alg;
+	oid = cert_algorithm_open(&in, &params);
 	bits = der_bits(&in);
-	if (alg.failed || reader_end(&in) != CVM_OK)
+	if (reader_end(&in) != CVM_OK)
 		return CVM_E_PARSE;
 	if (span_equal(oid, span(rsa, sizeof(rsa))))
 		r = read_rsa(x, params, bits);

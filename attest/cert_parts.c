@@ -80,7 +80,7 @@ read_hash(struct reader *r, enum hash_alg *ret)
 {
 	static const uint8_t prefix[] = { 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2 };
 	struct reader alg = der_open(r, DER_SEQUENCE);
-	struct span oid = der_value(&alg, DER_OID);
+	struct span oid = der_oid(&alg);
 
 	read_null(&alg);
 	der_close(r, &alg);
@@ -102,7 +102,7 @@ read_mask(struct reader *r, enum hash_alg *ret)
 	static const uint8_t mgf1[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1,
 		1, 8 };
 	struct reader alg = der_open(r, DER_SEQUENCE);
-	struct span oid = der_value(&alg, DER_OID);
+	struct span oid = der_oid(&alg);
 	bool ok = read_hash(&alg, ret);
 
 	der_close(r, &alg);
@@ -157,20 +157,35 @@ read_params(const struct algorithm *a, struct reader p, enum hash_alg *ret)
 	return reader_end(&p) == CVM_OK;
 }
 
+struct span
+cert_algorithm_open(struct reader *r, struct reader *ret_params)
+{
+	struct reader in = der_open(r, DER_SEQUENCE);
+	struct span oid = der_oid(&in);
+	struct reader rest = in;
+
+	*ret_params = in;
+	if (der_tag(&rest) == DER_NULL)
+		read_null(&rest);
+	else if (der_tag(&rest) == DER_OID)
+		(void)der_oid(&rest);
+	else if (reader_left(&rest) > 0)
+		(void)der_value(&rest, DER_SEQUENCE);
+	der_close(r, &rest);
+	return oid;
+}
+
 struct cert_alg
 cert_alg_read(struct reader *r)
 {
 	struct cert_alg ret = { .whole = der_whole(r, DER_SEQUENCE) };
-	struct reader whole = reader_init(ret.whole), in;
-	const struct algorithm *a;
-	struct span oid;
+	struct reader whole = reader_init(ret.whole), params;
+	struct span oid = cert_algorithm_open(&whole, &params);
+	const struct algorithm *a = find_algorithm(oid);
 
-	in = der_open(&whole, DER_SEQUENCE);
-	oid = der_value(&in, DER_OID);
-	if (in.failed)
+	if (reader_end(&whole) != CVM_OK)
 		r->failed = true;
-	a = find_algorithm(oid);
-	if (!r->failed && a != NULL && read_params(a, in, &ret.hash))
+	if (!r->failed && a != NULL && read_params(a, params, &ret.hash))
 		ret.scheme = a->scheme;
 	return ret;
 }
@@ -183,7 +198,7 @@ cert_alg_name(const struct cert_alg *alg, char buf[static CERT_ALG_NAME_MAX])
 	struct span oid;
 
 	in = der_open(&whole, DER_SEQUENCE);
-	oid = der_value(&in, DER_OID);
+	oid = der_oid(&in);
 	a = find_algorithm(oid);
 	if (a == NULL)
 		return der_oid_text(oid, buf, CERT_ALG_NAME_MAX);
@@ -204,7 +219,7 @@ struct cert_extension
 cert_extension_read(struct reader *list)
 {
 	struct reader e = der_open(list, DER_SEQUENCE);
-	struct cert_extension ret = { .oid = der_value(&e, DER_OID) };
+	struct cert_extension ret = { .oid = der_oid(&e) };
 
 	/* FALSE is the default, which some write all the same. */
 	if (der_tag(&e) == DER_BOOLEAN)

@@ -30,7 +30,10 @@ enum {
 	CE_EXT_KEY_USAGE = 37,
 };
 
-/* An AlgorithmIdentifier; one that is not known is SIG_UNKNOWN. */
+/* The OID of an AlgorithmIdentifier, and a reader of its parameters: none,
+ * NULL, an OID or a SEQUENCE. */
+struct span cert_algorithm_open(struct reader *r, struct reader *ret_params);
+/* The same of a signature; one that is not known is SIG_UNKNOWN. */
 struct cert_alg cert_alg_read(struct reader *r);
 /* The next of a list of extensions. */
 struct cert_extension cert_extension_read(struct reader *list);

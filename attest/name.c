@@ -45,7 +45,7 @@ next(struct walk *w, struct attribute *ret)
 		w->set = der_open(&w->names, DER_SET);
 	}
 	a = der_open(&w->set, DER_SEQUENCE);
-	ret->oid = der_value(&a, DER_OID);
+	ret->oid = der_oid(&a);
 	ret->value = der_any(&a, &ret->tag);
 	if (reader_end(&a) != CVM_OK) {
 		w->names.failed = true;

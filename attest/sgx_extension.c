@@ -61,7 +61,7 @@ read_group(struct reader *r, const struct group *g, struct sgx_extension *out)
 	while (!r->failed && reader_left(&list) > 0) {
 		struct span one = der_value(&list, DER_SEQUENCE);
 		struct reader element = reader_init(one);
-		struct span oid = der_value(&element, DER_OID);
+		struct span oid = der_oid(&element);
 		unsigned arc = element_arc(oid, g->parent);
 
 		if (list.failed || arc == 0 || arc > g->n ||

@@ -142,6 +142,23 @@ der_positive(struct reader *r)
 	return s.data[0] == 0 ? span(&s.data[1], s.len - 1) : s;
 }
 
+/* X.690 section 8.19.2: arcs end, and none begins with zeros. */
+struct span
+der_oid(struct reader *r)
+{
+	struct span s = der_value(r, DER_OID);
+	bool inside = false;
+
+	for (size_t i = 0; i < s.len; i++) {
+		if (!inside && s.data[i] == 0x80)
+			r->failed = true;
+		inside = (s.data[i] & 0x80) != 0;
+	}
+	if (s.len == 0 || inside)
+		r->failed = true;
+	return s;
+}
+
 struct span
 der_bits(struct reader *r)
 {

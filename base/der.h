@@ -51,6 +51,8 @@ uint64_t der_uint(struct reader *r, uint8_t tag, uint64_t max);
 struct span der_integer(struct reader *r);
 /* The bytes of a positive INTEGER of any size, without a sign byte. */
 struct span der_positive(struct reader *r);
+/* The contents of an OBJECT IDENTIFIER. */
+struct span der_oid(struct reader *r);
 /* A BIT STRING of whole bytes. */
 struct span der_bits(struct reader *r);
 /* A BIT STRING of named bits, at most 16: bit 0 is 0x80, bit 8 is 0x8000. */

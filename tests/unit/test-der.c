@@ -218,6 +218,28 @@ bits_beyond_the_last(void **state)
 }
 
 static void
+identifier(struct reader *r, void *ret)
+{
+	*(uint64_t *)ret = der_oid(r).len;
+}
+
+static void
+identifier_without_an_end(void **state)
+{
+	static const struct row rows[] = {
+		{ "0603551d13", true, 3 }, { "06028837", true, 2 },
+		{ "0603558013", false, 0 }, /* an arc with zeros before it */
+		{ "0602801d", false, 0 },
+		{ "0603551d93", false, 0 }, /* the last arc goes on */
+		{ "0600", false, 0 },
+		{ "0d03551d13", false, 0 }, /* RELATIVE-OID */
+	};
+
+	(void)state;
+	judge(rows, NELEMS(rows), identifier);
+}
+
+static void
 whole_bytes(struct reader *r, void *ret)
 {
 	*(uint64_t *)ret = der_bits(r).len;
@@ -381,6 +403,7 @@ main(void)
 		cmocka_unit_test(date_that_does_not_exist),
 		cmocka_unit_test(date_of_another_day),
 		cmocka_unit_test(oid_of_another_arc),
+		cmocka_unit_test(identifier_without_an_end),
 	};
 
 	return cmocka_run_group_tests_name("der", tests, NULL, NULL);
