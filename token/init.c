@@ -251,7 +251,7 @@ check_old(struct token *t, const struct token_init *in, bool *ret_over,
 		err = seals_open(t, &sc, SEAL_SO, auth, &key, reterr_why);
 	if (err == CVM_OK)
 		*ret_meta = meta;
-	return pin_end(t, /* so= */ true, err);
+	return pin_end(t, /* so= */ true, err, reterr_why);
 }
 
 int

@@ -47,7 +47,7 @@ try_auth(struct token *t, bool so, struct span pin, struct secret **ret,
 	if (err != CVM_OK)
 		return err;
 	err = pin_auth(pin, meta.id, purpose_of(so), ret);
-	return err == CVM_OK ? CVM_OK : pin_end(t, so, err);
+	return err == CVM_OK ? CVM_OK : pin_end(t, so, err, reterr_why);
 }
 
 static int
@@ -67,7 +67,7 @@ login(struct token *t, const struct permit *p, bool so, struct span pin,
 		return err;
 	err = token_open_private(t, p, sc, so ? KEY_SO : KEY_PRIVATE, &auth,
 	    /* login= */ NULL, reterr_why);
-	return pin_end(t, so, err);
+	return pin_end(t, so, err, reterr_why);
 }
 
 int
@@ -159,7 +159,8 @@ token_verify_user(struct token *t, struct span pin, struct why *reterr_why)
 	err = try_auth(t, /* so= */ false, pin, &auth, reterr_why);
 	if (err != CVM_OK)
 		return err;
-	return pin_end(t, /* so= */ false, compare_auth(t, auth, reterr_why));
+	return pin_end(t, /* so= */ false, compare_auth(t, auth, reterr_why),
+	    reterr_why);
 }
 
 bool
@@ -297,7 +298,7 @@ token_set_pin(struct token *t, const struct permit *p, bool so,
 	if (err != CVM_OK)
 		return err;
 	err = seals_open(t, &sc, purpose_of(so), old, &key, reterr_why);
-	err = pin_end(t, so, err);
+	err = pin_end(t, so, err, reterr_why);
 	if (err == CVM_OK)
 		err = token_verify_private(t, key, reterr_why);
 	if (err == CVM_OK)

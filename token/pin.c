@@ -206,10 +206,12 @@ pin_begin(struct token *t, bool so, struct why *reterr_why)
  * side and changes nothing about what the PIN has opened.
  */
 int
-pin_end(struct token *t, bool so, int err)
+pin_end(struct token *t, bool so, int err, struct why *reterr_why)
 {
 	if (err != CVM_E_PIN_INCORRECT &&
-	    change_tries(t, so, err == CVM_OK ? 0 : -1, NULL) != CVM_OK)
-		return err;
+	    change_tries(t, so, err == CVM_OK ? 0 : -1, NULL) != CVM_OK &&
+	    err != CVM_OK)
+		why_hint(reterr_why,
+		    "the try stays counted: look at the store's disk");
 	return err;
 }

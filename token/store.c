@@ -365,7 +365,13 @@ store_publish(struct store *s, bool replace, struct why *reterr_why)
 		if (err != CVM_OK)
 			return err;
 	}
-	return store_connect(s, reterr_why);
+	if (store_connect(s, /* reterr_why= */ NULL) == CVM_OK)
+		return CVM_OK;
+	err = store_connect(s, reterr_why);
+	if (err != CVM_OK)
+		why_hint(reterr_why,
+		    "the change is made, but cannot be read back");
+	return err;
 }
 
 const char *

@@ -257,13 +257,12 @@ token_reload(struct token *t)
 			store_rollback(t->store);
 		}
 	}
-	if (err == CVM_E_BUSY || err == CVM_E_NOMEM) {
-		if (is_initialised(t))
-			return;		     /* what is known stays */
+	if ((err == CVM_E_BUSY || err == CVM_E_NOMEM) && is_initialised(t))
+		return; /* what is known stays */
+	if (err != CVM_OK) {
+		r.trouble.err = err;
 		stamp = (struct stamp){ 0 }; /* the next look reads again */
 	}
-	if (err != CVM_OK)
-		r.trouble.err = err;
 	publish(t, &r, &stamp);
 }
 

@@ -208,7 +208,7 @@ int pin_check(struct span pin, struct why *reterr_why) _must_check_;
 int pin_begin(struct token *t, bool so, struct why *reterr_why) _must_check_;
 /* What became of the try: success clears the count, CVM_E_PIN_INCORRECT
  * leaves it, anything else gives the try back. Returns err. */
-int pin_end(struct token *t, bool so, int err);
+int pin_end(struct token *t, bool so, int err, struct why *reterr_why);
 int pin_tries(struct store *s, bool so, uint32_t *ret,
     struct why *reterr_why) _must_check_;
 int pin_set_tries(struct store *s, bool so, uint32_t tries,

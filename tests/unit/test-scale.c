@@ -102,7 +102,7 @@ rows_read_twice(void **state)
 	ot = token_objects(s->t);
 	assert_int_equal(ot->loads, 1);
 	ok(pin_begin(s->t, /* so= */ true, why));
-	ok(pin_end(s->t, /* so= */ true, CVM_OK));
+	ok(pin_end(s->t, /* so= */ true, CVM_OK, why));
 	assert_int_equal(count(s, &by_id, 1, &h), 1);
 	assert_int_equal(ot->loads, 1);
 	ok(token_object(s->t, &s->c, h, &o));
