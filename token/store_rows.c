@@ -9,14 +9,40 @@
 #define SEALS_MAX 256
 #define LABEL_MAX 256
 
-static int
-bind_span(sqlite3_stmt *q, int i, struct span s)
+/*
+ * Binding: *rc is the first failure, and what follows one is not tried. A
+ * parameter that is not bound is NULL, which matches no row: to run the query
+ * all the same would find nothing where there is something.
+ */
+static void
+bind_span(sqlite3_stmt *q, int i, struct span s, int *rc)
 {
 	/* SQLite takes a NULL pointer for NULL, not for an empty blob. */
 	static const uint8_t empty;
 
-	return sqlite3_bind_blob64(q, i, s.data != NULL ? s.data : &empty,
-	    s.len, SQLITE_STATIC);
+	if (*rc == SQLITE_OK)
+		*rc = sqlite3_bind_blob64(q, i,
+		    s.data != NULL ? s.data : &empty, s.len, SQLITE_STATIC);
+}
+
+static void
+bind_text(sqlite3_stmt *q, int i, const char *text, int *rc)
+{
+	if (*rc == SQLITE_OK)
+		*rc = sqlite3_bind_text(q, i, text, -1, SQLITE_STATIC);
+}
+
+static void
+bind_int(sqlite3_stmt *q, int i, int64_t value, int *rc)
+{
+	if (*rc == SQLITE_OK)
+		*rc = sqlite3_bind_int64(q, i, value);
+}
+
+static int
+bound(const struct store *s, int rc, const char *what, struct why *reterr_why)
+{
+	return rc == SQLITE_OK ? CVM_OK : sql_refuse(s, rc, what, reterr_why);
 }
 
 /* Borrows a blob column; refuses any other type, which a damaged or edited
@@ -34,7 +60,7 @@ column_span(const struct store *s, sqlite3_stmt *q, int i, struct span *ret,
 	ret->data = sqlite3_column_blob(q, i);
 	len = sqlite3_column_bytes(q, i);
 	ret->len = len > 0 ? (size_t)len : 0;
-	return CVM_OK;
+	return ret->data != NULL || len <= 0 ? CVM_OK : CVM_E_NOMEM;
 }
 
 static int
@@ -70,13 +96,15 @@ store_meta_get(struct store *s, const char *key, struct blob *ret,
     struct why *reterr_why)
 {
 	_cleanup_(sql_done) sqlite3_stmt *q = NULL;
-	int err;
+	int err, rc = SQLITE_OK;
 
 	err = sql_query(s, Q_META_GET, &q, reterr_why);
 	if (err != CVM_OK)
 		return err;
-	(void)sqlite3_bind_text(q, 1, key, -1, SQLITE_STATIC);
-	err = sql_step(s, q, key, reterr_why);
+	bind_text(q, 1, key, &rc);
+	err = bound(s, rc, key, reterr_why);
+	if (err == CVM_OK)
+		err = sql_step(s, q, key, reterr_why);
 	if (err < 0)
 		return err;
 	if (err == 0)
@@ -90,12 +118,13 @@ static int
 query_by_id(struct store *s, enum query what, const uint8_t *id,
     sqlite3_stmt **ret, struct why *reterr_why)
 {
-	int err;
+	int err, rc = SQLITE_OK;
 
 	err = sql_query(s, what, ret, reterr_why);
-	if (err == CVM_OK)
-		(void)bind_span(*ret, 1, span(id, STORE_ID_LEN));
-	return err;
+	if (err != CVM_OK)
+		return err;
+	bind_span(*ret, 1, span(id, STORE_ID_LEN), &rc);
+	return bound(s, rc, "id", reterr_why);
 }
 
 /* Runs a bound change; with must_change, one row must be touched. */
@@ -119,13 +148,16 @@ store_meta_set(struct store *s, const char *key, struct span value,
     struct why *reterr_why)
 {
 	_cleanup_(sql_done) sqlite3_stmt *q = NULL;
-	int err;
+	int err, rc = SQLITE_OK;
 
 	err = sql_query(s, Q_META_SET, &q, reterr_why);
 	if (err != CVM_OK)
 		return err;
-	(void)sqlite3_bind_text(q, 1, key, -1, SQLITE_STATIC);
-	(void)bind_span(q, 2, value);
+	bind_text(q, 1, key, &rc);
+	bind_span(q, 2, value, &rc);
+	err = bound(s, rc, key, reterr_why);
+	if (err != CVM_OK)
+		return err;
 	return change(s, q, key, /* must_change= */ false, reterr_why);
 }
 
@@ -212,17 +244,20 @@ store_seal_put(struct store *s, const struct store_seal *seal,
     struct why *reterr_why)
 {
 	_cleanup_(sql_done) sqlite3_stmt *q = NULL;
-	int err;
+	int err, rc = SQLITE_OK;
 
 	err = query_by_id(s, Q_SEAL_PUT, seal->id, &q, reterr_why);
 	if (err != CVM_OK)
 		return err;
-	(void)sqlite3_bind_int64(q, 2, seal->purpose);
-	(void)sqlite3_bind_int64(q, 3, seal->kind);
-	(void)sqlite3_bind_text(q, 4, seal->label, -1, SQLITE_STATIC);
-	(void)sqlite3_bind_int64(q, 5, seal->created);
-	(void)bind_span(q, 6, blob_span(&seal->params));
-	(void)bind_span(q, 7, blob_span(&seal->blob));
+	bind_int(q, 2, seal->purpose, &rc);
+	bind_int(q, 3, seal->kind, &rc);
+	bind_text(q, 4, seal->label, &rc);
+	bind_int(q, 5, seal->created, &rc);
+	bind_span(q, 6, blob_span(&seal->params), &rc);
+	bind_span(q, 7, blob_span(&seal->blob), &rc);
+	err = bound(s, rc, "seals", reterr_why);
+	if (err != CVM_OK)
+		return err;
 	return change(s, q, "seals", /* must_change= */ true, reterr_why);
 }
 
@@ -296,14 +331,17 @@ store_object_put(struct store *s, const struct store_object *o, bool replace,
 	_cleanup_(sql_done) sqlite3_stmt *q = NULL;
 	const struct blob *const columns[] = { &o->hint_id, &o->hint_label,
 		&o->header, &o->attrs_box, &o->private_box };
-	int err;
+	int err, rc = SQLITE_OK;
 
 	err = query_by_id(s, replace ? Q_OBJECT_REPLACE : Q_OBJECT_INSERT,
 	    o->id, &q, reterr_why);
 	if (err != CVM_OK)
 		return err;
 	for (size_t i = 0; i < NELEMS(columns); i++)
-		(void)bind_span(q, (int)i + 2, blob_span(columns[i]));
+		bind_span(q, (int)i + 2, blob_span(columns[i]), &rc);
+	err = bound(s, rc, "objects", reterr_why);
+	if (err != CVM_OK)
+		return err;
 	return change(s, q, "objects", /* must_change= */ true, reterr_why);
 }
 
@@ -351,16 +389,19 @@ store_object_each(struct store *s, const struct span *hint_id,
 		{ Q_OBJECT_BY_ID, Q_OBJECT_BY_BOTH },
 	};
 	_cleanup_(sql_done) sqlite3_stmt *q = NULL;
-	int err;
+	int err, rc = SQLITE_OK;
 
 	err = sql_query(s, by[hint_id != NULL][hint_label != NULL], &q,
 	    reterr_why);
 	if (err != CVM_OK)
 		return err;
 	if (hint_id != NULL)
-		(void)bind_span(q, 1, *hint_id);
+		bind_span(q, 1, *hint_id, &rc);
 	if (hint_label != NULL)
-		(void)bind_span(q, 2, *hint_label);
+		bind_span(q, 2, *hint_label, &rc);
+	err = bound(s, rc, "objects", reterr_why);
+	if (err != CVM_OK)
+		return err;
 	return each(s, q, fn, arg, reterr_why);
 }
 
