@@ -5,140 +5,37 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
 
 #include <cmocka.h>
 
-#include "tests/unit/changes.h"
-
-#define CALLS_MAX 2000 /* no change is near: the test would not end */
-
-static int
-start(void **state)
-{
-	(void)state;
-	changes_start();
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	changes_stop();
-	return 0;
-}
-
-/* An error that an operator can act on: the file, and the reason. */
-static bool
-is_clear(const struct outcome *o)
-{
-	return o->err == o->why.err &&
-	    (o->err == CVM_E_IO || o->err == CVM_E_FULL ||
-		o->err == CVM_E_WRITE_PROTECTED ||
-		(o->err == CVM_E_CORRUPT && strstr(o->traced.call, "read") &&
-		    strstr(o->why.hint, "disk"))) &&
-	    strncmp(o->why.where, changes_dir(), strlen(changes_dir())) == 0 &&
-	    o->why.field[0] != '\0' && o->why.got[0] != '\0';
-}
-
-/* Only the sync of the directory failed, twice, after all was done; or after
- * the try of a PIN was counted, which comes before what it is for. */
-static bool
-is_made(const struct outcome *o)
-{
-	return strstr(o->why.hint, "the change is made") != NULL;
-}
-
-static void
-check(unsigned change, unsigned n, int error, const struct outcome *o)
-{
-	const char *what = NULL;
-
-	if (o->complaint[0] != '\0')
-		what = o->complaint;
-	else if (!o->returned || !WIFEXITED(o->traced.status))
-		what = "died";
-	else if (o->err == CVM_OK && o->state != STATE_NEW &&
-	    !change_is_lenient(change))
-		what = "false success";
-	else if (o->err != CVM_OK && o->state != STATE_OLD && !is_made(o))
-		what = "an error that changed something";
-	else if (o->err != CVM_OK && !is_clear(o))
-		what = "an error that is not clear";
-	else if (o->err != CVM_OK && !is_made(o) && o->err_again != CVM_OK)
-		what = "does not work afterwards";
-	if (what != NULL)
-		fail_msg("%s, call %u, %s: %s: %s: err %d, again %d: %s %s %s",
-		    change_name(change), n, o->traced.call, strerror(error),
-		    what, o->err, o->err_again, o->why.where, o->why.field,
-		    o->why.got);
-}
-
-/*
- * Lets each call fail in turn; returns how many there are. A disk that fails
- * from some call on does so from every fourth one, unless DISK_ALL is set: it
- * is the same errors again, with more after them.
- */
-static unsigned
-fail_everywhere(unsigned change, enum harm harm, int error)
-{
-	bool all = harm == HARM_FAIL || getenv("DISK_ALL") != NULL;
-	unsigned n = all ? 0 : change % 4, step = all ? 1 : 4;
-	struct outcome o;
-
-	do {
-		n += n == 0 ? 1 : step;
-		change_run(change, harm, n, error, &o);
-		if (!o.traced.there)
-			skip();
-		check(change, n, error, &o);
-	} while (o.traced.reached && n < CALLS_MAX);
-	return n - 1;
-}
-
-static void
-all_changes(enum harm harm, int error)
-{
-	unsigned total = 0, n;
-
-	for (unsigned i = 0; i < n_changes; i++) {
-		n = fail_everywhere(i, harm, error);
-		assert_in_range(n, 1, CALLS_MAX - 2);
-		total += n;
-	}
-	print_message("# %u calls: %s\n", total, strerror(error));
-}
+#include "tests/unit/failing-disk.h"
 
 static void
 one_call_finds_the_disk_full(void **state)
 {
 	(void)state;
-	all_changes(HARM_FAIL, ENOSPC);
+	all_changes_fail(HARM_FAIL, ENOSPC);
 }
 
 static void
 one_call_finds_the_disk_read_only(void **state)
 {
 	(void)state;
-	all_changes(HARM_FAIL, EROFS);
+	all_changes_fail(HARM_FAIL, EROFS);
 }
 
 static void
 disk_is_full_from_some_call_on(void **state)
 {
 	(void)state;
-	all_changes(HARM_FAIL_ON, ENOSPC);
+	all_changes_fail(HARM_FAIL_ON, ENOSPC);
 }
 
 static void
 disk_is_read_only_from_some_call_on(void **state)
 {
 	(void)state;
-	all_changes(HARM_FAIL_ON, EROFS);
+	all_changes_fail(HARM_FAIL_ON, EROFS);
 }
 
 int
@@ -151,5 +48,5 @@ main(void)
 		cmocka_unit_test(disk_is_read_only_from_some_call_on),
 	};
 
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, disk_start, disk_stop);
 }
