@@ -25,6 +25,7 @@ cert_freep(struct cert **x)
 	*x = NULL;
 	if (c == NULL || --c->refs > 0)
 		return;
+	verifier_freep(&c->verifier);
 	EVP_PKEY_free(c->key);
 	blob_clear(&c->der);
 	free(c);
@@ -253,15 +254,42 @@ cert_extension(const struct cert *x, const char *oid, struct span *ret)
 	return CVM_OK;
 }
 
+static int
+make_ready(struct cert *x)
+{
+	if (x->key == NULL)
+		return CVM_E_DENIED;
+	return x->verifier != NULL ? CVM_OK :
+				     verifier_new(x->key, &x->verifier);
+}
+
 int
-cert_verify(struct cert *x, const struct cert *by)
+cert_check(struct cert *x, enum sig_scheme scheme, enum hash_alg alg,
+    struct span message, struct span signature)
+{
+	int r = make_ready(x);
+
+	return r != CVM_OK ?
+	    r :
+	    verifier_check(x->verifier, scheme, alg, message, signature);
+}
+
+int
+cert_check_raw(struct cert *x, struct span rs, struct span digest)
+{
+	int r = make_ready(x);
+
+	return r != CVM_OK ? r : verifier_check_raw(x->verifier, rs, digest);
+}
+
+int
+cert_verify(struct cert *x, struct cert *by)
 {
 	int r;
 
 	if (x->verified && memcmp(x->verified_by, by->digest, SHA256_LEN) == 0)
 		return CVM_OK;
-	r = signature_verify(by->key, x->alg.scheme, x->alg.hash, x->tbs,
-	    x->signature);
+	r = cert_check(by, x->alg.scheme, x->alg.hash, x->tbs, x->signature);
 	if (r == CVM_OK) {
 		x->verified = true;
 		memcpy(x->verified_by, by->digest, SHA256_LEN);

@@ -48,8 +48,8 @@ struct cert_authority {
 };
 
 /*
- * Spans borrow from der. Nothing but the memory of cert_verify() changes once
- * it was read; shared by reference (cert_ref), counted without locks: a
+ * Spans borrow from der. Nothing but what verifying remembers changes once it
+ * was read; shared by reference (cert_ref), counted without locks: a
  * certificate belongs to one thread.
  */
 struct cert {
@@ -77,7 +77,8 @@ struct cert {
 	bool has_authority;
 	struct cert_authority authority;
 
-	bool verified; /* by the certificate of this digest */
+	struct verifier *verifier; /* of key; NULL before its first use */
+	bool verified;		   /* by the certificate of this digest */
 	uint8_t verified_by[SHA256_LEN];
 };
 
@@ -125,8 +126,13 @@ int cert_extension(const struct cert *x, const char *oid,
     struct span *ret) _must_check_;
 /* CVM_E_DENIED unless the key of by signed x, which it remembers: both are
  * what they were. */
-int cert_verify(struct cert *x, const struct cert *by) _must_check_;
-int crl_verify(const struct crl *c, const struct cert *by) _must_check_;
+int cert_verify(struct cert *x, struct cert *by) _must_check_;
+int crl_verify(const struct crl *c, struct cert *by) _must_check_;
+/* What x signed with its key; as the functions of base/public_key.h. */
+int cert_check(struct cert *x, enum sig_scheme scheme, enum hash_alg alg,
+    struct span message, struct span signature) _must_check_;
+int cert_check_raw(struct cert *x, struct span rs,
+    struct span digest) _must_check_;
 /* True when the list has an entry with this serial number. */
 bool crl_lists(const struct crl *c, struct span serial);
 /* "RSASSA-PSS with SHA384"; an algorithm that is not known by its OID. */

@@ -98,7 +98,7 @@ signatures_verified(const struct chain *c, struct why *why)
 
 	for (size_t i = 0; i < n; i++) {
 		struct cert *x = chain_at(c, i);
-		const struct cert *by = chain_at(c, i + 1 < n ? i + 1 : i);
+		struct cert *by = chain_at(c, i + 1 < n ? i + 1 : i);
 		int r = cert_verify(x, by);
 
 		if (r == CVM_E_DENIED)
@@ -112,8 +112,8 @@ signatures_verified(const struct chain *c, struct why *why)
 }
 
 static int
-crl_judge(const struct chain *c, const struct crl *crl,
-    const struct cert *issuer, struct why *why)
+crl_judge(const struct chain *c, const struct crl *crl, struct cert *issuer,
+    struct why *why)
 {
 	static const char *const dates[] = { "thisUpdate", "nextUpdate" };
 	static const char where[] = ""; /* the caller's */
@@ -149,7 +149,7 @@ crl_judge(const struct chain *c, const struct crl *crl,
 
 static int
 crl_acceptable(const struct chain *c, const struct crl *crl,
-    const struct cert *issuer, struct why *why)
+    struct cert *issuer, struct why *why)
 {
 	char name[CERT_NAME_MAX];
 	int r = crl_judge(c, crl, issuer, why);

@@ -148,10 +148,9 @@ crl_from_bytes(struct span s, struct crl **ret)
 }
 
 int
-crl_verify(const struct crl *c, const struct cert *by)
+crl_verify(const struct crl *c, struct cert *by)
 {
-	return signature_verify(by->key, c->alg.scheme, c->alg.hash, c->tbs,
-	    c->signature);
+	return cert_check(by, c->alg.scheme, c->alg.hash, c->tbs, c->signature);
 }
 
 bool

@@ -142,7 +142,7 @@ verifies(const struct launch_endorsement *e, const struct certs *s)
 {
 	return s->leaf->key_kind == CERT_KEY_RSA &&
 	    s->leaf->key_bits == RSA_BITS &&
-	    signature_verify(s->leaf->key, SIG_PSS, HASH_SHA256, e->golden,
+	    cert_check(s->leaf, SIG_PSS, HASH_SHA256, e->golden,
 		e->signature) == CVM_OK;
 }
 

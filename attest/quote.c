@@ -369,15 +369,15 @@ signature_hash(struct span sig, enum hash_alg *ret, struct why *reterr_why)
 
 /* Which salt a TPM takes is its own affair (Part 1, appendix B.7). */
 static int
-verify_rsa(EVP_PKEY *ak, const struct signature *s, struct span attest)
+verify_rsa(struct verifier *ak, const struct signature *s, struct span attest)
 {
-	return signature_verify(ak,
+	return verifier_check(ak,
 	    s->scheme == TPM2_ALG_RSAPSS ? SIG_PSS_ANY_SALT : SIG_RSA, s->hash,
 	    attest, s->rsa);
 }
 
 static int
-verify_ecdsa(EVP_PKEY *ak, const struct tpm_public *pub,
+verify_ecdsa(struct verifier *ak, const struct tpm_public *pub,
     const struct signature *s, struct span attest)
 {
 	uint8_t rs[2 * ECC_BYTES_MAX], digest[HASH_LEN_MAX];
@@ -393,12 +393,12 @@ verify_ecdsa(EVP_PKEY *ak, const struct tpm_public *pub,
 	pad_left(s->s, &rs[len], len);
 	r = hash(s->hash, attest, digest);
 	return r != CVM_OK ? r :
-			     ecdsa_verify_raw(ak, span(rs, 2 * len),
+			     verifier_check_raw(ak, span(rs, 2 * len),
 				 span(digest, hash_len(s->hash)));
 }
 
 int
-quote_verify_signature(EVP_PKEY *ak, const struct tpm_public *pub,
+quote_verify_signature(struct verifier *ak, const struct tpm_public *pub,
     struct span attest, struct span sig, enum hash_alg *ret_hash,
     struct why *reterr_why)
 {

@@ -3,9 +3,8 @@
 #ifndef ATTEST_QUOTE_H
 #define ATTEST_QUOTE_H
 
-#include <openssl/types.h>
-
 #include "attest/appraise.h"
+#include "base/public_key.h"
 #include "base/reader.h"
 
 /* TPM_ALG_ID of a hash, and back; CVM_E_UNSUPPORTED. */
@@ -62,7 +61,7 @@ int signature_hash(struct span sig, enum hash_alg *ret,
 int tpm_qualified_name(uint32_t hierarchy, struct span name,
     uint8_t out[static TPM_NAME_SHA256_LEN]) _must_check_;
 /* Verifies TPMT_SIGNATURE over attest; *ret_hash is its hash. CVM_E_DENIED. */
-int quote_verify_signature(EVP_PKEY *ak, const struct tpm_public *pub,
+int quote_verify_signature(struct verifier *ak, const struct tpm_public *pub,
     struct span attest, struct span sig, enum hash_alg *ret_hash,
     struct why *reterr_why) _must_check_;
 

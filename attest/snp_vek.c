@@ -87,7 +87,7 @@ snp_report_verify(const struct snp_report *r, struct cert *vek)
 		return err;
 	reverse(rs, r->r);
 	reverse(&rs[SNP_SIG_PART_LEN], r->s);
-	return ecdsa_verify_raw(vek->key, span(rs, sizeof(rs)),
+	return cert_check_raw(vek, span(rs, sizeof(rs)),
 	    span(digest, sizeof(digest)));
 }
 

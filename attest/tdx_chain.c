@@ -70,6 +70,27 @@ pem_is_plain(struct span s)
 	return true;
 }
 
+static void
+free_nothing(void *object)
+{
+	(void)object;
+}
+
+/* The same texts come again and again. */
+static bool
+pem_known_plain(struct parsed *p, struct span pem)
+{
+	static const struct parsed_kind kind = { free_nothing };
+	static char yes;
+
+	if (parsed_find(p, &kind, pem) != NULL)
+		return true;
+	if (!pem_is_plain(pem))
+		return false;
+	(void)parsed_keep(p, &kind, pem, &yes);
+	return true;
+}
+
 int
 intel_chain_known(struct parsed *p, struct span pem, const char *name, size_t n,
     struct intel_chain *ret, struct why *reterr_why)
@@ -82,7 +103,7 @@ intel_chain_known(struct parsed *p, struct span pem, const char *name, size_t n,
 	if (pem.len == 0)
 		return why_set(reterr_why, CVM_E_NOT_FOUND, name, "", expected,
 		    "no such file, or an empty one");
-	if (!pem_is_plain(pem) ||
+	if (!pem_known_plain(p, pem) ||
 	    parsed_certs(p, pem, c.cert, INTEL_CHAIN_MAX, &c.n) < 0)
 		return why_set(reterr_why, CVM_E_PARSE, name, "", expected,
 		    "something else");

@@ -100,43 +100,68 @@ tdx_attestation_key(struct span xy, EVP_PKEY **ret)
 static void
 free_key(void *object)
 {
-	EVP_PKEY *key = object;
+	struct verifier *key = object;
 
-	evp_pkey_freep(&key);
+	verifier_freep(&key);
 }
 
 /* The enclave keeps its key for as long as it runs. */
 static int
-attestation_key(const struct tdx_run *run, EVP_PKEY **ret)
+attestation_key(const struct tdx_run *run, struct verifier **ret)
 {
 	static const struct parsed_kind kind = { free_key };
+	_cleanup_(evp_pkey_freep) EVP_PKEY *key = NULL;
 	struct parsed *p = chain_cache_parsed(run->a->cache);
 	struct span xy = run->quote.attestation_key;
-	EVP_PKEY *known = parsed_find(p, &kind, xy);
+	struct verifier *known = parsed_find(p, &kind, xy);
 	int r;
 
-	if (known != NULL && EVP_PKEY_up_ref(known) == 1) {
-		*ret = known;
+	if (known != NULL) {
+		*ret = verifier_ref(known);
 		return CVM_OK;
 	}
-	r = tdx_attestation_key(xy, ret);
-	if (r == CVM_OK && EVP_PKEY_up_ref(*ret) == 1 &&
-	    !parsed_keep(p, &kind, xy, *ret))
-		free_key(*ret);
-	return r;
+	if ((r = tdx_attestation_key(xy, &key)) != CVM_OK ||
+	    (r = verifier_new(key, ret)) != CVM_OK)
+		return r;
+	known = verifier_ref(*ret);
+	if (!parsed_keep(p, &kind, xy, known))
+		verifier_freep(&known);
+	return CVM_OK;
 }
 
 static bool
-check_signature(struct tdx_run *run, enum check_id id, EVP_PKEY *key,
-    struct span rs, struct span message)
+say_signature(struct tdx_run *run, enum check_id id, int r)
 {
-	uint8_t digest[SHA256_LEN];
-	int r = hash(HASH_SHA256, message, digest);
-
-	if (r == CVM_OK)
-		r = ecdsa_verify_raw(key, rs, span(digest, sizeof(digest)));
 	return verdict_check(run->v, id, r == CVM_OK, "a valid signature", "%s",
 	    r == CVM_OK ? "valid" : "a signature that does not verify");
+}
+
+/* TDX-15: the PCK certificate's key signed what the quoting enclave is. */
+static bool
+check_qe_signature(struct tdx_run *run)
+{
+	const struct tdx_quote *q = &run->quote;
+	uint8_t digest[SHA256_LEN];
+	int r = hash(HASH_SHA256, q->qe.bytes, digest);
+
+	if (r == CVM_OK)
+		r = cert_check_raw(run->pck.cert[0], q->qe_signature,
+		    span(digest, sizeof(digest)));
+	return say_signature(run, CHECK_TDX_15, r);
+}
+
+/* TDX-18: the enclave's own key signed the quote. */
+static bool
+check_quote_signature(struct tdx_run *run, struct verifier *key)
+{
+	const struct tdx_quote *q = &run->quote;
+	uint8_t digest[SHA256_LEN];
+	int r = hash(HASH_SHA256, q->signed_bytes, digest);
+
+	if (r == CVM_OK)
+		r = verifier_check_raw(key, q->signature,
+		    span(digest, sizeof(digest)));
+	return say_signature(run, CHECK_TDX_18, r);
 }
 
 /* REPORTDATA of the QE is SHA-256(key || authentication data), then zeros. */
@@ -159,20 +184,17 @@ check_binding(struct tdx_run *run)
 bool
 tdx_check_signatures(struct tdx_run *run)
 {
-	_cleanup_(evp_pkey_freep) EVP_PKEY *key = NULL;
+	_cleanup_(verifier_freep) struct verifier *key = NULL;
 	const struct tdx_quote *q = &run->quote;
 	bool ok;
 
-	if (!check_signature(run, CHECK_TDX_15, run->pck.cert[0]->key,
-		q->qe_signature, q->qe.bytes) ||
-	    !check_binding(run))
+	if (!check_qe_signature(run) || !check_binding(run))
 		return false;
 	ok = attestation_key(run, &key) == CVM_OK;
 	if (!verdict_check(run->v, CHECK_TDX_17, ok, "a point on the curve",
 		"%s", ok ? "one" : "another value"))
 		return false;
-	return check_signature(run, CHECK_TDX_18, key, q->signature,
-		   q->signed_bytes) &&
+	return check_quote_signature(run, key) &&
 	    verdict_check(run->v, CHECK_TDX_19, q->qe.reserved_zero,
 		"zero in every reserved byte", "%s",
 		q->qe.reserved_zero ? "zero" : "another value");

@@ -13,15 +13,15 @@
 static void
 tpm_case_clear(struct tpm_case *c)
 {
-	evp_pkey_freep(&c->key);
+	verifier_freep(&c->key);
 }
 
 static void
 free_key(void *object)
 {
-	EVP_PKEY *key = object;
+	struct verifier *key = object;
 
-	evp_pkey_freep(&key);
+	verifier_freep(&key);
 }
 
 /* One key signs all quotes of a machine. */
@@ -29,20 +29,23 @@ static int
 attestation_key(struct tpm_case *c)
 {
 	static const struct parsed_kind kind = { free_key };
+	_cleanup_(evp_pkey_freep) EVP_PKEY *key = NULL;
 	struct parsed *p = chain_cache_parsed(c->a->cache);
 	struct span public = blob_span(&c->a->evidence->ak_public);
-	EVP_PKEY *known = parsed_find(p, &kind, public);
+	struct verifier *known = parsed_find(p, &kind, public);
 	int r;
 
-	if (known != NULL && EVP_PKEY_up_ref(known) == 1) {
-		c->key = known;
+	if (known != NULL) {
+		c->key = verifier_ref(known);
 		return CVM_OK;
 	}
-	r = tpm_public_key(&c->public, &c->key);
-	if (r == CVM_OK && EVP_PKEY_up_ref(c->key) == 1 &&
-	    !parsed_keep(p, &kind, public, c->key))
-		free_key(c->key);
-	return r;
+	if ((r = tpm_public_key(&c->public, &key)) != CVM_OK ||
+	    (r = verifier_new(key, &c->key)) != CVM_OK)
+		return r;
+	known = verifier_ref(c->key);
+	if (!parsed_keep(p, &kind, public, known))
+		verifier_freep(&known);
+	return CVM_OK;
 }
 
 /* Structures and signature: the rest is about bytes that the TPM signed. */

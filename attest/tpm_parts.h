@@ -14,7 +14,7 @@ struct tpm_case {
 	struct appraisal_facts *facts;
 	struct tpm_quote quote;
 	struct tpm_public public;
-	EVP_PKEY *key;
+	struct verifier *key;
 	uint8_t name[TPM_NAME_MAX];
 	size_t name_len;
 	enum hash_alg hash; /* of the verified signature */

@@ -421,7 +421,8 @@ certificate_appraise(struct tpm_case *c)
 		return false;
 	ok = usage_appraise(c, m.leaf) && ok;
 	ok = verdict_check(c->v, CHECK_TPM_08,
-		 m.leaf->key != NULL && EVP_PKEY_eq(m.leaf->key, c->key) == 1,
+		 m.leaf->key != NULL &&
+		     EVP_PKEY_eq(m.leaf->key, verifier_key(c->key)) == 1,
 		 "the public key that signed the quote", "another key") &&
 	    ok;
 	return instance_appraise(c, m.leaf) && ok;

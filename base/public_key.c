@@ -144,27 +144,114 @@ public_key_rsa(struct span n, struct span e, EVP_PKEY **ret)
 	return *ret != NULL ? CVM_OK : CVM_E_CRYPTO;
 }
 
-static int
-verify_init(EVP_PKEY *key, EVP_PKEY_CTX **ret)
+struct verifier {
+	size_t refs;
+	EVP_PKEY *key;
+	EVP_PKEY_CTX *ctx;
+	enum sig_scheme scheme; /* what ctx is set to */
+	enum hash_alg alg;
+};
+
+static void
+verifier_clear(struct verifier *v)
 {
-	*ret = EVP_PKEY_CTX_new_from_pkey(crypto_libctx(), key,
+	EVP_PKEY_CTX_free(v->ctx);
+	EVP_PKEY_free(v->key);
+}
+
+static int
+verifier_init(struct verifier *v, EVP_PKEY *key)
+{
+	if (key == NULL || EVP_PKEY_up_ref(key) != 1)
+		return CVM_E_DENIED;
+	v->key = key;
+	v->ctx = EVP_PKEY_CTX_new_from_pkey(crypto_libctx(), key,
 	    /* propq= */ NULL);
-	return *ret != NULL && EVP_PKEY_verify_init(*ret) == 1 ? CVM_OK :
-								 CVM_E_CRYPTO;
+	return v->ctx != NULL && EVP_PKEY_verify_init(v->ctx) == 1 ?
+	    CVM_OK :
+	    CVM_E_CRYPTO;
+}
+
+int
+verifier_new(EVP_PKEY *key, struct verifier **ret)
+{
+	quiet_openssl();
+	_cleanup_(verifier_freep) struct verifier *v = calloc(1, sizeof(*v));
+	int r;
+
+	if (v == NULL)
+		return CVM_E_NOMEM;
+	v->refs = 1;
+	if ((r = verifier_init(v, key)) == CVM_OK)
+		*ret = TAKE_PTR(v);
+	return r;
+}
+
+struct verifier *
+verifier_ref(struct verifier *v)
+{
+	v->refs++;
+	return v;
+}
+
+void
+verifier_freep(struct verifier **v)
+{
+	struct verifier *old = *v;
+
+	*v = NULL;
+	if (old == NULL || --old->refs > 0)
+		return;
+	verifier_clear(old);
+	free(old);
+}
+
+EVP_PKEY *
+verifier_key(const struct verifier *v)
+{
+	return v->key;
 }
 
 static bool
-set_padding(EVP_PKEY_CTX *ctx, enum sig_scheme scheme, enum hash_alg alg)
+set_padding(struct verifier *v, enum sig_scheme scheme, enum hash_alg alg)
 {
 	int pad = scheme == SIG_RSA ? RSA_PKCS1_PADDING : RSA_PKCS1_PSS_PADDING;
 
-	if (EVP_PKEY_CTX_set_rsa_padding(ctx, pad) <= 0 ||
-	    EVP_PKEY_CTX_set_signature_md(ctx, hash_md(alg)) <= 0)
-		return false;
-	if (scheme != SIG_PSS)
+	if (v->scheme == scheme && v->alg == alg)
 		return true;
-	return EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) >
-	    0;
+	v->scheme = SIG_UNKNOWN;
+	if (EVP_PKEY_CTX_set_rsa_padding(v->ctx, pad) <= 0 ||
+	    EVP_PKEY_CTX_set_signature_md(v->ctx, hash_md(alg)) <= 0)
+		return false;
+	if (scheme != SIG_RSA &&
+	    EVP_PKEY_CTX_set_rsa_pss_saltlen(v->ctx,
+		scheme == SIG_PSS ? RSA_PSS_SALTLEN_DIGEST :
+				    RSA_PSS_SALTLEN_AUTO) <= 0)
+		return false;
+	v->scheme = scheme;
+	v->alg = alg;
+	return true;
+}
+
+int
+verifier_check(struct verifier *v, enum sig_scheme scheme, enum hash_alg alg,
+    struct span message, struct span signature)
+{
+	quiet_openssl();
+	uint8_t digest[HASH_LEN_MAX];
+	int type = scheme == SIG_ECDSA ? EVP_PKEY_EC : EVP_PKEY_RSA;
+	int r;
+
+	if (scheme == SIG_UNKNOWN || EVP_PKEY_get_base_id(v->key) != type)
+		return CVM_E_DENIED;
+	if ((r = hash(alg, message, digest)) != CVM_OK)
+		return r;
+	if (scheme != SIG_ECDSA && !set_padding(v, scheme, alg))
+		return CVM_E_CRYPTO;
+	return EVP_PKEY_verify(v->ctx, signature.data, signature.len, digest,
+		   hash_len(alg)) == 1 ?
+	    CVM_OK :
+	    CVM_E_DENIED;
 }
 
 int
@@ -172,23 +259,12 @@ signature_verify(EVP_PKEY *key, enum sig_scheme scheme, enum hash_alg alg,
     struct span message, struct span signature)
 {
 	quiet_openssl();
-	_cleanup_(pkey_ctx_freep) EVP_PKEY_CTX *ctx = NULL;
-	uint8_t digest[HASH_LEN_MAX];
-	int type = scheme == SIG_ECDSA ? EVP_PKEY_EC : EVP_PKEY_RSA;
-	int r;
+	_cleanup_(verifier_clear) struct verifier v = { 0 };
+	int r = verifier_init(&v, key);
 
-	if (key == NULL || scheme == SIG_UNKNOWN ||
-	    EVP_PKEY_get_base_id(key) != type)
-		return CVM_E_DENIED;
-	if ((r = hash(alg, message, digest)) != CVM_OK ||
-	    (r = verify_init(key, &ctx)) != CVM_OK)
-		return r;
-	if (scheme != SIG_ECDSA && !set_padding(ctx, scheme, alg))
-		return CVM_E_CRYPTO;
-	return EVP_PKEY_verify(ctx, signature.data, signature.len, digest,
-		   hash_len(alg)) == 1 ?
-	    CVM_OK :
-	    CVM_E_DENIED;
+	return r != CVM_OK ?
+	    r :
+	    verifier_check(&v, scheme, alg, message, signature);
 }
 
 /* A positive INTEGER in its shortest form; returns its end. */
@@ -227,23 +303,29 @@ to_der(struct span rs, uint8_t out[static ECDSA_DER_MAX])
 }
 
 int
-ecdsa_verify_raw(EVP_PKEY *key, struct span rs, struct span digest)
+verifier_check_raw(struct verifier *v, struct span rs, struct span digest)
 {
 	quiet_openssl();
-	_cleanup_(pkey_ctx_freep) EVP_PKEY_CTX *ctx = NULL;
 	uint8_t der[ECDSA_DER_MAX];
 	size_t len;
-	int r;
 
-	if (key == NULL || EVP_PKEY_get_base_id(key) != EVP_PKEY_EC)
+	if (EVP_PKEY_get_base_id(v->key) != EVP_PKEY_EC)
 		return CVM_E_DENIED;
-	len = (size_t)(EVP_PKEY_get_bits(key) + 7) / 8;
+	len = (size_t)(EVP_PKEY_get_bits(v->key) + 7) / 8;
 	if (rs.len != 2 * len || len == 0 || len > COORDINATE_MAX)
 		return CVM_E_DENIED;
 	len = to_der(rs, der);
-	if ((r = verify_init(key, &ctx)) != CVM_OK)
-		return r;
-	return EVP_PKEY_verify(ctx, der, len, digest.data, digest.len) == 1 ?
+	return EVP_PKEY_verify(v->ctx, der, len, digest.data, digest.len) == 1 ?
 	    CVM_OK :
 	    CVM_E_DENIED;
+}
+
+int
+ecdsa_verify_raw(EVP_PKEY *key, struct span rs, struct span digest)
+{
+	quiet_openssl();
+	_cleanup_(verifier_clear) struct verifier v = { 0 };
+	int r = verifier_init(&v, key);
+
+	return r != CVM_OK ? r : verifier_check_raw(&v, rs, digest);
 }

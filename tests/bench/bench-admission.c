@@ -20,6 +20,7 @@
 #include "module/gate.h"
 #include "tests/unit/round-scene.h"
 #include "tests/unit/scene.h"
+#include "tests/unit/quote-maker.h"
 
 /*
  * What admissions cost an application, as ratios to what they cannot do
@@ -90,8 +91,7 @@ verify(void)
 			     &why),
 	    0);
 	assert_int_equal(tpm_public_key(&public, &k), 0);
-	assert_int_equal(quote_verify_signature(k, &public,
-			     blob_span(&e->tpm_quote),
+	assert_int_equal(quote_check(k, &public, blob_span(&e->tpm_quote),
 			     blob_span(&e->tpm_signature), &alg, &why),
 	    0);
 }

@@ -206,3 +206,15 @@ quote_make(const struct quote_plan *p, struct evidence *e)
 	make_attest(p, e);
 	make_signature(p, e);
 }
+
+int
+quote_check(EVP_PKEY *key, const struct tpm_public *pub, struct span attest,
+    struct span sig, enum hash_alg *ret_hash, struct why *reterr_why)
+{
+	_cleanup_(verifier_freep) struct verifier *v = NULL;
+	int r = verifier_new(key, &v);
+
+	return r != CVM_OK ?
+	    r :
+	    quote_verify_signature(v, pub, attest, sig, ret_hash, reterr_why);
+}

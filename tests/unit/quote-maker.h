@@ -38,4 +38,8 @@ EVP_PKEY *quote_key(const struct quote_plan *p);
 /* Fills tpm_quote, tpm_signature and ak_public of e; its pcrs are there. */
 void quote_make(const struct quote_plan *p, struct evidence *e);
 
+/* quote_verify_signature() by a key that is used once. */
+int quote_check(EVP_PKEY *key, const struct tpm_public *pub, struct span attest,
+    struct span sig, enum hash_alg *ret_hash, struct why *reterr_why);
+
 #endif

@@ -182,7 +182,7 @@ verify(const struct real *r)
 	struct why why = { 0 };
 	enum hash_alg alg;
 
-	return quote_verify_signature(r->key, &r->p, blob_span(&r->quote),
+	return quote_check(r->key, &r->p, blob_span(&r->quote),
 	    blob_span(&r->signature), &alg, &why);
 }
 
@@ -356,7 +356,7 @@ made(const struct quote_plan *p)
 	if (r == CVM_OK)
 		r = tpm_public_key(&pub, &key);
 	if (r == CVM_OK)
-		r = quote_verify_signature(key, &pub, blob_span(&e.tpm_quote),
+		r = quote_check(key, &pub, blob_span(&e.tpm_quote),
 		    blob_span(&e.tpm_signature), &alg, NULL);
 	evidence_clear(&e);
 	return r;
