@@ -23,9 +23,10 @@ groups_of(const struct policy *p)
 		groups |= GROUP_TDX | GROUP_BIND;
 	if (p->has_tpm)
 		groups |= GROUP_TPM | GROUP_BIND_TPM;
-	if (p->has_tpm && p->tpm.ak_trust == AK_TRUST_AZURE)
+	/* The tool verifies these without a quote, too. */
+	if (p->tpm.ak_trust == AK_TRUST_AZURE)
 		groups |= GROUP_HCL;
-	if (p->has_tpm && p->tpm.ak_trust == AK_TRUST_SVSM)
+	if (p->tpm.ak_trust == AK_TRUST_SVSM)
 		groups |= GROUP_SVSM;
 	if (p->log.present)
 		groups |= p->has_tpm ? GROUP_LOG : GROUP_CCEL;
@@ -71,7 +72,7 @@ report_data_of(const struct appraisal *a, uint8_t scratch[REPORT_DATA_LEN],
 	struct why why;
 	int r;
 
-	if (a->policy->has_tpm && a->policy->tpm.ak_trust == AK_TRUST_AZURE) {
+	if (a->policy->tpm.ak_trust == AK_TRUST_AZURE) {
 		*ret = span(scratch, REPORT_DATA_LEN);
 		return hcl_user_data(e, scratch);
 	}
@@ -153,8 +154,7 @@ bind_tee(const struct appraisal *a, struct verdict *v,
 		    "none: the paravisor is too old for it");
 		return;
 	}
-	if (r == CVM_OK && a->policy->has_tpm &&
-	    a->policy->tpm.ak_trust == AK_TRUST_SVSM) {
+	if (r == CVM_OK && a->policy->tpm.ak_trust == AK_TRUST_SVSM) {
 		r = svsm_report_data(a->report_data,
 		    blob_span(&a->evidence->svsm_manifest), over);
 		want = span(over, REPORT_DATA_LEN);

@@ -5,9 +5,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "attest/appraise.h"
+#include "attest/hcl.h"
 #include "attest/quote.h"
 #include "attest/snp.h"
+#include "attest/svsm.h"
 #include "attest/tdx.h"
 #include "tools/collateral_sort.h"
 #include "tools/evidence_files.h"
@@ -59,6 +60,7 @@ static const struct {
 	{ OPT_CA, OPT_REPORT },
 	{ OPT_REPORT_DATA, OPT_REPORT },
 	{ OPT_CCEL, OPT_REPORT },
+	{ OPT_SVSM_MANIFEST, OPT_REPORT },
 	{ OPT_QUOTE, OPT_SIGNATURE },
 	{ OPT_QUOTE, OPT_AK_PUBLIC },
 	{ OPT_QUOTE, OPT_PCR_VALUES },
@@ -76,14 +78,22 @@ check_options(const struct raw *r, struct why *why)
 	const char *const *opt = r->t->opt;
 
 	if (opt[OPT_REPORT] == NULL && opt[OPT_QUOTE] == NULL &&
-	    opt[OPT_EVENT_LOG] == NULL)
+	    opt[OPT_EVENT_LOG] == NULL && opt[OPT_HCL_REPORT] == NULL)
 		return why_set(why, CVM_E_INVAL, "evidence", "",
 		    "a bundle, or --report FILE, or --quote FILE", "none");
-	for (size_t i = 0; i < NELEMS(needs); i++)
-		if (opt[needs[i].option] != NULL && opt[needs[i].needs] == NULL)
-			return why_set(why, CVM_E_INVAL,
-			    option_name(needs[i].option), "",
-			    option_name(needs[i].needs), "not given");
+	if (opt[OPT_HCL_REPORT] != NULL && opt[OPT_SVSM_MANIFEST] != NULL)
+		return why_set(why, CVM_E_INVAL, option_name(OPT_SVSM_MANIFEST),
+		    "", "not beside --hcl-report: a vTPM has one owner",
+		    "given");
+	for (size_t i = 0; i < NELEMS(needs); i++) {
+		if (opt[needs[i].option] == NULL || opt[needs[i].needs] != NULL)
+			continue;
+		/* The paravisor's report has one in it. */
+		if (needs[i].needs == OPT_REPORT && opt[OPT_HCL_REPORT] != NULL)
+			continue;
+		return why_set(why, CVM_E_INVAL, option_name(needs[i].option),
+		    "", option_name(needs[i].needs), "not given");
+	}
 	return CVM_OK;
 }
 
@@ -107,7 +117,30 @@ static const struct input {
 	{ OPT_EVENT_LOG, EVIDENCE_LOG_MAX, offsetof(struct evidence, event_log),
 	    false },
 	{ OPT_CCEL, EVIDENCE_LOG_MAX, offsetof(struct evidence, ccel), false },
+	{ OPT_HCL_REPORT, HCL_REPORT_MAX, offsetof(struct evidence, hcl_report),
+	    false },
+	{ OPT_SVSM_MANIFEST, SVSM_MANIFEST_MAX,
+	    offsetof(struct evidence, svsm_manifest), false },
 };
+
+/* The SNP report in the paravisor's; of a TD there is a TDREPORT, which only
+ * the machine itself could verify. */
+static int
+unwrap_hcl(struct raw *r, struct why *why)
+{
+	struct hcl_report hcl;
+	int err = hcl_report_parse(blob_span(&r->e.hcl_report), &hcl, why);
+
+	if (err != CVM_OK)
+		return err;
+	if (hcl.type != HCL_SNP)
+		return why_set(why, CVM_E_INVAL, option_name(OPT_REPORT), "",
+		    "the quote of the TD whose TDREPORT --hcl-report has",
+		    "not given");
+	r->e.tee = TEE_SNP;
+	err = blob_set(&r->e.tee_report, hcl.hardware);
+	return err == CVM_OK ? CVM_OK : why_set(why, err, "", "", "", "");
+}
 
 static int
 read_inputs(struct raw *r, struct why *why)
@@ -127,7 +160,7 @@ read_inputs(struct raw *r, struct why *why)
 			evidence_unwrap_2b(b);
 	}
 	if (r->t->opt[OPT_REPORT] == NULL)
-		return CVM_OK;
+		return r->e.hcl_report.len > 0 ? unwrap_hcl(r, why) : CVM_OK;
 	return evidence_tee_kind(blob_span(&r->e.tee_report),
 	    r->t->opt[OPT_REPORT], &r->e.tee, why);
 }
@@ -227,7 +260,9 @@ make_policy(struct raw *r, struct why *why)
 	p->snp.allow_vcek = p->snp.allow_vlek = p->snp.masked_chip_id = true;
 	p->tdx.trailing_bytes = true;
 	p->has_tpm = r->e.tpm_quote.len > 0;
-	p->tpm.ak_trust = AK_TRUST_PINNED;
+	p->tpm.ak_trust = r->e.hcl_report.len > 0 ? AK_TRUST_AZURE :
+	    r->e.svsm_manifest.len > 0		  ? AK_TRUST_SVSM :
+						    AK_TRUST_PINNED;
 	p->tpm.bank = r->e.pcrs.bank;
 	p->tpm.n_pcr_sets = 1;
 	set = &p->tpm.pcr_sets[0];
@@ -252,20 +287,28 @@ static int
 check_evidence(const struct raw *r, struct why *why)
 {
 	const struct policy *p = r->policy;
+	const bool azure = p->tpm.ak_trust == AK_TRUST_AZURE;
 	const struct {
 		enum option_id option;
 		bool wanted;
 	} rows[] = {
+		{ OPT_HCL_REPORT, azure },
+		{ OPT_SVSM_MANIFEST, p->tpm.ak_trust == AK_TRUST_SVSM },
 		{ OPT_REPORT, p->tee == TEE_SNP || p->tee == TEE_TDX },
 		{ OPT_QUOTE, p->has_tpm },
 		{ OPT_EVENT_LOG, p->log.present && p->has_tpm },
 		{ OPT_CCEL, p->log.present && !p->has_tpm },
 	};
 
-	for (size_t i = 0; i < NELEMS(rows); i++)
-		if (rows[i].wanted != (r->t->opt[rows[i].option] != NULL))
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		bool given = r->t->opt[rows[i].option] != NULL;
+
+		if (rows[i].option == OPT_REPORT && azure)
+			given = r->e.tee_report.len > 0;
+		if (rows[i].wanted != given)
 			return refuse_evidence(rows[i].option, rows[i].wanted,
 			    why);
+	}
 	return CVM_OK;
 }
 
@@ -290,12 +333,15 @@ expect(const struct raw *r, enum option_id option, uint8_t *out, size_t len,
 
 /* Empty where it cannot be read, which has its own check. */
 static struct span
-own_report_data(const struct evidence *e)
+own_report_data(const struct evidence *e, uint8_t scratch[REPORT_DATA_LEN])
 {
 	struct span bytes = blob_span(&e->tee_report);
 	struct snp_report snp;
 	struct tdx_quote tdx;
 
+	if (e->hcl_report.len > 0)
+		return span(scratch,
+		    hcl_user_data(e, scratch) == CVM_OK ? REPORT_DATA_LEN : 0);
 	if (e->tee == TEE_SNP && snp_report_parse(bytes, &snp, NULL) == CVM_OK)
 		return snp.report_data;
 	if (e->tee == TEE_TDX && tdx_quote_parse(bytes, &tdx, NULL) == CVM_OK)
@@ -307,10 +353,11 @@ static int
 expect_all(struct raw *r, struct why *why)
 {
 	struct span data = { 0 }, extra = { 0 };
+	uint8_t scratch[REPORT_DATA_LEN];
 	struct tpm_quote q;
 	int err;
 
-	data = own_report_data(&r->e);
+	data = own_report_data(&r->e, scratch);
 	if (r->e.tpm_quote.len > 0 &&
 	    quote_parse(blob_span(&r->e.tpm_quote), &q, NULL) == CVM_OK)
 		extra = q.extra_data;
@@ -334,15 +381,17 @@ not_judged(struct verdict *v, enum check_id id, const char *reason)
 
 /* Of what a policy governs these are what makes evidence genuine. */
 static bool
-is_genuineness(enum check_id id)
+is_genuineness(const struct raw *r, enum check_id id)
 {
 	static const char *const fields[] = { "", "tee", "snp.roots", "snp.crl",
-		"tdx.roots", "event_log" };
+		"tdx.roots", "event_log", "event_log.unlogged_rtmrs" };
 
 	for (size_t i = 0; i < NELEMS(fields); i++)
 		if (strcmp(check_table[id].field, fields[i]) == 0)
 			return true;
-	return id == CHECK_TPM_12;
+	/* That the paravisor names the key that signed the quote. */
+	return id == CHECK_TPM_12 ||
+	    (id == CHECK_HCL_06 && r->e.tpm_quote.len > 0);
 }
 
 static void
@@ -352,7 +401,7 @@ judge(struct raw *r)
 
 	appraise(&r->a, &r->v, /* facts= */ NULL);
 	for (enum check_id id = 0; r->own_policy && id < CHECK_COUNT; id++)
-		if (!is_genuineness(id))
+		if (!is_genuineness(r, id))
 			not_judged(&r->v, id, "there is no policy");
 	if (opt[OPT_REPORT_DATA] == NULL)
 		not_judged(&r->v, CHECK_BIND_01, "no --report-data");
@@ -394,7 +443,7 @@ open_question(const struct raw *r)
 	if (r->own_policy)
 		return "genuine, as far as it was judged; without --policy "
 		       "nothing says whether this is the machine that you want";
-	if (opt[OPT_REPORT] != NULL && opt[OPT_REPORT_DATA] == NULL)
+	if (r->e.tee_report.len > 0 && opt[OPT_REPORT_DATA] == NULL)
 		return "REPORT_DATA was not compared (--report-data): this may "
 		       "be an old report, or one about another key";
 	if (opt[OPT_QUOTE] != NULL && opt[OPT_QUALIFYING] == NULL)

@@ -53,6 +53,32 @@ refuse "without the report it is not" token verify --nonce "$(cat nonce)" \
 refuse "nor for another nonce" token verify --nonce "$(openssl rand -hex 32)" \
     --simulated --policy etc-azure/policy.json bundle.json
 
+### The same in files
+
+/usr/bin/python3 "$CVM_SOURCE/tests/scenario/split.py" bundle.json parts
+# files HCL OPTION...
+files() {
+	token verify --hcl-report "$1" --quote parts/tpm_quote \
+	    --signature parts/tpm_signature --ak-public parts/ak_public \
+	    --pcr-values parts/pcrs.json --event-log parts/event_log \
+	    --collateral azure/collateral "${@:2}"
+}
+by_policy() {
+	files "$1" --policy etc-azure/policy.json --qualifying \
+	    "$(cat parts/qualifying)" --report-data "$2"
+}
+data=$(cat parts/report_data)
+check "the paravisor's report as a file is admitted" by_policy \
+    parts/hcl_report "$data"
+refuse "not for other user data" by_policy parts/hcl_report "00${data:2}"
+check "by BIND-01" says BIND-01 by_policy parts/hcl_report "00${data:2}"
+cp parts/hcl_report turned
+printf 'x' | dd of=turned bs=1 seek=1300 conv=notrunc status=none
+check "runtime data changed are denied by HCL-04" says HCL-04 \
+    by_policy turned "$data"
+check "a policy that does not look at it" says "--hcl-report" \
+    files parts/hcl_report --policy "$CVM_SOURCE/conf/examples/policy-snp.json"
+
 ### Receipts
 
 edit etc-azure/config.json "p['tokens'][0]['receipts'] = {'log': 'all',

@@ -66,6 +66,27 @@ m[-1] ^= 1; e['svsm_manifest'] = base64.b64encode(m).decode()"
 check "another manifest is denied by BIND-01" says BIND-01 \
     verify named.json other.json
 
+### The same in files
+
+/usr/bin/python3 "$CVM_SOURCE/tests/scenario/split.py" bundle.json parts
+files() {
+	token verify --report parts/tee_report --svsm-manifest "$1" \
+	    --quote parts/tpm_quote --signature parts/tpm_signature \
+	    --ak-public parts/ak_public --pcr-values parts/pcrs.json \
+	    --event-log parts/event_log --collateral svsm/collateral \
+	    --policy "$2" --qualifying "$(cat parts/qualifying)" \
+	    --report-data "$3"
+}
+data=$(cat parts/report_data)
+check "the manifest as a file is admitted" files parts/svsm_manifest \
+    known.json "$data"
+check "another one is denied by BIND-01" says BIND-01 \
+    files parts/ak_public known.json "$data"
+check "so is another nonce" says BIND-01 \
+    files parts/svsm_manifest known.json "00${data:2}"
+check "a key that nothing names, by SVSM-03" says SVSM-03 \
+    files parts/svsm_manifest etc-svsm/policy.json "$data"
+
 ### Receipts
 
 edit etc-svsm/config.json "p['tokens'][0]['receipts'] = {'log': 'all',

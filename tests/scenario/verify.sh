@@ -194,6 +194,57 @@ check "a quote that is none" answers 2 "TPMS_ATTEST" verify --quote zeros \
     --signature "$G/quote-sha256.sig" --ak-public "$G/ak.tpmt_public" \
     --pcr-values "$G/pcrs-sha256.json"
 
+### Azure: the report of its paravisor, which has an SNP report in it
+
+A=$V/azure
+hcl() {
+	verify --hcl-report "$1" --vek "$A/$2/vcek.der" \
+	    --ca "$V/collateral/amd/ask_ark_milan.pem" \
+	    --time 2025-06-01T00:00:00Z "${@:3}"
+}
+m=snp-milan-userdata
+user=$(grep -ao '"user-data":"[0-9A-F]*' "$A/$m/hcl_report.bin" |
+    cut -d '"' -f 4)
+check "the report of a paravisor: genuine" answers 2 "genuine" \
+    hcl "$A/$m/hcl_report.bin" $m --report-data "$user"
+check "for programs" json "p['answer'] == 'cannot-tell' and \
+    c['HCL-04'] == 'pass' and c['HCL-05'] == 'pass' and \
+    c['BIND-01'] == 'pass' and c['HCL-06'] == 'skipped'" \
+    --hcl-report "$A/$m/hcl_report.bin" --vek "$A/$m/vcek.der" \
+    --ca "$V/collateral/amd/ask_ark_milan.pem" --report-data "$user" \
+    --time 2025-06-01T00:00:00Z
+check "for other user data" answers 1 "BIND-01" \
+    hcl "$A/$m/hcl_report.bin" $m --report-data "00${user:2}"
+check "one without user data" answers 2 "genuine" \
+    hcl "$A/snp-milan-v0/hcl_report.bin" snp-milan-v0
+check "another chip's certificate" answers 1 "SNP-11" \
+    hcl "$A/snp-milan-v0/hcl_report.bin" $m
+cp "$A/$m/hcl_report.bin" hcl.bin
+printf '\001' | dd of=hcl.bin bs=1 seek=1760 conv=notrunc status=none
+check "runtime data changed" answers 1 "HCL-04" hcl hcl.bin $m
+printf 'X' | dd of=hcl.bin bs=1 conv=notrunc status=none
+check "one that is none" answers 2 "HCL report" hcl hcl.bin $m
+check "of a TD it needs the quote" answers 2 "--report" verify \
+    --hcl-report "$A/tdx-nonce-challenge/hcl_report.bin"
+check "and has to be of that TD" answers 1 "HCL-03" verify \
+    --hcl-report "$A/tdx-nonce-challenge/hcl_report.bin" \
+    --report "$A/tdx-2026-with-ak-chain/td_quote.bin" \
+    --time 2026-06-10T00:00:00Z
+check "beside a manifest" answers 2 "one owner" \
+    hcl "$A/$m/hcl_report.bin" $m --svsm-manifest tiny
+
+### SVSM: a service manifest
+
+check "a manifest that is no key" answers 1 "SVSM-01" snp milan-v2-vcek \
+    ask_ark_milan.pem --svsm-manifest zeros
+check "a manifest that is one, of no known nonce" answers 2 "genuine" \
+    snp milan-v2-vcek ask_ark_milan.pem \
+    --svsm-manifest "$CVM_SOURCE/tests/fuzz/seeds/svsm/ek"
+check "and of one" answers 1 "BIND-01" snp milan-v2-vcek ask_ark_milan.pem \
+    --svsm-manifest "$CVM_SOURCE/tests/fuzz/seeds/svsm/ek" --report-data "$data"
+check "a manifest without a report" answers 2 "--report" verify \
+    --svsm-manifest zeros
+
 ### TDX: every quote, without and with a log
 
 for q in "$V"/tdx/v[45]-*.quote.bin; do
