@@ -21,6 +21,7 @@ const char *const upkeep_kinds[UPKEEP_COUNT] = {
 	[UPKEEP_TCB_INFO_CHAIN] = "issuers of the TCB info",
 	[UPKEEP_QE_IDENTITY] = "Intel QE identity",
 	[UPKEEP_QE_IDENTITY_CHAIN] = "issuers of the QE identity",
+	[UPKEEP_LAUNCH] = "Google's endorsement of the firmware",
 };
 
 void
@@ -106,4 +107,5 @@ upkeep_judge(struct upkeep *u, const struct endorsements *e, int64_t now)
 		upkeep_judge_snp(u, e, now);
 	else
 		upkeep_judge_tdx(u, e, now);
+	upkeep_judge_launch(u, e, now);
 }

@@ -29,6 +29,7 @@ enum upkeep_id {
 	UPKEEP_TCB_INFO_CHAIN,
 	UPKEEP_QE_IDENTITY,
 	UPKEEP_QE_IDENTITY_CHAIN,
+	UPKEEP_LAUNCH,
 	UPKEEP_COUNT
 };
 
@@ -84,6 +85,12 @@ void upkeep_judge_tdx(struct upkeep *u, const struct endorsements *e,
     int64_t now);
 void upkeep_want(struct upkeep *u, enum upkeep_id id, const char *fmt, ...)
     _printf_(3, 4);
+/* Google's endorsement of a measurement, where the policy asks for one and the
+ * host does not carry it. */
+void upkeep_want_launch(struct upkeep *u, const struct policy_launch *p,
+    struct span measurement, struct span carried);
+void upkeep_judge_launch(struct upkeep *u, const struct endorsements *e,
+    int64_t now);
 /* Dates and subject of a certificate, dates and issuer of a CRL. */
 void upkeep_note_cert(struct upkeep_file *f, const struct cert *x);
 void upkeep_note_crl(struct upkeep_file *f, const struct crl *crl);

@@ -81,6 +81,7 @@ upkeep_init_snp(struct upkeep *u, struct span report, struct span aux,
 		upkeep_want(u, UPKEEP_CRL_VLEK, "amd/%s/crl-vlek.der", folder);
 	}
 	want_vek(u, &certs, vlek);
+	upkeep_want_launch(u, &p->launch, u->snp.measurement, certs.launch);
 	return CVM_OK;
 }
 

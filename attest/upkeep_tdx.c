@@ -73,6 +73,8 @@ upkeep_init_tdx(struct upkeep *u, struct span report, int64_t now,
 	u->processor_ca = intel_name_is(u->run.pck.cert[1]->subject,
 	    intel_processor_ca);
 	want_files(u);
+	upkeep_want_launch(u, &u->policy->tdx.launch, u->run.quote.mrtd,
+	    span(NULL, 0));
 	return CVM_OK;
 }
 

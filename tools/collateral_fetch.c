@@ -62,12 +62,13 @@ upkeep_of(struct fetch *f, enum upkeep_id id)
 }
 
 /* Certificates of a chip and of AMD's CAs stay what they are, and AMD's
- * service answers few requests: good ones are not asked for again. */
+ * service answers few requests; a measurement's endorsement stays, too. Good
+ * ones are not asked for again. */
 static bool
 may_keep(struct fetch *f, enum upkeep_id id)
 {
 	static const enum upkeep_id certs[] = { UPKEEP_ARK, UPKEEP_ASK,
-		UPKEEP_ASVK, UPKEEP_VEK };
+		UPKEEP_ASVK, UPKEEP_VEK, UPKEEP_LAUNCH };
 
 	for (size_t i = 0; i < NELEMS(certs); i++)
 		if (id == certs[i])

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/openssl.h"
+#include "attest/launch.h"
 #include "tools/collateral.h"
 #include "tools/collateral_urls.h"
 
@@ -14,6 +15,7 @@
 #define INTEL_URL "https://api.trustedservices.intel.com"
 #define INTEL_ROOT_CRL_URL                                                     \
 	"https://certificates.trustedservices.intel.com/IntelSGXRootCA.der"
+#define GOOGLE_URL "https://storage.googleapis.com"
 #define CERTS_MAX (64 * 1024)
 #define JSON_MAX (1024 * 1024)
 
@@ -117,6 +119,21 @@ intel_url(const struct collateral *c, const char *path,
 	return url_format(url, why, "%s%s%s%s", base, path, value, rest);
 }
 
+/* Where Google publishes what gce-tcb-verifier reads. */
+static int
+launch_url(const struct collateral *c, char url[static URL_MAX],
+    struct why *why)
+{
+	char base[URL_MAX];
+	int r = base_url(c->t, OPT_GOOGLE_URL, GOOGLE_URL, base, why);
+
+	return r < 0 ?
+	    r :
+	    url_format(url, why, "%s/gce_tcb_integrity/ovmf_x64_csm/%s%s", base,
+		c->upkeep.tee == TEE_TDX ? "tdx" : "sevsnp",
+		strrchr(c->upkeep.file[UPKEEP_LAUNCH].name, '/'));
+}
+
 const struct request collateral_requests[] = {
 	{ UPKEEP_ASK, UPKEEP_ARK, ANSWER_CA_CHAIN, "ccert_chain", NULL,
 	    CERTS_MAX },
@@ -138,6 +155,8 @@ const struct request collateral_requests[] = {
 	{ UPKEEP_QE_IDENTITY, UPKEEP_QE_IDENTITY_CHAIN, ANSWER_BYTES,
 	    "/tdx/certification/v4/qe/identity",
 	    "SGX-Enclave-Identity-Issuer-Chain", JSON_MAX },
+	{ UPKEEP_LAUNCH, UPKEEP_COUNT, ANSWER_BYTES, NULL, NULL,
+	    LAUNCH_BYTES_MAX },
 };
 const size_t n_collateral_requests = NELEMS(collateral_requests);
 
@@ -145,6 +164,8 @@ int
 collateral_url(const struct collateral *c, const struct request *q,
     char url[static URL_MAX], struct why *reterr_why)
 {
+	if (q->file == UPKEEP_LAUNCH)
+		return launch_url(c, url, reterr_why);
 	if (q->file == UPKEEP_VEK)
 		return vcek_url(c, url, reterr_why);
 	if (q->file == UPKEEP_ROOT_CRL)

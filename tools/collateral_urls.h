@@ -14,8 +14,8 @@ enum answer {
 	ANSWER_CA_CHAIN,     /* file and beside in one PEM text */
 };
 
-/* One request: AMD's Key Distribution Service (57230, section 4), or Intel's
- * Provisioning Certification Service, version 4. */
+/* One request: AMD's Key Distribution Service (57230, section 4), Intel's
+ * Provisioning Certification Service, version 4, or Google's storage. */
 struct request {
 	enum upkeep_id file;
 	enum upkeep_id beside; /* what else it yields, or UPKEEP_COUNT */

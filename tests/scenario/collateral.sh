@@ -33,6 +33,7 @@ collateral() {
 }
 fetch() {
 	collateral fetch --insecure-http --amd-url "$url" --intel-url "$url" \
+	    --google-url "$url" \
 	    --intel-root-crl-url "$url/IntelSGXRootCA.der" "$@"
 }
 fault() { echo "$*" >"$web/faults"; }
@@ -224,6 +225,58 @@ check "tdx: fetched anew" fetch
 check "tdx: admitted again" until_true 10 admitted
 "$VCVM" stop "$CVM_TMP/tdx" >/dev/null 2>&1
 
+# endorsed NAME TECHNOLOGY: the policy asks for Google's endorsement instead of
+# naming the measurement.
+endorsed() {
+	local tee=$2 field=measurement unit=vcpus value root
+	[ "$tee" = snp ] || field=mrtd unit=ram_gib
+	value=$(/usr/bin/python3 -c 'import json, sys
+p = json.load(open(sys.argv[1]))
+print(p[sys.argv[2]][sys.argv[3]][0])' "etc-$1/policy.json" "$tee" $field)
+	root=$("$CVM_SOURCE/tests/scenario/launch.py" "$CVM_TMP/$1/collateral" \
+	    "$tee" "$value" 4)
+	file=google/launch/$value.binarypb
+	edit "etc-$1/policy.json" "del p['$tee']['$field']
+p['$tee']['launch_endorsement'] = {'roots': ['$root'], 'min_svn': 5,
+    '$unit': 4}"
+}
+# launches NAME TECHNOLOGY CHECK OPTION...: a machine whose firmware Google
+# endorses, and nobody else.
+launches() {
+	local name=$1 tee=$2 id=$3
+	shift 3
+	setup "$name" "$@"
+	check "$name: fetch" fetch
+	check "$name: admitted" until_true 10 admitted
+	endorsed "$name" "$tee"
+	check "$name: denied without the endorsement" denied_for "$id"
+	check "$name: status names it" exits 1 "missing   $file" \
+	    collateral status
+	check "$name: a truncated one" keeps 1 "refused     $file" \
+	    1 truncated binarypb
+	check "$name: a bad signature" keeps 1 "refused     $file" \
+	    1 flipped binarypb
+	check "$name: an empty one" keeps 1 "refused     $file" 1 empty binarypb
+	check "$name: a huge one" keeps 1 "more than 65536 bytes" \
+	    1 huge binarypb
+	check "$name: a redirect" keeps 2 "unreachable $file" \
+	    1 redirect binarypb
+	fault 1 503 binarypb
+	check "$name: the endorsement is fetched" exits 0 "new         $file" \
+	    fetch
+	check "$name: it admits, and its policy is sealed for" \
+	    token reseal --pin-file pin
+	check "$name: the key signs" until_true 10 admitted
+	check "$name: and kept" exits 0 "kept        $file" fetch
+	check "$name: status is content" exits 0 "security version 5" \
+	    collateral status
+	edit "etc-$name/policy.json" \
+	    "p['$tee']['launch_endorsement']['min_svn'] = 6"
+	check "$name: one that is too old" exits 1 "refused   $file" \
+	    collateral status
+	"$VCVM" stop "$CVM_TMP/$name" >/dev/null 2>&1
+}
+
 # others NAME OPTION...: from nothing to all that is needed.
 others() {
 	setup "$@"
@@ -232,11 +285,12 @@ others() {
 	check "$1: admitted" until_true 10 admitted
 	"$VCVM" stop "$CVM_TMP/$1" >/dev/null 2>&1
 }
-others genoa --platform snp --product genoa
+launches genoa snp SNP-56 --platform snp --product genoa
 others turin --platform snp --product turin --report-version 5
 others milan-v2 --platform snp --report-version 2
 others vlek --platform snp --endorser vlek
-others processor --platform tdx --pck-ca processor --quote-version 5
+launches processor tdx TDX-75 --platform tdx --pck-ca processor \
+    --quote-version 5
 
 # A report and a directory are enough on any machine.
 if [ -n "${VECTORS_DIR-}" ]; then

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 The cvm-pkcs11 authors
-"""AMD's Key Distribution Service and Intel's PCS, as far as they are asked.
+"""AMD's Key Distribution Service, Intel's PCS and Google's storage, as far as
+they are asked.
 
 usage: vendors.py DIR WORK
 
@@ -88,6 +89,10 @@ def answer(path, query):
         return read("intel/root-ca.crl"), {}
     if path == "/sgx/certification/v4/rootcacrl":
         return read("intel/root-ca.crl").hex().encode(), {}
+    m = re.fullmatch(r"/gce_tcb_integrity/ovmf_x64_csm/(sevsnp|tdx)"
+                     r"/([0-9a-f]{96}\.binarypb)", path)
+    if m:
+        return read(f"google/launch/{m.group(2)}"), {}
     raise KeyError(path)
 
 
