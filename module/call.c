@@ -117,8 +117,9 @@ call_again(struct call *c, int *err)
 {
 	int admitted;
 
-	if (!call_ran_out(c, *err) &&
-	    (*err != CVM_E_NOT_FOUND || c->caller.permit != NULL))
+	if (c->caller.permit != NULL ?
+		!call_ran_out(c, *err) :
+		*err != CVM_E_NOT_FOUND && *err != CVM_E_PERMIT)
 		return false;
 	call_use_permit(c, /* p= */ NULL);
 	admitted = call_admit(c);
@@ -167,7 +168,7 @@ call_reveal(struct call *c, const char *function, CK_OBJECT_HANDLE handle,
 	    (templ != NULL && !asks_for_secret(o, templ, n)))
 		return err;
 	err = gate_key_use(c->slot->gate, &c->session->gate, function,
-	    /* mech= */ NULL, o, span("", 0), &p, &c->why);
+	    /* mech= */ NULL, o, /* other= */ NULL, span("", 0), &p, &c->why);
 	call_use_permit(c, err == CVM_OK ? &p : NULL);
 	return err;
 }

@@ -611,8 +611,9 @@ parameter_digest(const struct gate *g, const CK_MECHANISM *mech,
 
 int
 gate_key_use(struct gate *g, struct gate_session *s, const char *function,
-    const CK_MECHANISM *mech, const struct object *key, struct span input,
-    struct permit *ret, struct why *reterr_why)
+    const CK_MECHANISM *mech, const struct object *key,
+    const struct object *other, struct span input, struct permit *ret,
+    struct why *reterr_why)
 {
 	struct operation_leaf leaf = {
 		.function = function,
@@ -621,7 +622,7 @@ gate_key_use(struct gate *g, struct gate_session *s, const char *function,
 	};
 	int err = CVM_OK;
 
-	if (!gate_binds_operation(g, key))
+	if (!gate_binds_operation(g, key) && !gate_binds_operation(g, other))
 		return gate_permit(g, s, ret, reterr_why);
 	if (mech != NULL)
 		err = parameter_digest(g, mech, leaf.parameter_digest,
@@ -641,8 +642,8 @@ gate_generation(struct gate *g, struct gate_session *s, const char *function,
 	uint8_t stir[16];
 	int err;
 
-	err = gate_key_use(g, s, function, mech, /* key= */ NULL, span("", 0),
-	    ret, reterr_why);
+	err = gate_key_use(g, s, function, mech, /* key= */ NULL,
+	    /* other= */ NULL, span("", 0), ret, reterr_why);
 	if (err != CVM_OK)
 		return err;
 	/* random_bytes() brings the kernel's into the generator. */

@@ -95,10 +95,12 @@ int gate_operation(struct gate *g, struct gate_session *s, const char *function,
     struct why *reterr_why) _must_check_;
 /* The same for uses that are no struct op (unwrap, derive, wrap, generate,
  * read, copy): key may be NULL, and mech where there is none; input is hashed.
- */
+ * other, if not NULL, is a key that is the input: it may want its admission,
+ * too. */
 int gate_key_use(struct gate *g, struct gate_session *s, const char *function,
-    const CK_MECHANISM *mech, const struct object *key, struct span input,
-    struct permit *ret, struct why *reterr_why) _must_check_;
+    const CK_MECHANISM *mech, const struct object *key,
+    const struct object *other, struct span input, struct permit *ret,
+    struct why *reterr_why) _must_check_;
 /*
  * A permit to make keys, good until gate_end() however long that takes. A
  * denial meanwhile ends it. No key is made of the same random numbers as in a

@@ -14,27 +14,12 @@
  * Uses of keys that are no operation in progress. Each passes the gate with
  * what it is about: its mechanism, its key, its input.
  */
-static CK_RV
-allow(struct call *c, const char *function, const CK_MECHANISM *mech,
-    const struct object *key, struct span input)
-{
-	struct permit p = { 0 };
-	int err;
-
-	/* There is no operation to log in for (CKU_CONTEXT_SPECIFIC). */
-	if (key != NULL && object_bool(key, CKA_ALWAYS_AUTHENTICATE))
-		return CKR_USER_NOT_LOGGED_IN;
-	err = gate_key_use(c->slot->gate, &c->session->gate, function, mech,
-	    key, input, &p, &c->why);
-	call_use_permit(c, err == CVM_OK ? &p : NULL);
-	return key != NULL ? rv_of_key(err) : rv_of(err);
-}
-
 /* What is to be done with a key, or two. */
 struct use {
 	const char *function;
 	const CK_MECHANISM *mech;
-	const struct object *key; /* that is asked for; NULL: a new one */
+	const struct object *key;   /* that is used; NULL: a new one */
+	const struct object *other; /* that is wrapped with it, or NULL */
 	struct span input;
 	CK_OBJECT_HANDLE first, second;
 	const CK_ATTRIBUTE *templ;
@@ -45,6 +30,28 @@ struct use {
 	struct message_param *param;
 };
 
+static bool
+wants_login(const struct object *key)
+{
+	return key != NULL && object_bool(key, CKA_ALWAYS_AUTHENTICATE);
+}
+
+static CK_RV
+allow(struct call *c, const struct use *u)
+{
+	struct permit p = { 0 };
+	int err;
+
+	/* There is no operation to log in for (CKU_CONTEXT_SPECIFIC). A key
+	 * that is wrapped would be free of its login elsewhere. */
+	if (wants_login(u->key) || wants_login(u->other))
+		return CKR_USER_NOT_LOGGED_IN;
+	err = gate_key_use(c->slot->gate, &c->session->gate, u->function,
+	    u->mech, u->key, u->other, u->input, &p, &c->why);
+	call_use_permit(c, err == CVM_OK ? &p : NULL);
+	return u->key != NULL ? rv_of_key(err) : rv_of(err);
+}
+
 /* Asks the gate and does it; again where the permit ran out in between. */
 static CK_RV
 do_use(struct call *c, const struct use *u,
@@ -54,7 +61,7 @@ do_use(struct call *c, const struct use *u,
 	int err;
 
 	do {
-		rv = allow(c, u->function, u->mech, u->key, u->input);
+		rv = allow(c, u);
 		if (rv != CKR_OK)
 			return rv;
 		err = fn(c, u);
@@ -155,8 +162,8 @@ wrap(struct call *c, struct use *u,
 		rv = rv_of(object_fingerprint(k, fingerprint));
 	if (rv != CKR_OK)
 		return rv;
-	/* The key that leaves may want an admission of its own, too. */
-	u->key = object_bool(k, CKA_CVM_BIND_OPERATION) ? k : w;
+	u->key = w;
+	u->other = k;
 	u->input = span(fingerprint, sizeof(fingerprint));
 	rv = do_use(c, u, fn);
 	return rename_type(rv, CKR_WRAPPING_KEY_TYPE_INCONSISTENT);

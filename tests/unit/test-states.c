@@ -9,7 +9,9 @@
 
 #include <cmocka.h>
 
+#include "base/blob.h"
 #include "base/cleanup.h"
+#include "base/crypto.h"
 #include "tests/unit/scene-program.h"
 
 /*
@@ -774,6 +776,85 @@ keys_that_do_not_fit(void **state)
 
 #define TEST(fn) cmocka_unit_test_teardown(fn, teardown)
 
+/* H(object id), as receipts name a secret key; and H of that. */
+static void
+fingerprint(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE key, char hex[2][65])
+{
+	char id[64];
+	CK_ATTRIBUTE a = { CKA_UNIQUE_ID, id, sizeof(id) };
+	_cleanup_(blob_clear) struct blob bytes = { 0 };
+	uint8_t digest[SHA512_LEN];
+
+	assert_ok(C_GetAttributeValue(s, key, &a, 1));
+	assert_true(a.ulValueLen < sizeof(id));
+	id[a.ulValueLen] = '\0';
+	assert_int_equal(hex_decode_blob(id, sizeof(id), &bytes), CVM_OK);
+	assert_int_equal(hash(HASH_SHA256, blob_span(&bytes), digest), CVM_OK);
+	(void)hex_encode(span(digest, SHA256_LEN), hex[0], 65);
+	assert_int_equal(hash(HASH_SHA256, span(digest, SHA256_LEN), digest),
+	    CVM_OK);
+	(void)hex_encode(span(digest, SHA256_LEN), hex[1], 65);
+}
+
+static char *
+slurp(const char *path)
+{
+	char *text = calloc(1, 1 << 20);
+	FILE *f = fopen(path, "re");
+
+	assert_non_null(text);
+	assert_non_null(f);
+	text[fread(text, 1, (1 << 20) - 1, f)] = '\0';
+	(void)fclose(f);
+	return text;
+}
+
+/* Both keys are in the line, whichever of them asks for the admission. */
+static void
+receipt_of_wrapping_omits_a_key(void **state)
+{
+	static CK_BBOOL yes = CK_TRUE;
+	CK_ULONG len = 32;
+	CK_ATTRIBUTE t[] = { { CKA_VALUE_LEN, &len, sizeof(len) },
+		{ CKA_EXTRACTABLE, &yes, 1 }, { CKA_WRAP, &yes, 1 },
+		{ CKA_CVM_BIND_OPERATION, &yes, 1 } };
+	char wrapping[2][65], key[2][65], want[256], path[192];
+	CK_OBJECT_HANDLE bound, aes;
+	CK_SESSION_HANDLE s;
+
+	(void)state;
+	NEEDS_MACHINE();
+	scene_prepare(&scene,
+	    &(struct scene_options){ .receipts = "operations" });
+	assert_ok(C_Initialize(NULL));
+	s = open_session(RW);
+	login(s);
+	aes = find(s, CKO_SECRET_KEY, "aes");
+	assert_ok(
+	    C_GenerateKey(s, MECH(CKM_AES_KEY_GEN), t, NELEMS(t), &bound));
+	(void)snprintf(path, sizeof(path), "%s/web.receipts", scene.m.dir);
+	for (int i = 0; i < 2; i++) {
+		CK_OBJECT_HANDLE w = i == 0 ? aes : bound;
+		CK_OBJECT_HANDLE k = i == 0 ? bound : aes;
+		CK_BYTE out[64];
+		CK_ULONG n = sizeof(out);
+
+		fingerprint(s, w, wrapping);
+		fingerprint(s, k, key);
+		assert_ok(C_WrapKey(s, MECH(CKM_AES_KEY_WRAP), w, k, out, &n));
+		(void)snprintf(want, sizeof(want),
+		    "\"key\":\"%s\",\"input_digest\":\"%s\"", wrapping[0],
+		    key[1]);
+		{
+			_cleanup_(freep) char *log = slurp(path);
+
+			assert_non_null(strstr(log, "\"C_WrapKey\""));
+			if (strstr(log, want) == NULL)
+				fail_msg("%s is not in\n%s", want, log);
+		}
+	}
+}
+
 int
 main(void)
 {
@@ -787,6 +868,7 @@ main(void)
 		TEST(token_information),
 		TEST(sessions_that_do_not_open),
 		TEST(keys_that_do_not_fit),
+		TEST(receipt_of_wrapping_omits_a_key),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
