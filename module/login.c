@@ -82,6 +82,8 @@ login_so(struct call *c, const struct secret *pin)
 			    secret_span(pin), gate_policy(g), gate_vtpm(g),
 			    &c->why);
 	} while (call_again(c, &err));
+	if (err == CVM_OK)
+		(void)atomic_fetch_add(&c->slot->login_ends, 1);
 	return rv_of(err);
 }
 
@@ -144,6 +146,20 @@ static const struct {
 	{ CKU_CONTEXT_SPECIFIC, login_context },
 };
 
+/* One after the other: who logs in sees whether the other has. */
+static CK_RV
+log_in(struct call *c, CK_RV (*fn)(struct call *c, const struct secret *pin),
+    const struct secret *pin)
+{
+	CK_RV rv;
+
+	(void)pthread_mutex_lock(&c->slot->logging_in);
+	call_use_permit(c, c->caller.permit);
+	rv = fn(c, pin);
+	(void)pthread_mutex_unlock(&c->slot->logging_in);
+	return rv;
+}
+
 CK_RV
 C_Login(CK_SESSION_HANDLE hSession, CK_USER_TYPE userType, CK_UTF8CHAR_PTR pPin,
     CK_ULONG ulPinLen)
@@ -160,12 +176,14 @@ C_Login(CK_SESSION_HANDLE hSession, CK_USER_TYPE userType, CK_UTF8CHAR_PTR pPin,
 	if (i == NELEMS(logins))
 		return CKR_USER_TYPE_INVALID;
 	if (c.slot->cfg->login == LOGIN_ATTESTATION && userType != CKU_SO) {
+		(void)pthread_mutex_lock(&c.slot->logging_in);
 		rv = login_attested(&c, userType, pPin != NULL ? ulPinLen : 0);
+		(void)pthread_mutex_unlock(&c.slot->logging_in);
 		return call_fail(&c, "C_Login", rv);
 	}
 	rv = get_pin(&c, userType, pPin, ulPinLen, &pin);
 	if (rv == CKR_OK)
-		rv = logins[i].fn(&c, pin);
+		rv = log_in(&c, logins[i].fn, pin);
 	return call_fail(&c, "C_Login", rv);
 }
 

@@ -53,6 +53,7 @@ operation_begin(struct call *c, enum session_op which, const CK_MECHANISM *mech,
 		return rv_of_key(err);
 	}
 	o->bound = bound;
+	o->login_ends = atomic_load(&c->slot->login_ends);
 	o->always_auth = secret && object_bool(key, CKA_ALWAYS_AUTHENTICATE);
 	return CKR_OK;
 }
@@ -136,8 +137,12 @@ CK_RV
 operation_check_login(const struct call *c, const struct operation *o,
     const struct object *key)
 {
-	if (c->slot->cfg->login == LOGIN_PIN && object_is_private(key) &&
-	    !token_user_logged_in(c->token))
+	/* PKCS#11 v3.0 sections 5.6 and 5.6.9: not under the SO, nor under a
+	 * later login. */
+	if (object_is_private(key) &&
+	    ((c->slot->cfg->login == LOGIN_PIN &&
+		 !token_user_logged_in(c->token)) ||
+		o->login_ends != atomic_load(&c->slot->login_ends)))
 		return CKR_USER_NOT_LOGGED_IN;
 	return o->always_auth && !o->authed ? CKR_USER_NOT_LOGGED_IN : CKR_OK;
 }

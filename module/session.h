@@ -34,12 +34,13 @@ enum session_op { /* operations that may be in progress side by side */
 };
 
 struct operation {
-	struct op *op;	  /* NULL: none in progress */
-	bool multipart;	  /* a part was processed */
-	bool once;	  /* the one-shot form was asked, for its size say */
-	bool bound;	  /* each use is an admission of its own */
-	bool always_auth; /* CKA_ALWAYS_AUTHENTICATE */
-	bool authed;	  /* ... and CKU_CONTEXT_SPECIFIC has been done */
+	struct op *op;	     /* NULL: none in progress */
+	bool multipart;	     /* a part was processed */
+	bool once;	     /* the one-shot form was asked, for its size say */
+	bool bound;	     /* each use is an admission of its own */
+	bool always_auth;    /* CKA_ALWAYS_AUTHENTICATE */
+	bool authed;	     /* ... and CKU_CONTEXT_SPECIFIC has been done */
+	uint64_t login_ends; /* of the slot, when it was begun */
 	/* The signature came first: C_VerifySignatureInit. */
 	bool signature_first;
 	struct blob signature;

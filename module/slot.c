@@ -43,6 +43,8 @@ slots_new(const struct config *cfg, struct slot *slots, size_t *ret_n)
 		err = gate_new(cfg, slots[n].cfg, &slots[n].gate);
 		if (err != CVM_OK)
 			break;
+		(void)pthread_mutex_init(&slots[n].logging_in, /* attr= */
+		    NULL);
 		atomic_store(&slots[n].was_present, true);
 	}
 	if (err == CVM_OK) {
@@ -58,6 +60,13 @@ void
 slot_clear(struct slot *s)
 {
 	gate_freep(&s->gate);
+}
+
+void
+slot_after_fork(struct slot *s)
+{
+	(void)pthread_mutex_init(&s->logging_in, /* attr= */ NULL);
+	gate_after_fork(s->gate);
 }
 
 bool
@@ -187,6 +196,7 @@ slot_forget_login(struct slot *s)
 	struct token *t = gate_token(s->gate);
 
 	atomic_store(&s->attested_login, false);
+	(void)atomic_fetch_add(&s->login_ends, 1);
 	/* With login by attestation only the SO has logged in. */
 	if (t != NULL && (s->cfg->login == LOGIN_PIN || token_so_logged_in(t)))
 		token_logout(t);

@@ -3,6 +3,7 @@
 #ifndef MODULE_SLOT_H
 #define MODULE_SLOT_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "module/gate.h"
@@ -17,7 +18,11 @@ struct slot {
 	_Atomic unsigned long n_sessions, n_writable;
 	/* C_Login was called where login is by attestation. */
 	_Atomic bool attested_login;
-	_Atomic bool was_present;		/* for C_WaitForSlotEvent */
+	/* Ends of logins, and logins of the SO: an operation with a private
+	 * key that was begun before the last of them is over. */
+	_Atomic uint64_t login_ends;
+	pthread_mutex_t logging_in; /* one login state for a token */
+	_Atomic bool was_present;   /* for C_WaitForSlotEvent */
 	_Atomic unsigned long evidence_handles; /* given out so far */
 };
 
@@ -25,6 +30,8 @@ struct slot {
 int slots_new(const struct config *cfg, struct slot *slots,
     size_t *ret_n) _must_check_;
 void slot_clear(struct slot *s);
+/* In the child after a fork. */
+void slot_after_fork(struct slot *s);
 
 /* Whether the token is reported as being there; asks no TPM. */
 bool slot_present(struct slot *s);

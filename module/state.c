@@ -66,7 +66,7 @@ put_in_order(void)
 	for (size_t i = 0; i < lib->n_slots; i++) {
 		atomic_store(&lib->slots[i].n_sessions, 0);
 		atomic_store(&lib->slots[i].n_writable, 0);
-		gate_after_fork(lib->slots[i].gate);
+		slot_after_fork(&lib->slots[i]);
 	}
 	session_table_after_fork(lib->sessions);
 }

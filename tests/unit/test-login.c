@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -457,6 +458,114 @@ keys_can_want_an_admission_each_time(void **state)
 	assert_ok(sign(s, other));
 }
 
+/* PKCS#11 v3.0 section 5.6.9: what was begun ends with the login. */
+static void
+operation_outlives_its_login(void **state)
+{
+	static const char *const logins[] = { "pin", "attestation" };
+	CK_BYTE sig[128];
+	CK_SESSION_HANDLE s;
+
+	(void)state;
+	NEEDS_MACHINE();
+	for (int i = 0; i < 4; i++) {
+		const char *pin = i % 2 == 0 ? USER_PIN : NULL;
+		CK_ULONG n = sizeof(sig);
+		CK_OBJECT_HANDLE key;
+
+		begin(&(struct scene_options){ .login = logins[i % 2] });
+		s = open_session(RW);
+		if (i < 2 || pin != NULL)
+			assert_ok(log_in(s, CKU_USER, pin));
+		key = find(s, CKO_PRIVATE_KEY, "ec");
+		assert_ok(C_SignInit(s, MECH(CKM_ECDSA), key));
+		if (i != 3)
+			assert_ok(C_Logout(s));
+		/* Who comes next is another, be it the same user. */
+		assert_ok(
+		    log_in(s, i < 2 ? CKU_USER : CKU_SO, i < 2 ? pin : SO_PIN));
+		assert_rv(CKR_USER_NOT_LOGGED_IN,
+		    C_Sign(s, digest, sizeof(digest), sig, &n));
+		assert_rv(CKR_OPERATION_NOT_INITIALIZED,
+		    C_Sign(s, digest, sizeof(digest), sig, &n));
+		if (i < 2)
+			assert_ok(sign(s, find(s, CKO_PRIVATE_KEY, "ec")));
+		assert_ok(C_Finalize(NULL));
+	}
+}
+
+struct comer {
+	CK_SESSION_HANDLE s;
+	CK_USER_TYPE type;
+	const char *pin;
+	CK_RV rv;
+};
+
+static void *
+come(void *arg)
+{
+	struct comer *c = arg;
+
+	c->rv = log_in(c->s, c->type, c->pin);
+	return NULL;
+}
+
+static void
+user_and_so_log_in_at_once(void **state)
+{
+	struct comer c[2] = { { .type = CKU_USER, .pin = USER_PIN },
+		{ .type = CKU_SO, .pin = SO_PIN } };
+	pthread_t t[2];
+
+	(void)state;
+	NEEDS_MACHINE();
+	begin(&(struct scene_options){ 0 });
+	c[0].s = open_session(RW);
+	c[1].s = open_session(RW);
+	for (int i = 0; i < 4; i++) {
+		for (int k = 0; k < 2; k++)
+			assert_int_equal(pthread_create(&t[k], NULL, come,
+					     &c[k]),
+			    0);
+		for (int k = 0; k < 2; k++)
+			assert_int_equal(pthread_join(t[k], NULL), 0);
+		assert_int_not_equal(c[0].rv, c[1].rv);
+		assert_rv(CKR_USER_ANOTHER_ALREADY_LOGGED_IN,
+		    c[0].rv == CKR_OK ? c[1].rv : c[0].rv);
+		assert_ok(C_Logout(c[0].s));
+	}
+}
+
+/* Elsewhere it would be without its login. */
+static void
+key_is_wrapped_without_its_login(void **state)
+{
+	static CK_BBOOL yes = CK_TRUE;
+	CK_BYTE p256[] = { 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01,
+		0x07 };
+	CK_ATTRIBUTE pub[] = { { CKA_EC_PARAMS, p256, sizeof(p256) } };
+	CK_ATTRIBUTE priv[] = { { CKA_EXTRACTABLE, &yes, 1 },
+		{ CKA_PRIVATE, &yes, 1 },
+		{ CKA_ALWAYS_AUTHENTICATE, &yes, 1 } };
+	CK_BYTE out[512];
+
+	(void)state;
+	NEEDS_MACHINE();
+	begin(&(struct scene_options){ 0 });
+	for (CK_ULONG n = 2; n <= 3; n++) {
+		CK_SESSION_HANDLE s = open_session(RW);
+		CK_ULONG len = sizeof(out);
+		CK_OBJECT_HANDLE h, key;
+
+		login(s);
+		assert_ok(C_GenerateKeyPair(s, MECH(CKM_EC_KEY_PAIR_GEN), pub,
+		    1, priv, n, &h, &key));
+		assert_rv(n == 2 ? CKR_OK : CKR_USER_NOT_LOGGED_IN,
+		    C_WrapKey(s, MECH(CKM_AES_KEY_WRAP_KWP),
+			find(s, CKO_SECRET_KEY, "aes"), key, out, &len));
+	}
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int
@@ -474,6 +583,9 @@ main(void)
 		TEST(initialising_again_needs_the_so),
 		TEST(keys_can_want_a_login_each_time),
 		TEST(keys_can_want_an_admission_each_time),
+		TEST(operation_outlives_its_login),
+		TEST(user_and_so_log_in_at_once),
+		TEST(key_is_wrapped_without_its_login),
 		TEST(attestation_is_a_login),
 	};
 
