@@ -29,8 +29,9 @@ may_create(struct token *t, const struct caller *c, const struct newborn *b,
 	if (attrs_bool(a, CKA_PRIVATE, true) && !c->user)
 		return why_set(why, CVM_E_NOT_LOGGED_IN, "session", "login",
 		    "the user for a private object", "another");
+	/* What others will find in the token is written by who is admitted. */
 	if (class == CKO_PRIVATE_KEY || class == CKO_SECRET_KEY ||
-	    b->material != NULL)
+	    b->material != NULL || attrs_bool(a, CKA_TOKEN, false))
 		return permit_check(c->permit, token_issuer(t));
 	return CVM_OK;
 }

@@ -25,13 +25,17 @@ refuse_action(struct why *why, CK_ATTRIBUTE_TYPE type)
 	    "FALSE");
 }
 
+/* What others find in the token is changed by who is admitted. */
 static int
-check_writable(const struct object *o, const struct caller *c, struct why *why)
+check_writable(struct token *t, const struct object *o, const struct caller *c,
+    struct why *why)
 {
-	if (!o->token || c->writable)
+	if (!o->token)
 		return CVM_OK;
-	return why_set(why, CVM_E_READ_ONLY, "session", "flags",
-	    "a read/write session for a token object", "read-only");
+	if (!c->writable)
+		return why_set(why, CVM_E_READ_ONLY, "session", "flags",
+		    "a read/write session for a token object", "read-only");
+	return permit_check(c->permit, token_issuer(t));
 }
 
 /* What the SO trusted stays what he trusted: a user's copy of it is not, and a
@@ -165,7 +169,7 @@ set_attributes_once(struct token *t, const struct caller *c,
 	int err = token_object(t, c, handle, &o);
 
 	if (err == CVM_OK)
-		err = check_writable(o, c, reterr_why);
+		err = check_writable(t, o, c, reterr_why);
 	if (err != CVM_OK)
 		return err;
 	if (!attrs_bool(&o->attrs, CKA_MODIFIABLE, true))
@@ -205,7 +209,7 @@ token_destroy(struct token *t, const struct caller *c, CK_OBJECT_HANDLE handle,
 	int err = token_object(t, c, handle, &o);
 
 	if (err == CVM_OK)
-		err = check_writable(o, c, reterr_why);
+		err = check_writable(t, o, c, reterr_why);
 	if (err != CVM_OK)
 		return err;
 	if (!attrs_bool(&o->attrs, CKA_DESTROYABLE, true))

@@ -869,6 +869,43 @@ refuse_functions(struct scene *x)
 	free(v);
 }
 
+/* Public as it may be, what others find in the token is not written by
+ * whoever was admitted once. */
+static void
+token_object_written_with_bad_permit(void **state)
+{
+	struct stage *s = *state;
+	CK_ATTRIBUTE templ[] = { ULONG_ATTR(CKA_CLASS, CKO_DATA),
+		BOOL_ATTR(CKA_PRIVATE, false), TEXT_ATTR(CKA_VALUE, "v"),
+		BOOL_ATTR(CKA_TOKEN, true) };
+	CK_ATTRIBUTE label = TEXT_ATTR(CKA_LABEL, "other");
+	CK_OBJECT_HANDLE h, session, made;
+	struct permit p;
+
+	ok(token_create(s->t, &s->c, templ, 4, &h, why));
+	ok(token_create(s->t, &s->c, templ, 3, &session, why));
+	for (int i = 0; i < N_BAD; i++) {
+		struct caller c = s->c;
+
+		c.permit = bad_permit(s, (enum bad_permit)i, &p);
+		assert_int_equal(token_create(s->t, &c, templ, 4, &made, NULL),
+		    CVM_E_PERMIT);
+		assert_int_equal(token_copy(s->t, &c, session, &templ[3], 1,
+				     &made, NULL),
+		    CVM_E_PERMIT);
+		assert_int_equal(token_set_attributes(s->t, &c, h, &label, 1,
+				     NULL),
+		    CVM_E_PERMIT);
+		assert_int_equal(token_destroy(s->t, &c, h, NULL),
+		    CVM_E_PERMIT);
+		/* A session object is its maker's. */
+		ok(token_set_attributes(s->t, &c, session, &label, 1, why));
+		ok(token_copy(s->t, &c, session, NULL, 0, &made, why));
+		ok(token_destroy(s->t, &c, made, why));
+	}
+	ok(token_destroy(s->t, &s->c, h, why));
+}
+
 static void
 key_reached_with_bad_permit(void **state)
 {
@@ -941,6 +978,7 @@ main(void)
 		ON_STAGE(private_object_seen_without_login),
 		ON_STAGE(caller_creates_what_it_may_not),
 		ON_STAGE(private_data_lie_open),
+		ON_STAGE(token_object_written_with_bad_permit),
 		ON_STAGE(key_reached_with_bad_permit),
 	};
 
