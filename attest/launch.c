@@ -8,6 +8,7 @@
 #include "attest/chain_cache.h"
 #include "attest/launch.h"
 #include "attest/parsed.h"
+#include "attest/snp.h"
 
 #define NOT_ASKED "the policy does not ask for a launch endorsement"
 #define RSA_BITS 4096
@@ -192,6 +193,64 @@ check_named(const struct launch_case *c, const struct launch_part *part)
 	    hex_encode(c->measurement, hex, sizeof(hex)));
 }
 
+/*
+ * Below an SVSM the guest is at a lower level, and its own firmware, at the
+ * highest, could say whatever an SVSM says: another value than the one with an
+ * SVSM will not do, whichever machine it is of.
+ */
+static bool
+check_named_svsm(const struct launch_case *c, const struct launch_part *part)
+{
+	char hex[2 * SHA384_LEN + 1], got[2 * SHA384_LEN + 1];
+
+	if (part->svsm_measurement.len == 0)
+		return verdict_fail(c->v, check_of(c, NAMED),
+		    "the measurement with an SVSM", "none is endorsed");
+	return verdict_check(c->v, check_of(c, NAMED),
+	    span_equal(part->svsm_measurement, c->measurement),
+	    hex_encode(part->svsm_measurement, hex, sizeof(hex)), "%s",
+	    hex_encode(c->measurement, got, sizeof(got)));
+}
+
+/* What a guest policy allows, and what it asks for. */
+#define ALLOWS                                                                 \
+	(SNP_POLICY_SMT | SNP_POLICY_MIGRATE_MA | SNP_POLICY_DEBUG |           \
+	    SNP_POLICY_CXL)
+#define ASKS                                                                   \
+	(SNP_POLICY_SINGLE_SOCKET | SNP_POLICY_AES256_XTS |                    \
+	    SNP_POLICY_RAPL_DIS | SNP_POLICY_CIPHERTEXT_HIDING |               \
+	    SNP_POLICY_PAGE_SWAP_DISABLE)
+#define ABI_OF(policy) ((policy)&0xffff)
+
+static bool
+id_fits(struct span endorsed, struct span got)
+{
+	return endorsed.len == 0 || span_is_filled(got, 0x00) ||
+	    span_equal(endorsed, got);
+}
+
+/* Google starts machines without an ID block: ids of zero say nothing. */
+static bool
+check_guest(const struct launch_case *c, const struct launch_part *part)
+{
+	const uint64_t want = part->policy, got = c->snp->policy;
+	char expected[64];
+
+	(void)snprintf(expected, sizeof(expected),
+	    "a guest policy no looser than 0x%" PRIx64, want);
+	if (want != 0 &&
+	    ((got & ~want & ALLOWS) != 0 || (want & ~got & ASKS) != 0 ||
+		ABI_OF(got) < ABI_OF(want)))
+		return verdict_fail(c->v, CHECK_SNP_62, expected, "0x%" PRIx64,
+		    got);
+	if (!id_fits(part->family_id, c->snp->family_id))
+		return verdict_fail(c->v, CHECK_SNP_62,
+		    "the FAMILY_ID that is endorsed, or none", "another");
+	return verdict_check(c->v, CHECK_SNP_62,
+	    id_fits(part->image_id, c->snp->image_id),
+	    "the IMAGE_ID that is endorsed, or none", "another");
+}
+
 static bool
 check_svn(const struct launch_case *c, const struct launch_part *part)
 {
@@ -214,6 +273,8 @@ launch_appraise(const struct launch_case *c)
 
 	for (int i = 0; c->policy->roots.n == 0 && i < LAUNCH_CHECKS; i++)
 		(void)verdict_skip(c->v, check_of(c, i), NOT_ASKED);
+	if (c->policy->roots.n == 0 && c->snp != NULL)
+		(void)verdict_skip(c->v, CHECK_SNP_62, NOT_ASKED);
 	if (c->policy->roots.n == 0)
 		return true;
 	if (!find(c, &e) ||
@@ -225,6 +286,7 @@ launch_appraise(const struct launch_case *c)
 		e.signature.len))
 		return false;
 	ok = check_provenance(c, &e);
-	ok = check_named(c, part) && ok;
+	ok = (c->svsm ? check_named_svsm(c, part) : check_named(c, part)) && ok;
+	ok = (c->snp == NULL || check_guest(c, part)) && ok;
 	return check_svn(c, part) && ok;
 }

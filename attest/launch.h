@@ -28,6 +28,10 @@ struct launch_part {
 	uint32_t svn;
 	struct launch_value value[LAUNCH_VALUES_MAX];
 	size_t n;
+	/* SEV-SNP: 0 and empty where it does not say. */
+	uint64_t policy;
+	struct span family_id, image_id;
+	struct span svsm_measurement; /* of a machine with an SVSM */
 };
 
 /* Every span borrows from the bytes that were parsed. */
@@ -48,8 +52,10 @@ struct launch_endorsement {
 int launch_parse(struct span bytes, struct launch_endorsement *ret,
     struct why *reterr_why) _must_check_;
 
-/* What is to be appraised: six checks, one after the other from first. */
+/* What is to be appraised: six checks, one after the other from first, and for
+ * SEV-SNP one more, CHECK_SNP_62. */
 #define LAUNCH_CHECKS 6
+struct snp_report;
 struct launch_case {
 	const struct appraisal *a;
 	struct verdict *v;
@@ -59,6 +65,8 @@ struct launch_case {
 	struct span measurement; /* of the report */
 	struct span carried;	 /* the host's endorsement, or empty */
 	bool tdx;
+	const struct snp_report *snp; /* NULL for TDX */
+	bool svsm;		      /* the policy trusts an SVSM */
 };
 bool launch_appraise(const struct launch_case *c);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "attest/launch.h"
@@ -211,6 +212,44 @@ TAKE(take_svn)
 	return to_u32(&((struct launch_part *)out)->svn, v, "svn", why);
 }
 
+static int
+take_id(struct span *ret, const struct value *v, size_t len, const char *name,
+    struct why *why)
+{
+	char expected[16];
+
+	(void)snprintf(expected, sizeof(expected), "%zu bytes", len);
+	if (v->bytes.len != len)
+		return refuse(why, name, expected, "another length");
+	*ret = v->bytes;
+	return CVM_OK;
+}
+
+TAKE(take_family)
+{
+	return take_id(&((struct launch_part *)out)->family_id, v, 16,
+	    "sev_snp.family_id", why);
+}
+
+TAKE(take_image)
+{
+	return take_id(&((struct launch_part *)out)->image_id, v, 16,
+	    "sev_snp.image_id", why);
+}
+
+TAKE(take_svsm)
+{
+	return take_id(&((struct launch_part *)out)->svsm_measurement, v,
+	    SHA384_LEN, "sev_snp.svsm_measurement", why);
+}
+
+TAKE(take_policy)
+{
+	(void)why;
+	((struct launch_part *)out)->policy = v->number;
+	return CVM_OK;
+}
+
 #define GOLDEN(out) ((struct launch_endorsement *)(out))
 
 TAKE(take_snp)
@@ -218,6 +257,10 @@ TAKE(take_snp)
 	static const struct row rows[] = {
 		VARINT(1, "sev_snp.svn", take_svn),
 		REPEATED(2, "sev_snp.measurements", take_snp_value),
+		BYTES(3, "sev_snp.family_id", take_family),
+		BYTES(4, "sev_snp.image_id", take_image),
+		VARINT(5, "sev_snp.policy", take_policy),
+		BYTES(7, "sev_snp.svsm_measurement", take_svsm),
 	};
 
 	GOLDEN(out)->snp.present = true;

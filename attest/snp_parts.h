@@ -73,7 +73,7 @@ bool snp_chain_checks(struct snp_appraisal *s);
 bool snp_tcb_layout_check(struct snp_appraisal *s);
 bool snp_platform_checks(struct snp_appraisal *s);
 
-/* snp_values.c: SNP-28 to SNP-61. */
+/* snp_values.c: SNP-28 to SNP-62. */
 bool snp_value_checks(struct snp_appraisal *s);
 
 #endif

@@ -192,7 +192,9 @@ snp_value_checks(struct snp_appraisal *s)
 		.policy = &s->p->launch,
 		.first = CHECK_SNP_56,
 		.measurement = s->r.measurement,
-		.carried = s->certs.launch };
+		.carried = s->certs.launch,
+		.snp = &s->r,
+		.svsm = s->a->policy->tpm.ak_trust == AK_TRUST_SVSM };
 	bool ok;
 
 	/* One of the two is there, or the policy has not said what may run. */

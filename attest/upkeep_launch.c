@@ -36,7 +36,9 @@ upkeep_judge_launch(struct upkeep *u, const struct endorsements *e, int64_t now)
 		.policy = tdx ? &p->tdx.launch : &p->snp.launch,
 		.first = tdx ? CHECK_TDX_75 : CHECK_SNP_56,
 		.measurement = tdx ? u->run.quote.mrtd : u->snp.measurement,
-		.tdx = tdx };
+		.tdx = tdx,
+		.snp = tdx ? NULL : &u->snp,
+		.svsm = p->tpm.ak_trust == AK_TRUST_SVSM };
 	enum check_id id;
 
 	if (!f->wanted || !f->present ||

@@ -117,6 +117,14 @@ write_part(struct writer *w, const struct launch_plan *p, bool tdx)
 		    i == 0 ? p->measurement : span(other, sizeof(other)));
 		end_in(&e, &part, 2);
 	}
+	if (!tdx && p->family.len > 0)
+		launch_bytes(&part, 3, p->family);
+	if (!tdx && p->image.len > 0)
+		launch_bytes(&part, 4, p->image);
+	if (!tdx && p->policy != 0)
+		launch_number(&part, 5, p->policy);
+	if (!tdx && p->svsm.len > 0)
+		launch_bytes(&part, 7, p->svsm);
 	end_in(&part, w, tdx ? 8 : 7);
 }
 

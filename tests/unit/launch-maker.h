@@ -18,6 +18,8 @@ struct launch_plan {
 	bool snp, tdx; /* which technologies it speaks of */
 	uint64_t seconds, cl_spec;
 	uint32_t shape, svn;
+	uint64_t policy;		 /* of SEV-SNP; 0: it does not say */
+	struct span family, image, svsm; /* the same; empty: not there */
 	struct cert_spec root, leaf;
 	bool small;	   /* the leaf's key has 2048 bits */
 	bool no_bundle;	   /* the root is not in the message */

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "attest/launch.h"
+#include "attest/snp.h"
 #include "tests/unit/launch-maker.h"
 
 /* Google's launch endorsement: what is accepted, and what is not. */
@@ -28,6 +29,8 @@ struct scene {
 	struct appraisal_facts facts;
 	struct verdict v;
 	struct launch_case c;
+	struct snp_report snp;
+	uint8_t family[16], image[16];
 	bool in_file;
 };
 
@@ -50,7 +53,11 @@ scene_new(bool tdx)
 		.policy = &s->policy,
 		.first = tdx ? CHECK_TDX_75 : CHECK_SNP_56,
 		.measurement = span(measurement, sizeof(measurement)),
-		.tdx = tdx };
+		.tdx = tdx,
+		.snp = tdx ? NULL : &s->snp };
+	s->snp.policy = SNP_POLICY_ONE | SNP_POLICY_SMT | 0x0133;
+	s->snp.family_id = span(s->family, sizeof(s->family));
+	s->snp.image_id = span(s->image, sizeof(s->image));
 	return s;
 }
 
@@ -336,6 +343,121 @@ endorsement_of_another_technology(void **state)
 	denied(t, 4);
 }
 
+/* By SNP-62 alone. */
+static void
+guest_denied(struct scene *s)
+{
+	assert_false(judge(s));
+	for (int i = 0; i < LAUNCH_CHECKS; i++)
+		assert_int_equal(s->v.results[(int)s->c.first + i].status,
+		    CHECK_PASS);
+	assert_int_equal(s->v.results[CHECK_SNP_62].status, CHECK_FAIL);
+}
+
+static void
+guest_admitted(struct scene *s)
+{
+	accepted(s);
+	assert_int_equal(s->v.results[CHECK_SNP_62].status, CHECK_PASS);
+}
+
+static void
+guest_policy_looser_than_endorsed(void **state)
+{
+	static const uint64_t may[] = { SNP_POLICY_MIGRATE_MA, SNP_POLICY_DEBUG,
+		SNP_POLICY_CXL };
+	static const uint64_t must[] = { SNP_POLICY_SINGLE_SOCKET,
+		SNP_POLICY_AES256_XTS, SNP_POLICY_RAPL_DIS,
+		SNP_POLICY_CIPHERTEXT_HIDING, SNP_POLICY_PAGE_SWAP_DISABLE };
+	uint64_t good;
+
+	SCENE(s, false);
+
+	(void)state;
+	good = s->snp.policy;
+	s->plan.policy = good;
+	make(s);
+	guest_admitted(s);
+	for (size_t i = 0; i < NELEMS(may); i++) {
+		s->snp.policy = good | may[i];
+		guest_denied(s);
+	}
+	s->snp.policy = good - 1; /* an older ABI */
+	guest_denied(s);
+	s->snp.policy = good + 1;
+	guest_admitted(s);
+	s->snp.policy = good & ~SNP_POLICY_SMT; /* stricter */
+	guest_admitted(s);
+	for (size_t i = 0; i < NELEMS(must); i++) {
+		s->plan.policy = good | must[i];
+		make(s);
+		s->snp.policy = good;
+		guest_denied(s);
+		s->snp.policy = good | must[i];
+		guest_admitted(s);
+	}
+	s->plan.policy = 0;
+	make(s);
+	s->snp.policy = good | SNP_POLICY_DEBUG;
+	guest_admitted(s); /* SNP-30 says what it says */
+}
+
+static void
+id_block_of_another_image(void **state)
+{
+	static const uint8_t family[16] = { 1 }, image[16] = { 2 };
+
+	SCENE(s, false);
+
+	(void)state;
+	s->plan.family = span(family, sizeof(family));
+	s->plan.image = span(image, sizeof(image));
+	make(s);
+	guest_admitted(s); /* without an ID block */
+	s->family[0] = 1;
+	guest_admitted(s);
+	s->image[0] = 2;
+	guest_admitted(s);
+	s->image[15] = 1;
+	guest_denied(s);
+	s->image[15] = 0;
+	s->family[0] = 2;
+	guest_denied(s);
+	s->plan.family.len = 15;
+	make(s);
+	denied(s, 0);
+	s->plan.family.len = 16;
+	s->plan.image.len = 1;
+	make(s);
+	denied(s, 0);
+}
+
+/* At VMPL 0 without an SVSM a guest could write its manifest itself. */
+static void
+machine_without_svsm_taken_for_one(void **state)
+{
+	uint8_t other[SHA384_LEN + 1] = { 0x77 };
+
+	SCENE(s, false);
+
+	(void)state;
+	make(s);
+	s->c.svsm = true;
+	denied(s, 4);
+	s->plan.svsm = span(other, SHA384_LEN);
+	make(s);
+	denied(s, 4);
+	s->plan.svsm = span(measurement, SHA384_LEN);
+	s->plan.measurement = span(other, SHA384_LEN);
+	make(s);
+	accepted(s);
+	s->c.svsm = false;
+	denied(s, 4);
+	s->plan.svsm = span(other, SHA384_LEN + 1);
+	make(s);
+	denied(s, 0);
+}
+
 static void
 endorsement_too_old(void **state)
 {
@@ -583,6 +705,9 @@ main(void)
 		cmocka_unit_test(provenance_missing_or_of_the_future_tdx),
 		cmocka_unit_test(measurement_not_endorsed),
 		cmocka_unit_test(endorsement_of_another_technology),
+		cmocka_unit_test(guest_policy_looser_than_endorsed),
+		cmocka_unit_test(id_block_of_another_image),
+		cmocka_unit_test(machine_without_svsm_taken_for_one),
 		cmocka_unit_test(endorsement_too_old),
 		cmocka_unit_test(field_unknown_refused),
 		cmocka_unit_test(message_malformed),
