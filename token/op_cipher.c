@@ -129,14 +129,15 @@ cipher_update(struct op *op, struct span in, uint8_t *out, size_t *len)
 	return cipher_feed(op->cipher, in, out, len);
 }
 
-/* After the last block: its padding is the only thing that can be wrong. */
+/* After the last block of a decryption only its padding can be wrong. */
 static int
 cipher_end(struct op *op, uint8_t *out, size_t *len)
 {
 	int n = 0;
 
 	if (EVP_CipherFinal_ex(op->cipher, out, &n) != 1)
-		return CVM_E_ENCRYPTED_INVALID;
+		return op->kind == OP_ENCRYPT ? CVM_E_CRYPTO :
+						CVM_E_ENCRYPTED_INVALID;
 	*len = (size_t)n;
 	return CVM_OK;
 }
