@@ -2,6 +2,7 @@
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "attest/cert_parts.h"
@@ -31,6 +32,12 @@ cert_freep(struct cert **x)
 	free(c);
 }
 
+static bool
+is_odd(struct span number)
+{
+	return (number.data[number.len - 1] & 1) != 0;
+}
+
 /* SubjectPublicKeyInfo of an RSA key (RFC 3279 section 2.3.1). */
 static int
 read_rsa(struct cert *x, struct reader params, struct span bits)
@@ -51,6 +58,9 @@ read_rsa(struct cert *x, struct reader params, struct span bits)
 	x->key_bits = (unsigned)n.len * 8;
 	for (uint8_t top = n.data[0]; top < 0x80; top = (uint8_t)(top << 1))
 		x->key_bits--;
+	/* By an exponent of 1, anybody can sign. */
+	if (!is_odd(n) || !is_odd(e) || (e.len == 1 && e.data[0] == 1))
+		return CVM_E_PARSE;
 	return public_key_rsa(n, e, &x->key);
 }
 
@@ -102,9 +112,9 @@ read_key(struct cert *x)
 		r = read_rsa(x, params, bits);
 	else if (span_equal(oid, span(ec, sizeof(ec))))
 		r = read_ec(x, params, bits);
-	return r == CVM_E_NOMEM || r == CVM_E_CRYPTO ? r :
-	    r != CVM_OK				     ? CVM_E_PARSE :
-						       CVM_OK;
+	/* A key that is no key of ours is for the judge of its chain to refuse,
+	 * in which it may not be. */
+	return r == CVM_E_PARSE || r == CVM_E_DENIED ? CVM_OK : r;
 }
 
 static bool
@@ -121,12 +131,23 @@ read_constraints(struct cert *x, struct reader *r)
 	return reader_end(r) == CVM_OK;
 }
 
+/* Those that may be critical, and say nothing to us: still, each is a list of
+ * something. */
+static bool
+is_list(struct span oid)
+{
+	return oid_is_ce(oid, CE_SUBJECT_ALT_NAME) ||
+	    oid_is_ce(oid, CE_CRL_POINTS) || oid_is_ce(oid, CE_POLICIES) ||
+	    oid_is_ce(oid, CE_EXT_KEY_USAGE);
+}
+
 /* The extensions that every judge needs; of one that is there twice the first
  * is read, and the judge refuses both. */
 static bool
 read_known(struct cert *x, const struct cert_extension *e)
 {
 	struct reader r = reader_init(e->value);
+	uint8_t tag;
 
 	if (oid_is_ce(e->oid, CE_BASIC_CONSTRAINTS) && !x->has_constraints) {
 		x->constraints_critical = e->critical;
@@ -141,6 +162,14 @@ read_known(struct cert *x, const struct cert_extension *e)
 	    !x->has_authority) {
 		x->has_authority = true;
 		x->authority = cert_authority_read(&r);
+	} else if (is_list(e->oid)) {
+		struct reader in = der_open(&r, DER_SEQUENCE);
+
+		if (reader_left(&in) == 0)
+			return false;
+		while (reader_left(&in) > 0)
+			(void)der_any(&in, &tag);
+		der_close(&r, &in);
 	} else {
 		return true;
 	}
@@ -300,5 +329,8 @@ cert_verify(struct cert *x, struct cert *by)
 const char *
 cert_name(const struct cert *x, char *buf, size_t len)
 {
-	return name_line(x->subject, buf, len);
+	/* Attestation keys of old GCE machines have no names. */
+	if (name_line(x->subject, buf, len)[0] == '\0' && len > 0)
+		(void)snprintf(buf, len, "(certificate without a subject)");
+	return buf;
 }

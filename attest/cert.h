@@ -142,8 +142,9 @@ const char *cert_alg_name(const struct cert_alg *alg,
 
 /*
  * Names (RFC 5280 section 4.1.2.4) are spans of their DER. Two are the same
- * when their bytes are; a CA writes its name into what it issues as it is
- * written in its own certificate.
+ * when their parts are, byte for byte and in order, whatever kind of string
+ * they are in: some write their CRLs with another tool than their
+ * certificates.
  */
 enum name_type { /* X.520: the arc after 2.5.4 */
 	NAME_COMMON = 3,
@@ -159,6 +160,7 @@ struct name_part {
 	const char *value;
 };
 
+bool name_equal(struct span a, struct span b);
 /* True when name has these parts, each once, and nothing else. */
 bool name_is(struct span name, const struct name_part *parts, size_t n);
 /* The text of the only part of this type; CVM_E_NOT_FOUND when there is none,

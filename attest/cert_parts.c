@@ -202,16 +202,14 @@ cert_alg_name(const struct cert_alg *alg, char buf[static CERT_ALG_NAME_MAX])
 	a = find_algorithm(oid);
 	if (a == NULL)
 		return der_oid_text(oid, buf, CERT_ALG_NAME_MAX);
-	(void)snprintf(buf, CERT_ALG_NAME_MAX, "%s", a->name);
-	if (a->params != PARAMS_PSS)
-		return buf;
+	(void)snprintf(buf, CERT_ALG_NAME_MAX, "%s%s", a->name,
+	    alg->scheme == SIG_UNKNOWN && a->scheme != SIG_UNKNOWN ?
+		" with weak or odd parameters" :
+		"");
 	for (size_t i = 0; i < NELEMS(hashes); i++)
 		if (alg->scheme == SIG_PSS && hashes[i].hash == alg->hash)
 			(void)snprintf(buf, CERT_ALG_NAME_MAX, "%s with %s",
 			    a->name, hashes[i].name);
-	if (alg->scheme == SIG_UNKNOWN)
-		(void)snprintf(buf, CERT_ALG_NAME_MAX,
-		    "%s with weak or odd parameters", a->name);
 	return buf;
 }
 
@@ -229,21 +227,26 @@ cert_extension_read(struct reader *list)
 	return ret;
 }
 
-/* The only directoryName of GeneralNames; other kinds of names say nothing
+/* The first directoryName of GeneralNames; other kinds of names say nothing
  * that a chain could be judged by. */
 static struct span
-read_directory_name(struct reader names)
+read_directory_name(struct reader *in)
 {
+	struct reader names = der_open(in, DER_EXPLICIT(1));
 	struct span ret = { 0 };
 	uint8_t tag;
 
 	while (reader_left(&names) > 0) {
 		struct span one = der_any(&names, &tag);
 
-		if (tag == DER_EXPLICIT(4) && ret.data == NULL)
-			ret = one;
+		if (tag != DER_EXPLICIT(4) || ret.data != NULL)
+			continue;
+		if (!name_check(one))
+			names.failed = true;
+		ret = one;
 	}
-	return names.failed ? (struct span){ 0 } : ret;
+	der_close(in, &names);
+	return ret;
 }
 
 struct cert_authority
@@ -255,8 +258,7 @@ cert_authority_read(struct reader *r)
 	if (der_tag(&in) == DER_IMPLICIT(0))
 		ret.key_id = der_value(&in, DER_IMPLICIT(0));
 	if (der_tag(&in) == DER_EXPLICIT(1))
-		ret.issuer = read_directory_name(
-		    der_open(&in, DER_EXPLICIT(1)));
+		ret.issuer = read_directory_name(&in);
 	if (der_tag(&in) == DER_IMPLICIT(2))
 		ret.serial = der_value(&in, DER_IMPLICIT(2));
 	der_close(r, &in);

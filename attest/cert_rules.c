@@ -126,8 +126,10 @@ static int
 role_acceptable(const struct cert *x, bool ca, struct why *why)
 {
 	if (!ca && (x->ca || (x->usage & USAGE_KEY_CERT_SIGN) != 0))
-		return cert_deny(why, x, "basicConstraints",
-		    "not a CA at the end of the chain", "a CA");
+		return cert_deny(why, x,
+		    x->ca ? "basicConstraints" : "keyUsage",
+		    "not a CA at the end of the chain",
+		    x->ca ? "a CA" : "keyCertSign");
 	if (!ca)
 		return x->path_len < 0 ?
 		    CVM_OK :
@@ -209,14 +211,14 @@ cert_issued_by(const struct cert *x, const struct cert *by, struct why *why)
 	const struct cert_authority *a = &x->authority;
 	char issuer[CERT_NAME_MAX];
 
-	if (!span_equal(x->issuer, by->subject))
+	if (!name_equal(x->issuer, by->subject))
 		return cert_deny(why, x, "issuer",
 		    cert_name(by, issuer, sizeof(issuer)),
 		    "another name (wrong order or wrong chain)");
 	if ((a->key_id.len > 0 && by->key_id.len > 0 &&
 		!span_equal(a->key_id, by->key_id)) ||
 	    (a->serial.len > 0 && !span_equal(a->serial, by->serial)) ||
-	    (a->issuer.len > 0 && !span_equal(a->issuer, by->issuer)))
+	    (a->issuer.len > 0 && !name_equal(a->issuer, by->issuer)))
 		return cert_deny(why, x, "authorityKeyIdentifier",
 		    "that of its issuer", "another (wrong chain)");
 	return CVM_OK;

@@ -85,7 +85,7 @@ lengths_acceptable(const struct chain *c, struct why *why)
 		(void)snprintf(got, sizeof(got), "%d", below);
 		if (x->path_len >= 0 && below > x->path_len)
 			return cert_deny(why, x, "path length", expected, got);
-		below += !span_equal(x->issuer, x->subject);
+		below += !name_equal(x->issuer, x->subject);
 	}
 	return CVM_OK;
 }
@@ -165,7 +165,7 @@ chain_crl_issuer(const struct chain *c, const struct crl *crl,
     size_t *ret_issuer, struct why *reterr_why)
 {
 	for (size_t i = 1; i < chain_len(c); i++)
-		if (span_equal(crl->issuer, chain_at(c, i)->subject)) {
+		if (name_equal(crl->issuer, chain_at(c, i)->subject)) {
 			*ret_issuer = i;
 			return CVM_OK;
 		}

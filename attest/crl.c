@@ -157,7 +157,7 @@ bool
 crl_lists(const struct crl *c, struct span serial)
 {
 	struct reader list = reader_init(c->entries);
-	bool critical;
+	bool critical = false; /* was asked when the list was read */
 
 	while (reader_left(&list) > 0)
 		if (span_equal(read_entry(&list, &critical), serial))

@@ -84,6 +84,22 @@ name_check(struct span name)
 	return reader_end(&w.names) == CVM_OK;
 }
 
+bool
+name_equal(struct span a, struct span b)
+{
+	struct walk wa = walk_init(a), wb = walk_init(b);
+	struct attribute x, y;
+	bool more;
+
+	if (span_equal(a, b))
+		return true;
+	while ((more = next(&wa, &x)) && next(&wb, &y))
+		if (!span_equal(x.oid, y.oid) ||
+		    !span_equal(x.value, y.value) || x.joined != y.joined)
+			return false;
+	return !more && !next(&wb, &y) && !wa.names.failed && !wb.names.failed;
+}
+
 /* The arc of an X.520 attribute type, 0 for another. */
 static unsigned
 arc_of(struct span oid)

@@ -29,7 +29,7 @@ intel_crl_load(const struct tdx_run *run, const char *name,
 	if (parsed_crl(chain_cache_parsed(run->a->cache), s, &crl) < 0)
 		return why_set(why, CVM_E_PARSE, name, "", "a CRL",
 		    "something else");
-	if (!span_equal(crl->issuer, issuer->subject))
+	if (!name_equal(crl->issuer, issuer->subject))
 		return why_set(why, CVM_E_DENIED, name, "issuer",
 		    "the CA's name", "another name");
 	if (crl->version != 2 || !crl->has_number || !crl->has_authority)

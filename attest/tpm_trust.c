@@ -206,7 +206,7 @@ load_material(const struct tpm_case *c, struct material *m, struct why *why)
 static bool
 named_issuer(const struct cert *x, const struct cert *ca)
 {
-	return span_equal(x->issuer, ca->subject);
+	return name_equal(x->issuer, ca->subject);
 }
 
 /* How many certificates of all have the name of x's issuer. */
@@ -257,7 +257,7 @@ find_path(struct material *m)
 static bool
 issued_by(const struct crl *crl, const struct cert *ca)
 {
-	return span_equal(crl->issuer, ca->subject);
+	return name_equal(crl->issuer, ca->subject);
 }
 
 static void

@@ -74,23 +74,26 @@ from_data(const char *type, int selection, OSSL_PARAM *params)
 	return key;
 }
 
+static EVP_PKEY *
+make_template(enum ec_curve curve)
+{
+	char name[8];
+	OSSL_PARAM params[2];
+
+	(void)snprintf(name, sizeof(name), "%s", curves[curve].name);
+	params[0] = OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME,
+	    name, 0);
+	params[1] = OSSL_PARAM_construct_end();
+	return from_data(CRYPTO_EC, EVP_PKEY_KEY_PARAMETERS, params);
+}
+
 static void
 make_templates(void)
 {
 	quiet_openssl();
 
-	for (size_t i = 0; i < NELEMS(curves); i++) {
-		char name[8];
-		OSSL_PARAM params[2];
-
-		(void)snprintf(name, sizeof(name), "%s", curves[i].name);
-		params[0] =
-		    OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME,
-			name, 0);
-		params[1] = OSSL_PARAM_construct_end();
-		templates[i] = from_data(CRYPTO_EC, EVP_PKEY_KEY_PARAMETERS,
-		    params);
-	}
+	for (size_t i = 0; i < NELEMS(curves); i++)
+		templates[i] = make_template((enum ec_curve)i);
 }
 
 int
@@ -102,8 +105,10 @@ public_key_ec(enum ec_curve curve, struct span point, EVP_PKEY **ret)
 	if (point.len != 1 + 2 * curves[curve].len || point.data[0] != 4)
 		return CVM_E_PARSE;
 	(void)pthread_once(&templates_once, make_templates);
-	if (templates[curve] == NULL ||
-	    (key = EVP_PKEY_dup(templates[curve])) == NULL)
+	/* Where there was no memory for it then, there may be now. */
+	key = templates[curve] != NULL ? EVP_PKEY_dup(templates[curve]) :
+					 make_template(curve);
+	if (key == NULL)
 		return CVM_E_CRYPTO;
 	if (EVP_PKEY_set1_encoded_public_key(key, point.data, point.len) != 1)
 		return CVM_E_DENIED;
@@ -254,19 +259,6 @@ verifier_check(struct verifier *v, enum sig_scheme scheme, enum hash_alg alg,
 	    CVM_E_DENIED;
 }
 
-int
-signature_verify(EVP_PKEY *key, enum sig_scheme scheme, enum hash_alg alg,
-    struct span message, struct span signature)
-{
-	quiet_openssl();
-	_cleanup_(verifier_clear) struct verifier v = { 0 };
-	int r = verifier_init(&v, key);
-
-	return r != CVM_OK ?
-	    r :
-	    verifier_check(&v, scheme, alg, message, signature);
-}
-
 /* A positive INTEGER in its shortest form; returns its end. */
 static uint8_t *
 put_integer(struct span v, uint8_t *out)
@@ -318,14 +310,4 @@ verifier_check_raw(struct verifier *v, struct span rs, struct span digest)
 	return EVP_PKEY_verify(v->ctx, der, len, digest.data, digest.len) == 1 ?
 	    CVM_OK :
 	    CVM_E_DENIED;
-}
-
-int
-ecdsa_verify_raw(EVP_PKEY *key, struct span rs, struct span digest)
-{
-	quiet_openssl();
-	_cleanup_(verifier_clear) struct verifier v = { 0 };
-	int r = verifier_init(&v, key);
-
-	return r != CVM_OK ? r : verifier_check_raw(&v, rs, digest);
 }

@@ -57,10 +57,4 @@ int verifier_check(struct verifier *v, enum sig_scheme scheme,
 int verifier_check_raw(struct verifier *v, struct span rs,
     struct span digest) _must_check_;
 
-/* The same with a key that is used once. */
-int signature_verify(EVP_PKEY *key, enum sig_scheme scheme, enum hash_alg alg,
-    struct span message, struct span signature) _must_check_;
-int ecdsa_verify_raw(EVP_PKEY *key, struct span rs,
-    struct span digest) _must_check_;
-
 #endif

@@ -93,30 +93,49 @@ key_file_parse(struct span bytes, const char *name, const struct passphrase *p,
 	return CVM_OK;
 }
 
+struct pem {
+	char *name, *header;
+	unsigned char *data;
+	long len;
+};
+
+static void
+pem_clear(struct pem *p)
+{
+	OPENSSL_free(p->name);
+	OPENSSL_free(p->header);
+	OPENSSL_free(p->data);
+}
+
+static X509 *
+read_der(const unsigned char *p, long len)
+{
+	X509 *x = X509_new_ex(crypto_libctx(), /* propq= */ NULL);
+	const unsigned char *end = p + len;
+
+	if (x != NULL && d2i_X509(&x, &p, len) != NULL && p == end)
+		return x;
+	X509_free(x);
+	return NULL;
+}
+
 /* A file that has more than the one certificate leaves open which is meant. */
 static X509 *
 read_cert(struct span bytes, BIO *bio)
 {
-	X509 *x = X509_new_ex(crypto_libctx(), /* propq= */ NULL);
-	X509 *more = NULL;
-	const unsigned char *p = bytes.data;
-	bool ok;
+	_cleanup_(pem_clear) struct pem one = { 0 }, more = { 0 };
 
-	if (x == NULL || bio == NULL) {
-		X509_free(x);
-		return NULL;
-	}
 	if (bytes.data[0] == 0x30) /* SEQUENCE: DER; PEM starts with text */
-		ok = d2i_X509(&x, &p, (long)bytes.len) != NULL &&
-		    p == bytes.data + bytes.len;
-	else
-		ok = PEM_read_bio_X509(bio, &x, NULL, NULL) != NULL &&
-		    (more = PEM_read_bio_X509(bio, NULL, NULL, NULL)) == NULL;
-	X509_free(more);
-	if (ok)
-		return x;
-	X509_free(x);
-	return NULL;
+		return read_der(bytes.data, (long)bytes.len);
+	if (bio == NULL ||
+	    PEM_read_bio(bio, &one.name, &one.header, &one.data, &one.len) !=
+		1 ||
+	    strcmp(one.name, PEM_STRING_X509) != 0 || one.header[0] != '\0' ||
+	    PEM_read_bio(bio, &more.name, &more.header, &more.data,
+		&more.len) == 1 ||
+	    ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+		return NULL;
+	return read_der(one.data, one.len);
 }
 
 int

@@ -184,14 +184,6 @@ static const struct spoilt spoilt[] = {
 	{ "date without seconds", PIECE(validity),
 	    "301c170b323430313031303030305a170d3439303130313030303030305a",
 	    false },
-	{ "point that is not on the curve", PIECE(spki),
-	    P256 "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837"
-		 "bf51f4",
-	    false },
-	{ "compressed point", PIECE(spki),
-	    "3039301306072a8648ce3d020106082a8648ce3d03010703220003"
-	    "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296",
-	    false },
 	{ "key of another kind", PIECE(spki), "300a300506032b6570030100",
 	    true },
 	{ "key with something behind it", PIECE(spki),
@@ -242,6 +234,29 @@ static const struct spoilt spoilt[] = {
 	    "30100603551d0f0101ff0406030201060500", false },
 	{ "key identifier of another type", PIECE(exts),
 	    "300b0603551d0e040403020102", false },
+	{ "names in authorityKeyIdentifier", PIECE(exts),
+	    "301f0603551d2304183016800201"
+	    "02a110a40e300c310a300806035504030c0161",
+	    true },
+	{ "a cut name in authorityKeyIdentifier", PIECE(exts),
+	    "301f0603551d2304183016800201"
+	    "02a110a40f300c310a300806035504030c0161",
+	    false },
+	{ "no name in authorityKeyIdentifier", PIECE(exts),
+	    "30110603551d23040a3008800201"
+	    "02a102a400",
+	    false },
+	{ "alternative names", PIECE(exts),
+	    "300e0603551d1104073005820361"
+	    "2e62",
+	    true },
+	{ "no alternative name", PIECE(exts), "30090603551d1104023000", false },
+	{ "an alternative name that is cut", PIECE(exts),
+	    "300e0603551d1104073005820461"
+	    "2e62",
+	    false },
+	{ "alternative names of another type", PIECE(exts),
+	    "30090603551d1104020500", false },
 	{ "bytes in authorityKeyIdentifier", PIECE(exts),
 	    "300f0603551d2304083006800201020500", false },
 	{ "signature with unused bits", PIECE(signature), "0303013000", false },
@@ -264,6 +279,95 @@ certificate_with_a_fault(void **state)
 		r = read_form(&f, &x);
 		if (r != (spoilt[i].ok ? CVM_OK : CVM_E_PARSE))
 			fail_msg("%s: %d", spoilt[i].fault, r);
+	}
+}
+
+#define RSA_SPKI(n, e)                                                         \
+	"301f300d06092a864886f70d0101010500030e00300b0204" n "0203" e
+
+/* The certificate can be read; no chain may have it. */
+static void
+key_that_is_none(void **state)
+{
+	static const struct {
+		const char *fault, *spki;
+		bool ok;
+	} rows[] = {
+		{ "a point", P256 P256_Y, true },
+		{ "a point beside the curve",
+		    P256 "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb64"
+			 "06837bf51f4",
+		    false },
+		{ "a compressed point",
+		    "3039301306072a8648ce3d020106082a8648ce3d030107032200036b17"
+		    "d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c2"
+		    "96",
+		    false },
+		{ "the point at infinity",
+		    "3019301306072a8648ce3d020106082a8648ce3d03010703020000",
+		    false },
+		{ "a curve that is not ours",
+		    "301e301006072a8648ce3d020106052b8104000a030a0004"
+		    "0000000000000000",
+		    false },
+		{ "an RSA key", RSA_SPKI("7fffffff", "010001"), true },
+		{ "an even modulus", RSA_SPKI("7ffffffe", "010001"), false },
+		{ "an even exponent", RSA_SPKI("7fffffff", "010000"), false },
+		{ "an exponent of 1",
+		    "301d300d06092a864886f70d0101010500030c0030090204"
+		    "7fffffff020101",
+		    false },
+		{ "a negative modulus", RSA_SPKI("ffffffff", "010001"), false },
+		{ "RSA without NULL",
+		    "301d300b06092a864886f70d010101030e00300b0204"
+		    "7fffffff0203010001",
+		    false },
+		{ "Ed25519", "300a300506032b6570030100", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		_cleanup_(cert_freep) struct cert *x = NULL;
+		struct form f = good;
+
+		f.spki = rows[i].spki;
+		assert_int_equal(read_form(&f, &x), 0);
+		if ((x->key != NULL) != rows[i].ok)
+			fail_msg("%s", rows[i].fault);
+	}
+}
+
+static void
+name_in_another_string(void **state)
+{
+	static const struct {
+		const char *a, *b;
+		bool ok;
+	} rows[] = {
+		{ NAME_A, NAME_A, true },
+		/* UTF8String and PrintableString */
+		{ NAME_A, "300c310a30080603550403130161", true },
+		{ NAME_A, "300c310a300806035504030c0141", false },
+		{ NAME_A, "300c310a3008060355040a0c0161", false },
+		{ NAME_A, "3000", false },
+		{ NAME_A,
+		    "3018310a300806035504030c0161310a300806035504030c0161",
+		    false },
+		{ "3000", "3000", true },
+		/* Two parts, and one of two. */
+		{ "3018310a300806035504030c0161310a300806035504030c0162",
+		    "30163114300806035504030c0161300806035504030c0162", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		_cleanup_(blob_clear) struct blob a = { 0 }, b = { 0 };
+
+		assert_int_equal(hex_decode_blob(rows[i].a, 64, &a), 0);
+		assert_int_equal(hex_decode_blob(rows[i].b, 64, &b), 0);
+		if (name_equal(blob_span(&a), blob_span(&b)) != rows[i].ok ||
+		    name_equal(blob_span(&b), blob_span(&a)) != rows[i].ok)
+			fail_msg("row %zu", i);
 	}
 }
 
@@ -536,28 +640,28 @@ ecdsa_degenerate(void **state)
 		rs[i] = le[0][47 - i];
 		rs[48 + i] = le[1][47 - i];
 	}
-	assert_int_equal(ecdsa_verify_raw(leaf_key, span(rs, 96),
+	assert_int_equal(maker_check_raw(leaf_key, span(rs, 96),
 			     span(digest, 48)),
 	    0);
 	for (size_t i = 0; i < 2; i++) {
 		memcpy(bad, rs, 96);
 		memset(&bad[48 * i], 0, 48);
-		assert_int_equal(ecdsa_verify_raw(leaf_key, span(bad, 96),
+		assert_int_equal(maker_check_raw(leaf_key, span(bad, 96),
 				     span(digest, 48)),
 		    CVM_E_DENIED);
 		assert_int_equal(hex_decode(p384_order, &bad[48 * i], 48), 0);
-		assert_int_equal(ecdsa_verify_raw(leaf_key, span(bad, 96),
+		assert_int_equal(maker_check_raw(leaf_key, span(bad, 96),
 				     span(digest, 48)),
 		    CVM_E_DENIED);
 	}
-	assert_int_equal(ecdsa_verify_raw(leaf_key, span(rs, 94),
+	assert_int_equal(maker_check_raw(leaf_key, span(rs, 94),
 			     span(digest, 48)),
 	    CVM_E_DENIED);
-	assert_int_equal(ecdsa_verify_raw(root_key, span(rs, 96),
+	assert_int_equal(maker_check_raw(root_key, span(rs, 96),
 			     span(digest, 48)),
 	    CVM_E_DENIED);
 	digest[0] ^= 1;
-	assert_int_equal(ecdsa_verify_raw(leaf_key, span(rs, 96),
+	assert_int_equal(maker_check_raw(leaf_key, span(rs, 96),
 			     span(digest, 48)),
 	    CVM_E_DENIED);
 }
@@ -659,6 +763,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fields_as_they_are),
 		cmocka_unit_test(certificate_with_a_fault),
+		cmocka_unit_test(key_that_is_none),
+		cmocka_unit_test(name_in_another_string),
 		cmocka_unit_test(extensions_without_end),
 		cmocka_unit_test(name_that_hides_something),
 		cmocka_unit_test(name_with_more_parts),

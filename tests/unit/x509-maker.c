@@ -289,3 +289,23 @@ maker_ecdsa_p384(EVP_PKEY *key, struct span digest, uint8_t r[static 48],
 	ECDSA_SIG_free(sig);
 	EVP_PKEY_CTX_free(ctx);
 }
+
+int
+maker_check(EVP_PKEY *key, enum sig_scheme scheme, enum hash_alg alg,
+    struct span message, struct span signature)
+{
+	_cleanup_(verifier_freep) struct verifier *v = NULL;
+	int r = verifier_new(key, &v);
+
+	return r != CVM_OK ? r :
+			     verifier_check(v, scheme, alg, message, signature);
+}
+
+int
+maker_check_raw(EVP_PKEY *key, struct span rs, struct span digest)
+{
+	_cleanup_(verifier_freep) struct verifier *v = NULL;
+	int r = verifier_new(key, &v);
+
+	return r != CVM_OK ? r : verifier_check_raw(v, rs, digest);
+}

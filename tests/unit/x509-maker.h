@@ -6,7 +6,7 @@
 #include <openssl/x509.h>
 #include <stdbool.h>
 
-#include "base/blob.h"
+#include "base/public_key.h"
 
 /*
  * Certificates and CRLs to order, the bad ones above all. Everything here
@@ -67,5 +67,10 @@ void maker_spki(const X509 *x, uint8_t out[static 32]);
 /* Signs digest; r and s little-endian, 48 bytes each. */
 void maker_ecdsa_p384(EVP_PKEY *key, struct span digest, uint8_t r[static 48],
     uint8_t s[static 48]);
+
+/* verifier_check() and verifier_check_raw() by a key that is used once. */
+int maker_check(EVP_PKEY *key, enum sig_scheme scheme, enum hash_alg alg,
+    struct span message, struct span signature);
+int maker_check_raw(EVP_PKEY *key, struct span rs, struct span digest);
 
 #endif
