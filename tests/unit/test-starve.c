@@ -21,27 +21,6 @@ WRAP(INJECT_TPM, int, vtpm_read_pcrs, CVM_E_UNREACHABLE,
 	struct why *w),
     (t, b, m, r, w))
 
-/* scrypt takes 100 ms and one call. */
-int __wrap_pin_auth(struct span pin, const uint8_t *token_id,
-    enum seal_purpose purpose, struct secret **ret);
-int
-__wrap_pin_auth(struct span pin, const uint8_t *token_id,
-    enum seal_purpose purpose, struct secret **ret)
-{
-	_cleanup_(secret_freep) struct secret *s = secret_new(SHA256_LEN);
-	const uint8_t byte = (uint8_t)purpose;
-	const struct span parts[] = { pin, span(token_id, TOKEN_ID_LEN),
-		span(&byte, 1) };
-	int err;
-
-	if (s == NULL)
-		return CVM_E_NOMEM;
-	err = hash_parts(HASH_SHA256, parts, COUNT(parts), secret_data(s));
-	if (err == CVM_OK)
-		*ret = TAKE_PTR(s);
-	return err;
-}
-
 static sqlite3_mem_methods sqlite_memory;
 
 static void *
