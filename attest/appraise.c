@@ -190,30 +190,6 @@ bind_tpm(const struct appraisal *a, struct verdict *v)
 	    expected, "%s", got);
 }
 
-void
-facts_init(struct appraisal_facts *f)
-{
-	memset(f, 0, sizeof(*f));
-	f->valid_from = INT64_MIN;
-	f->valid_until = INT64_MAX;
-}
-
-void
-facts_narrow(struct appraisal_facts *f, int64_t from, int64_t until)
-{
-	if (from > f->valid_from)
-		f->valid_from = from;
-	if (until < f->valid_until)
-		f->valid_until = until;
-}
-
-void
-facts_newer(struct appraisal_facts *f, int64_t time)
-{
-	if (time > f->newest_time)
-		f->newest_time = time;
-}
-
 /*
  * The parts whose evidence serves many rounds. A part sees that evidence and
  * no other, so that it cannot rest on anything that is not in its memo's key:

@@ -3,7 +3,8 @@
 #ifndef ATTEST_MEMO_H
 #define ATTEST_MEMO_H
 
-#include "attest/appraise.h"
+#include "attest/facts.h"
+#include "attest/verdict.h"
 
 /*
  * What a part of an appraisal found, for as long as it would find the same: a
