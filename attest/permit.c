@@ -37,7 +37,10 @@ permit_hold(struct permit *p, struct permit_turn *turn)
 void
 permit_turn_end(struct permit_turn *turn)
 {
-	atomic_store(&turn->now, 0);
+	/* Most calls had none, and a plain store is all that they cost. */
+	if (atomic_load(&turn->now) != 0)
+		atomic_store(&turn->now, 0);
+	atomic_store_explicit(&turn->looked_ns, 0, memory_order_release);
 }
 
 void
@@ -46,16 +49,53 @@ permit_revoke_all(struct permit_issuer *issuer)
 	(void)atomic_fetch_add(&issuer->epoch, 1);
 }
 
+/* All but the deadline. */
+static bool
+stands(const struct permit *p, const struct permit_issuer *issuer)
+{
+	if (p == NULL || p->issuer == NULL || p->issuer != issuer)
+		return false;
+	if (p->epoch != atomic_load(&issuer->epoch))
+		return false;
+	if (p->fork_count != forkid())
+		return false;
+	return p->turn == NULL || atomic_load(&p->turn->now) == p->use;
+}
+
+static int
+at_time(const struct permit *p, uint64_t now_ns)
+{
+	return now_ns < p->deadline_ns ? CVM_OK : CVM_E_PERMIT;
+}
+
 int
 permit_check(const struct permit *p, const struct permit_issuer *issuer)
 {
-	if (p == NULL || p->issuer == NULL || p->issuer != issuer)
+	return stands(p, issuer) ? at_time(p, boottime_ns()) : CVM_E_PERMIT;
+}
+
+int
+permit_look(struct permit *p, const struct permit_issuer *issuer,
+    struct permit_turn *call)
+{
+	uint64_t now;
+
+	if (!stands(p, issuer))
 		return CVM_E_PERMIT;
-	if (p->epoch != atomic_load(&issuer->epoch))
+	now = boottime_ns();
+	p->call = call;
+	p->looked_ns = now;
+	atomic_store_explicit(&call->looked_ns, now, memory_order_release);
+	return at_time(p, now);
+}
+
+int
+permit_holds(const struct permit *p, const struct permit_issuer *issuer)
+{
+	if (!stands(p, issuer))
 		return CVM_E_PERMIT;
-	if (p->fork_count != forkid())
-		return CVM_E_PERMIT;
-	if (p->turn != NULL && atomic_load(&p->turn->now) != p->use)
-		return CVM_E_PERMIT;
-	return boottime_ns() < p->deadline_ns ? CVM_OK : CVM_E_PERMIT;
+	if (p->call == NULL || p->looked_ns == 0 ||
+	    atomic_load(&p->call->looked_ns) != p->looked_ns)
+		return at_time(p, boottime_ns());
+	return at_time(p, p->looked_ns);
 }

@@ -28,6 +28,9 @@ struct permit_issuer {
  */
 struct permit_turn {
 	_Atomic uint64_t now; /* 0: no use is under way */
+	/* When permit_look() found a permit good in the call that is under
+	 * way; 0: in none. */
+	_Atomic uint64_t looked_ns;
 };
 
 struct permit {
@@ -37,6 +40,9 @@ struct permit {
 	uint64_t deadline_ns;		/* CLOCK_BOOTTIME */
 	const struct permit_turn *turn; /* NULL: for many uses */
 	uint64_t use;			/* the turn's, when it was issued */
+	/* The last permit_look(), which copies share. */
+	const struct permit_turn *call;
+	uint64_t looked_ns;
 };
 
 /* A permit of the given epoch (the issuer's when the round began, so that a
@@ -51,11 +57,24 @@ void permit_once(struct permit *p, struct permit_turn *turn);
  * longer than an admission lasts. A denial ends it all the same. */
 void permit_hold(struct permit *p, struct permit_turn *turn);
 void permit_turn_end(struct permit_turn *turn);
+/* As permit_check(), and remembers the time: until permit_turn_end(), p and
+ * its copies need not ask the clock again for permit_holds(). */
+int permit_look(struct permit *p, const struct permit_issuer *issuer,
+    struct permit_turn *call) _must_check_;
 /* Ends every permit of this issuer. */
 void permit_revoke_all(struct permit_issuer *issuer);
 /* 0, or CVM_E_PERMIT: NULL, another issuer's, over, used, or forked away. It
  * reads one clock and a few words, and takes no lock. */
 int permit_check(const struct permit *p,
+    const struct permit_issuer *issuer) _must_check_;
+/*
+ * The same at the time at which permit_look() read the clock, if that was in
+ * the very call that is under way: a denial since then counts, as ever. For
+ * who has waited for nothing since; who has asks permit_check(). The clock
+ * costs more than all else in a call for a short message. A coarser one would
+ * not do: its ticks are interrupts, which the host may withhold.
+ */
+int permit_holds(const struct permit *p,
     const struct permit_issuer *issuer) _must_check_;
 
 #endif

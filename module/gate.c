@@ -497,11 +497,11 @@ gate_open_session(struct gate *g, struct gate_session *s,
 }
 
 const struct permit *
-gate_peek(struct gate *g, const struct gate_session *s)
+gate_peek(struct gate *g, struct gate_session *s)
 {
 	struct token *t = atomic_load(&g->token);
 
-	if (permit_check(&s->permit, issuer_of(g)) != CVM_OK)
+	if (permit_look(&s->permit, issuer_of(g), &s->turn) != CVM_OK)
 		return NULL;
 	return t != NULL && token_unsealed(t) ? &s->permit : NULL;
 }

@@ -71,7 +71,7 @@ int gate_admit(struct gate *g, struct gate_session *s,
     struct why *reterr_why) _must_check_;
 
 /* The session's permit as it is, or NULL: nobody is asked. */
-const struct permit *gate_peek(struct gate *g, const struct gate_session *s);
+const struct permit *gate_peek(struct gate *g, struct gate_session *s);
 
 /*
  * A permit to look at keys in this session: the session's, when it is still

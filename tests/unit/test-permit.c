@@ -127,6 +127,39 @@ held_permit_runs_out_or_stays(void **state)
 	assert_int_equal(permit_check(&p, &issuer), CVM_E_PERMIT);
 }
 
+/* The clock is asked once in a call: by nobody's copy in the next, and
+ * everything else is asked each time. */
+static void
+look_counts_after_its_call(void **state)
+{
+	struct permit p = issue(60), kept;
+
+	(void)state;
+	assert_int_equal(permit_look(&p, &issuer, &turn), CVM_OK);
+	kept = p;
+	fake_clock_pass(61000);
+	assert_int_equal(permit_holds(&p, &issuer), CVM_OK);
+	assert_int_equal(permit_check(&p, &issuer), CVM_E_PERMIT);
+	permit_turn_end(&turn);
+	assert_int_equal(permit_holds(&p, &issuer), CVM_E_PERMIT);
+	assert_int_equal(permit_look(&p, &issuer, &turn), CVM_E_PERMIT);
+	assert_int_equal(permit_holds(&p, &issuer), CVM_E_PERMIT);
+	permit_turn_end(&turn);
+	/* Another permit's look is not this one's. */
+	p = issue(60);
+	assert_int_equal(permit_look(&p, &issuer, &turn), CVM_OK);
+	assert_int_equal(permit_holds(&kept, &issuer), CVM_E_PERMIT);
+	permit_revoke_all(&issuer);
+	assert_int_equal(permit_holds(&p, &issuer), CVM_E_PERMIT);
+	permit_turn_end(&turn);
+	/* Without a look, the clock is asked. */
+	p = issue(60);
+	assert_int_equal(permit_holds(&p, &issuer), CVM_OK);
+	fake_clock_pass(61000);
+	assert_int_equal(permit_holds(&p, &issuer), CVM_E_PERMIT);
+	assert_int_equal(permit_holds(NULL, &issuer), CVM_E_PERMIT);
+}
+
 static void
 permit_accepted_after_its_time(void **state)
 {
@@ -182,6 +215,7 @@ main(void)
 		cmocka_unit_test(permit_outlives_a_denial),
 		cmocka_unit_test(used_permit_accepted_again),
 		cmocka_unit_test(held_permit_runs_out_or_stays),
+		cmocka_unit_test(look_counts_after_its_call),
 		cmocka_unit_test(permit_accepted_after_its_time),
 		cmocka_unit_test(forked_permit_accepted),
 	};

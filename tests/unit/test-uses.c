@@ -13,32 +13,18 @@
 
 #include "attest/permit.h"
 #include "tests/unit/fake-clock.h"
+#include "tests/unit/fake-permit.h"
 #include "tests/unit/scene-program.h"
 #include "tests/unit/uses.h"
 
 /*
  * Every entry point of the newest function list is here, and either uses no
  * private or secret key, or is called with permits that are always refused:
- * the program is linked with --wrap=permit_check, which all of token/ asks
- * before it touches key material. An entry point without a row, or one that
- * gives something out, fails the test; so does a row that would have failed
- * with a permit, too.
+ * the program is linked with --wrap=permit_check and its two brothers, which
+ * all of token/ asks before it touches key material. An entry point without a
+ * row, or one that gives something out, fails the test; so does a row that
+ * would have failed with a permit, too.
  */
-static atomic_bool refuse;
-static unsigned hour_strikes_at, looks; /* 0: never */
-
-int __real_permit_check(const struct permit *p, const struct permit_issuer *i);
-int __wrap_permit_check(const struct permit *p, const struct permit_issuer *i);
-
-int
-__wrap_permit_check(const struct permit *p, const struct permit_issuer *i)
-{
-	/* The hour strikes right before this look at the permit. */
-	if (hour_strikes_at != 0 && ++looks == hour_strikes_at)
-		fake_clock_pass(3600000);
-	return atomic_load(&refuse) ? CVM_E_PERMIT : __real_permit_check(p, i);
-}
-
 /* A key that takes longer than any admission lasts. */
 static uint64_t generation_ms;
 
