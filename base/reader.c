@@ -143,7 +143,7 @@ reader_end(const struct reader *r)
 void
 write_bytes(struct writer *w, struct span s)
 {
-	if (!w->failed && blob_append(&w->out, s) != CVM_OK)
+	if (!w->off && !w->failed && blob_append(&w->out, s) != CVM_OK)
 		w->failed = true;
 }
 
@@ -152,6 +152,8 @@ write_be(struct writer *w, uint64_t v, size_t n)
 {
 	uint8_t buf[8];
 
+	if (w->off)
+		return;
 	for (size_t i = n; i > 0; i--, v >>= 8)
 		buf[i - 1] = (uint8_t)v;
 	write_bytes(w, span(buf, n));

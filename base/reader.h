@@ -43,11 +43,12 @@ int reader_end(const struct reader *r) _must_check_;
 
 /*
  * The one writer: appends to a blob, latches failure (out of memory), so that
- * an encoder reads like the table too. writer_end() tells.
+ * an encoder reads like the table too. writer_end() tells. One that is off
+ * writes nothing, where nobody will read it.
  */
 struct writer {
 	struct blob out;
-	bool failed;
+	bool failed, off;
 };
 
 void write_u8(struct writer *w, uint8_t v);

@@ -6,6 +6,18 @@
 #include "token/attr_rules.h"
 #include "token/object_impl.h"
 
+void
+call_begin(struct call *c)
+{
+	c->lib = NULL;
+	c->slot = NULL;
+	c->session = NULL;
+	c->token = NULL;
+	c->caller = (struct caller){ 0 };
+	c->renewed = false;
+	(void)why_set(&c->why, CVM_OK, NULL, NULL, NULL, NULL);
+}
+
 CK_RV
 call_enter(struct call *c)
 {

@@ -10,6 +10,8 @@
  * One PKCS#11 call from enter to leave:
  *	_cleanup_(call_leave) struct call c = { 0 };
  *	CK_RV rv = call_session(&c, session);
+ * Where every nanosecond counts, call_begin(&c) instead of zeros, which are
+ * more than a thousand.
  */
 struct call {
 	struct library *lib;
@@ -23,6 +25,7 @@ struct call {
 	struct why why;
 };
 
+void call_begin(struct call *c);
 CK_RV call_enter(struct call *c);
 CK_RV call_slot(struct call *c, CK_SLOT_ID id);
 /* Looks the session up; caller stays empty, for calls that look at nothing of

@@ -605,7 +605,7 @@ parameter_digest(const struct gate *g, const CK_MECHANISM *mech,
 	if (m == NULL)
 		return why_setf(why, CVM_E_MECH_INVALID, "mechanism", "type",
 		    "one of the token", "0x%lx", mech->mechanism);
-	err = mech_params_read(mech, m, &params, why);
+	err = mech_params_read(mech, m, /* bound= */ true, &params, why);
 	return err == CVM_OK ? mech_params_digest(&params, out) : err;
 }
 

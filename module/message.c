@@ -63,7 +63,7 @@ look_up(struct call *c, CK_SESSION_HANDLE h, enum session_op which,
 static CK_RV
 end_message(struct call *c, struct operation *o, const char *function, CK_RV rv)
 {
-	op_freep(&o->op);
+	op_rest(&o->op, &o->rest);
 	o->in_message = o->authed = false;
 	o->taken = o->given = 0;
 	return call_fail(c, function, rv);

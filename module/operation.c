@@ -42,9 +42,14 @@ operation_begin(struct call *c, enum session_op which, const CK_MECHANISM *mech,
 	int err;
 
 	do {
-		err = op_new(c->token, c->slot->cfg, kinds[which], mech, key,
-		    secret && !bound ? c->caller.permit : NULL, &o->op,
-		    &c->why);
+		if (!secret || bound ||
+		    !op_again_with(&o->rest, mech, key, c->caller.permit,
+			&o->op))
+			err = op_new(c->token, c->slot->cfg, kinds[which], mech,
+			    key, secret && !bound ? c->caller.permit : NULL,
+			    &o->op, &c->why);
+		else
+			err = CVM_OK;
 	} while (call_again(c, &err));
 	if (err == CVM_OK && bound)
 		err = op_hash_input(o->op);
@@ -56,6 +61,22 @@ operation_begin(struct call *c, enum session_op which, const CK_MECHANISM *mech,
 	o->login_ends = atomic_load(&c->slot->login_ends);
 	o->always_auth = secret && object_bool(key, CKA_ALWAYS_AUTHENTICATE);
 	return CKR_OK;
+}
+
+/* As operation_begin(), and spares the search for the key, where the session
+ * does again what it did last. */
+static bool
+begin_again(struct call *c, enum session_op which, const CK_MECHANISM *mech,
+    CK_OBJECT_HANDLE key)
+{
+	struct operation *o = &c->session->op[which];
+
+	if (!op_again(&o->rest, &c->caller, mech, key, &o->op))
+		return false;
+	/* What is bound never rests. */
+	o->login_ends = atomic_load(&c->slot->login_ends);
+	o->always_auth = object_bool(op_object(o->op), CKA_ALWAYS_AUTHENTICATE);
+	return true;
 }
 
 /* PKCS#11 v3.0: an Init function without a mechanism cancels. */
@@ -81,6 +102,8 @@ init_with(struct call *c, enum session_op which, CK_MECHANISM *mech,
 		return CKR_MECHANISM_PARAM_INVALID;
 	if (operation_active(&c->session->op[which]))
 		return CKR_OPERATION_ACTIVE;
+	if (begin == operation_begin && begin_again(c, which, mech, key))
+		return CKR_OK;
 	if (kinds[which] != OP_DIGEST)
 		rv = call_key(c, key, &o);
 	if (rv == CKR_OK)
@@ -92,9 +115,11 @@ CK_RV
 operation_init_with(CK_SESSION_HANDLE h, enum session_op which,
     CK_MECHANISM *mech, CK_OBJECT_HANDLE key, operation_beginner *begin)
 {
-	_cleanup_(call_leave) struct call c = { 0 };
-	CK_RV rv = call_session(&c, h);
+	_cleanup_(call_leave) struct call c;
+	CK_RV rv;
 
+	call_begin(&c);
+	rv = call_session(&c, h);
 	return rv == CKR_OK ? init_with(&c, which, mech, key, begin) : rv;
 }
 
@@ -268,10 +293,12 @@ CK_RV
 operation_once(CK_SESSION_HANDLE h, enum session_op which, const char *function,
     const CK_BYTE *in, CK_ULONG in_len, CK_BYTE *out, CK_ULONG *out_len)
 {
-	_cleanup_(call_leave) struct call c = { 0 };
+	_cleanup_(call_leave) struct call c;
 	struct operation *o;
-	CK_RV rv = look_up(&c, h, which, &o);
+	CK_RV rv;
 
+	call_begin(&c);
+	rv = look_up(&c, h, which, &o);
 	if (rv != CKR_OK)
 		return rv;
 	if (bad_bytes(in, in_len) || out_len == NULL)

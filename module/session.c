@@ -54,10 +54,10 @@ operation_active(const struct operation *o)
 void
 operation_end(struct operation *o)
 {
-	op_freep(&o->op);
+	op_rest(&o->op, &o->rest);
 	blob_clear(&o->signature);
 	object_unrefp(&o->message_key);
-	*o = (struct operation){ 0 };
+	*o = (struct operation){ .rest = o->rest };
 }
 
 void
@@ -71,8 +71,10 @@ session_find_end(struct session *s)
 static void
 empty(struct session *s)
 {
-	for (size_t i = 0; i < SESSION_OPS; i++)
+	for (size_t i = 0; i < SESSION_OPS; i++) {
 		operation_end(&s->op[i]);
+		op_freep(&s->op[i].rest);
+	}
 	session_find_end(s);
 	evidence_objects_freep(&s->evidence);
 	gate_session_clear(&s->gate);
@@ -181,14 +183,14 @@ session_lock(struct session_table *t, CK_SESSION_HANDLE h)
 		(void)pthread_mutex_unlock(&s->lock);
 		return NULL;
 	}
-	atomic_store(&s->busy, true);
+	atomic_store_explicit(&s->busy, true, memory_order_release);
 	return s;
 }
 
 void
 session_unlock(struct session *s)
 {
-	atomic_store(&s->busy, false);
+	atomic_store_explicit(&s->busy, false, memory_order_release);
 	(void)pthread_mutex_unlock(&s->lock);
 }
 

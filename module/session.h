@@ -35,6 +35,7 @@ enum session_op { /* operations that may be in progress side by side */
 
 struct operation {
 	struct op *op;	     /* NULL: none in progress */
+	struct op *rest;     /* what the last one left for the next, or NULL */
 	bool multipart;	     /* a part was processed */
 	bool once;	     /* the one-shot form was asked, for its size say */
 	bool bound;	     /* each use is an admission of its own */
@@ -94,7 +95,7 @@ void session_close(struct session_table *t, struct session *s);
 void session_close_all(struct session_table *t, const struct slot *slot);
 
 bool operation_active(const struct operation *o);
-void operation_end(struct operation *o);
+void operation_end(struct operation *o); /* keeps rest */
 void session_find_end(struct session *s);
 
 /* In the child: new locks; sessions in which another thread was are emptied

@@ -184,7 +184,7 @@ check_mech(struct token *t, const CK_MECHANISM *mech, const struct object *base,
 	if (err != CVM_OK)
 		return err;
 	*ret = m;
-	return mech_params_read(mech, m, ret_params, why);
+	return mech_params_read(mech, m, /* bound= */ false, ret_params, why);
 }
 
 /*

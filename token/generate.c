@@ -168,7 +168,7 @@ find_generator(struct token *t, const CK_MECHANISM *mech, CK_FLAGS flag,
 	if (m == NULL || (m->flags & flag) == 0)
 		return why_setf(why, CVM_E_MECH_INVALID, "mechanism", "type",
 		    "one that generates keys", "0x%lx", mech->mechanism);
-	err = mech_params_read(mech, m, ret_params, why);
+	err = mech_params_read(mech, m, /* bound= */ false, ret_params, why);
 	if (err == CVM_OK)
 		*ret = m;
 	return err;

@@ -25,7 +25,9 @@ check_mech(struct token *t, const CK_MECHANISM *mech, CK_FLAGS use,
 		    "one of the token that encapsulates", "0x%lx",
 		    mech->mechanism);
 	err = mech_check_key(token_config(t), m, use, key, why);
-	return err == CVM_OK ? mech_params_read(mech, m, &params, why) : err;
+	return err == CVM_OK ?
+	    mech_params_read(mech, m, /* bound= */ false, &params, why) :
+	    err;
 }
 
 /* The template of the shared key; its value came from outside. */

@@ -49,6 +49,18 @@ drain(struct key_cache *k)
 	}
 }
 
+/* With the lock held. What rests loses its key here; what is in use is left
+ * to lease_rest(), which will not have it back. */
+static void
+end_leases(struct key_cache *k)
+{
+	for (struct prepared *p = k->leases; p != NULL; p = p->next)
+		if (atomic_exchange(&p->lease, LEASE_OVER) == LEASE_RESTS) {
+			EVP_CIPHER_CTX_free(p->cipher);
+			p->cipher = NULL;
+		}
+}
+
 void
 key_cache_wipe(struct key_cache *k)
 {
@@ -59,6 +71,7 @@ key_cache_wipe(struct key_cache *k)
 	(void)pthread_mutex_lock(&k->lock);
 	pkey = TAKE_PTR(k->pkey);
 	material = TAKE_PTR(k->material);
+	end_leases(k);
 	(void)pthread_mutex_unlock(&k->lock);
 	drain(k);
 }
@@ -90,6 +103,7 @@ void
 key_cache_after_fork(struct key_cache *k)
 {
 	(void)pthread_mutex_init(&k->lock, /* attr= */ NULL);
+	end_leases(k);
 }
 
 EVP_PKEY *
@@ -140,11 +154,69 @@ prepared_take(struct key_cache *k, uint64_t tag)
 	return NULL;
 }
 
+bool
+lease_begin(struct key_cache *k, struct prepared *p)
+{
+	bool begun;
+
+	(void)pthread_mutex_lock(&k->lock);
+	/* A wipe that passed before this did not see it. */
+	begun = k->n_leases < KEY_LEASES_MAX &&
+	    atomic_load(&k->wiped) == p->generation;
+	if (begun) {
+		atomic_store(&p->lease, LEASE_USED);
+		p->next = k->leases;
+		/* In this order also for a child that is forked in between. */
+		atomic_signal_fence(memory_order_seq_cst);
+		k->leases = p;
+		k->n_leases++;
+	}
+	(void)pthread_mutex_unlock(&k->lock);
+	return begun;
+}
+
+static bool
+lease_turn(struct prepared *p, enum lease from, enum lease to)
+{
+	return atomic_compare_exchange_strong(&p->lease, &from, to);
+}
+
+bool
+lease_rest(struct prepared *p)
+{
+	return lease_turn(p, LEASE_USED, LEASE_RESTS);
+}
+
+bool
+lease_resume(struct prepared *p)
+{
+	return lease_turn(p, LEASE_RESTS, LEASE_USED);
+}
+
+/* Out of the list, and no lease any more; p is the caller's alone. */
+static void
+lease_end(struct key_cache *k, struct prepared *p)
+{
+	(void)pthread_mutex_lock(&k->lock);
+	for (struct prepared **at = &k->leases; *at != NULL; at = &(*at)->next)
+		if (*at == p) {
+			*at = p->next;
+			/* A fork may have lost one. */
+			k->n_leases -= k->n_leases > 0;
+			break;
+		}
+	(void)pthread_mutex_unlock(&k->lock);
+	if (atomic_exchange(&p->lease, LEASE_NONE) == LEASE_OVER)
+		p->tag = 0;
+}
+
 void
 prepared_give(struct key_cache *k, struct prepared **p)
 {
 	uint64_t generation = (*p)->generation;
 
+	if (atomic_load(&(*p)->lease) != LEASE_NONE)
+		lease_end(k, *p);
 	/* 0 fits nothing: made for one use, and not for the next one's. */
 	if ((*p)->tag == 0) {
 		prepared_freep(p);

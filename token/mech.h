@@ -43,20 +43,23 @@ struct mech_params {
 	CK_OBJECT_HANDLE salt_key;
 	struct object *salt;	 /* of that handle, checked: token_derive()'s */
 	struct secret *password; /* PBKDF2 */
-	struct kdf_part parts[KDF_PARTS_MAX];
+	struct kdf_part *parts;	 /* SP 800-108 */
 	size_t n_parts;
 	struct blob iv;	     /* IV, nonce, counter block, salt; ECDH1: point */
 	struct blob aad;     /* additional data; OAEP: label; ECDH1: shared;
 			    HKDF: info; SP 800-108: byte arrays */
 	struct blob encoded; /* what an operation is bound to */
+	bool bound;	     /* encoded was asked for */
 };
 
 void mech_params_clear(struct mech_params *p);
-/* CVM_E_MECH_PARAM; why names the mechanism and the member. */
-int mech_params_read(const CK_MECHANISM *in, const struct mech *m,
+/* CVM_E_MECH_PARAM; why names the mechanism and the member. bound: with the
+ * encoding, which only a use that is bound to its parameter pays for. */
+int mech_params_read(const CK_MECHANISM *in, const struct mech *m, bool bound,
     struct mech_params *ret, struct why *reterr_why) _must_check_;
 
-/* SHA-256 of the encoding that attest/PROTOCOL.md gives. */
+/* SHA-256 of the encoding that attest/PROTOCOL.md gives. CVM_E_INVAL where it
+ * was not asked for. */
 int mech_params_digest(const struct mech_params *p,
     uint8_t out[static SHA256_LEN]) _must_check_;
 

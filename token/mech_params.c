@@ -15,6 +15,7 @@ void
 mech_params_clear(struct mech_params *p)
 {
 	secret_freep(&p->password);
+	freep(&p->parts);
 	blob_clear(&p->iv);
 	blob_clear(&p->aad);
 	blob_clear(&p->encoded);
@@ -271,28 +272,28 @@ parse_wrap_iv(const CK_MECHANISM *in, const struct mech *m,
 	return blob_set(&ret->iv, span(in->pParameter, len));
 }
 
-/* Only what is bound to its parameter pays for the digest. */
 int
 mech_params_digest(const struct mech_params *p, uint8_t out[static SHA256_LEN])
 {
+	if (!p->bound)
+		return CVM_E_INVAL;
 	return hash(HASH_SHA256, blob_span(&p->encoded), out);
 }
 
 int
-mech_params_read(const CK_MECHANISM *in, const struct mech *m,
+mech_params_read(const CK_MECHANISM *in, const struct mech *m, bool bound,
     struct mech_params *ret, struct why *reterr_why)
 {
-	_cleanup_(
-	    mech_params_clear) struct mech_params p = { .hash = DIGEST_NONE,
-		.mgf = DIGEST_NONE };
-	_cleanup_(writer_clear) struct writer w = { 0 };
-	int err = m->ops->parse(in, m, &p, &w, reterr_why);
+	_cleanup_(writer_clear) struct writer w = { .off = !bound };
+	int err;
 
+	*ret = (struct mech_params){ .hash = DIGEST_NONE,
+		.mgf = DIGEST_NONE,
+		.bound = bound };
+	err = m->ops->parse(in, m, ret, &w, reterr_why);
 	if (err == CVM_OK)
-		err = writer_end(&w, &p.encoded);
+		err = writer_end(&w, &ret->encoded);
 	if (err != CVM_OK)
-		return err;
-	*ret = p;
-	p = (struct mech_params){ 0 };
-	return CVM_OK;
+		mech_params_clear(ret);
+	return err;
 }

@@ -209,6 +209,9 @@ read_parts(const CK_SP800_108_KDF_PARAMS *p, const struct mech *m,
 	    p->ulNumberOfDataParams > KDF_PARTS_MAX || p->pDataParams == NULL)
 		return param_refuse(why, m, "ulNumberOfDataParams",
 		    "1 to 16 of them");
+	ret->parts = calloc(KDF_PARTS_MAX, sizeof(*ret->parts));
+	if (ret->parts == NULL)
+		return CVM_E_NOMEM;
 	for (CK_ULONG i = 0; i < p->ulNumberOfDataParams && err == CVM_OK;
 	     i++) {
 		CK_PRF_DATA_PARAM part;

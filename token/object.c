@@ -50,6 +50,8 @@ object_init(struct object *o)
 	o->token = attrs_bool(a, CKA_TOKEN, false);
 	/* An object whose attribute is lost counts as private. */
 	o->private = attrs_bool(a, CKA_PRIVATE, true);
+	o->always_auth = attrs_bool(a, CKA_ALWAYS_AUTHENTICATE, false);
+	o->bind_operation = attrs_bool(a, CKA_CVM_BIND_OPERATION, false);
 	for (size_t i = 0; i < NELEMS(usages); i++)
 		if (attrs_bool(a, usages[i].type, false))
 			o->usage |= usages[i].flag;
@@ -179,6 +181,10 @@ object_is_key(const struct object *o)
 bool
 object_bool(const struct object *o, CK_ATTRIBUTE_TYPE type)
 {
+	if (type == CKA_ALWAYS_AUTHENTICATE)
+		return o->always_auth;
+	if (type == CKA_CVM_BIND_OPERATION)
+		return o->bind_operation;
 	return attrs_bool(&o->attrs, type, false);
 }
 

@@ -17,6 +17,18 @@
  */
 
 /*
+ * A lease: what a session keeps prepared from one operation to the next, where
+ * no other thread looks for it. It is an operation's in use, or rests; a wipe
+ * takes the key out of it at once, or leaves that to the operation's end.
+ */
+enum lease {
+	LEASE_NONE, /* the cache's, as any other */
+	LEASE_USED,
+	LEASE_RESTS,
+	LEASE_OVER, /* wiped: it does not come back */
+};
+
+/*
  * A prepared private or secret operation: EVP contexts that are ready for the
  * next input. tag tells for what; 0 fits nothing.
  */
@@ -30,9 +42,13 @@ struct prepared {
 	/* token/rsa_unpad.h: what false messages come from; or all zero. */
 	uint8_t rejection[SHA256_LEN];
 	bool has_rejection;
+	_Atomic enum lease lease;
+	struct prepared *next; /* of the key's leases */
 };
 
 #define KEY_IDLE_MAX 16
+/* Of one key. Further sessions take what they find idle. */
+#define KEY_LEASES_MAX 64
 
 /*
  * What is cached of an object's material, shared by all versions of the
@@ -46,6 +62,8 @@ struct key_cache {
 	pthread_mutex_t lock; /* of what follows; held for a few loads only */
 	EVP_PKEY *pkey;
 	struct secret *material; /* session objects: its only place */
+	struct prepared *leases;
+	size_t n_leases;
 };
 
 enum object_index { BY_HANDLE, BY_RECORD, BY_ID, BY_LABEL, N_INDEXES };
@@ -62,6 +80,7 @@ struct object {
 	uint64_t hint_id, hint_label;
 	CK_SESSION_HANDLE session; /* owner; 0: a token object */
 	bool token, private;
+	bool always_auth, bind_operation; /* asked with each use */
 	/* Not opened, or wiped: what the index of the store tells, and the
    * handle, are all that is here. */
 	bool husk;
@@ -109,6 +128,12 @@ EVP_PKEY *key_cache_recall(struct key_cache *k); /* a reference, or NULL */
 /* A prepared operation out of the cache, or NULL; and back into it. */
 struct prepared *prepared_take(struct key_cache *k, uint64_t tag);
 void prepared_give(struct key_cache *k, struct prepared **p);
+/* Makes p a lease in use, which prepared_give() ends. False: there are enough
+ * of them, or the key was wiped. */
+bool lease_begin(struct key_cache *k, struct prepared *p) _must_check_;
+/* False: the key was wiped. It then is not to be used, but given. */
+bool lease_rest(struct prepared *p) _must_check_;
+bool lease_resume(struct prepared *p) _must_check_;
 void prepared_freep(struct prepared **p);
 
 /* object_key.c: object_private_key() and its like without the permit check
@@ -146,6 +171,10 @@ int object_table_write(struct token *t, const struct record_change *v, size_t n,
     struct why *reterr_why) _must_check_;
 /* Whether the last look at the store is long ago. */
 bool object_table_stale(struct object_table *ot);
+/* A mark of the moment, if o's handle names o in it, or 0; and whether no
+ * handle has come to name another object since. The second takes no lock. */
+uint64_t object_table_mark(struct object_table *ot, const struct object *o);
+bool object_table_marked(struct object_table *ot, uint64_t mark);
 /* Puts o into the table, and gives it a handle if it has none. An object
  * with the same handle or record is replaced. */
 CK_OBJECT_HANDLE object_table_put(struct object_table *ot, struct object *o);

@@ -79,6 +79,7 @@ chain_insert(struct object_table *ot, struct object *o)
 static void
 chain_remove(struct object_table *ot, struct object *o)
 {
+	(void)atomic_fetch_add(&ot->removals, 1);
 	for (enum object_index i = 0; i < N_INDEXES; i++) {
 		struct object **p = bucket_of(ot, i, o->hash[i]);
 
@@ -213,7 +214,8 @@ table_sweep(struct object_table *ot,
 			if (!fn(arg, o))
 				continue;
 			chain_remove(ot, o);
-			if (o->key != NULL && !o->token)
+			/* Operations and leases may hold it. */
+			if (o->key != NULL)
 				key_cache_wipe(o->key);
 			object_unrefp(&o);
 		}
@@ -341,6 +343,25 @@ token_session_closed(struct token *t, CK_SESSION_HANDLE session)
 	ot->changes++;
 	table_sweep(ot, is_of_session, &session);
 	(void)pthread_rwlock_unlock(&ot->lock);
+}
+
+uint64_t
+object_table_mark(struct object_table *ot, const struct object *o)
+{
+	uint64_t mark;
+
+	(void)pthread_rwlock_rdlock(&ot->lock);
+	mark = find_handle(ot, o->handle) == o ?
+	    atomic_load(&ot->removals) + 1 :
+	    0;
+	(void)pthread_rwlock_unlock(&ot->lock);
+	return mark;
+}
+
+bool
+object_table_marked(struct object_table *ot, uint64_t mark)
+{
+	return atomic_load(&ot->removals) + 1 == mark;
 }
 
 bool

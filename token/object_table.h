@@ -17,6 +17,9 @@ struct object_table {
 	struct object **bucket[N_INDEXES];
 	CK_OBJECT_HANDLE last_handle;
 	uint64_t changes; /* by this process, so that no load undoes one */
+	/* What was ever taken out: without one more, handles name what they
+	 * did. Read without the lock. */
+	_Atomic uint64_t removals;
 	uint64_t loads;
 	bool loaded;
 	_Atomic uint64_t version; /* of the store when loaded */

@@ -54,7 +54,7 @@ op_freep(struct op **op)
 }
 
 static int
-begin(struct op *op, const struct permit *p, struct why *why)
+bring_key(struct op *op, const struct permit *p, struct why *why)
 {
 	quiet_openssl();
 	int err;
@@ -66,13 +66,25 @@ begin(struct op *op, const struct permit *p, struct why *why)
 	return err;
 }
 
-/* The last look before the key is used, each time that it is. */
+static int
+begin(struct op *op, const struct permit *p, struct why *why)
+{
+	int err = op->begun ? CVM_OK : bring_key(op, p, why);
+
+	if (err == CVM_OK && !op->armed && op->ops->arm != NULL)
+		err = op->ops->arm(op);
+	op->armed = err == CVM_OK;
+	return err;
+}
+
+/* The last look before the key is used, each time that it is. Nothing was
+ * waited for since the gate's: what waits for the store asks anew. */
 static int
 check_permit(const struct op *op, const struct permit *p)
 {
 	if (!op->secret_key)
 		return CVM_OK;
-	return permit_check(p, token_issuer(op->token));
+	return permit_holds(p, token_issuer(op->token));
 }
 
 int
@@ -107,13 +119,14 @@ op_start(struct token *t, const struct config_token *cfg, enum op_kind kind,
 	op->token = t;
 	op->object = o == NULL ? NULL : object_ref(o);
 	op->secret_key = o != NULL && object_is_key(o);
-	err = mech_params_read(mech, m, &op->params, reterr_why);
+	err = mech_params_read(mech, m, /* bound= */ p == NULL, &op->params,
+	    reterr_why);
 	if (err == CVM_OK && p != NULL) {
 		op->permit = *p;
 		err = check_permit(op, p);
 	}
 	if (err == CVM_OK && (p != NULL || !op->secret_key))
-		err = begin(op, p, reterr_why);
+		err = bring_key(op, p, reterr_why);
 	if (err != CVM_OK)
 		return err;
 	*ret = TAKE_PTR(op);
@@ -138,7 +151,7 @@ op_reset(struct op *op)
 	quiet_openssl();
 
 	drop_contexts(op);
-	op->begun = op->parts = false;
+	op->begun = op->armed = op->parts = false;
 	op->streamed = 0;
 	op->permit = (struct permit){ 0 };
 	return op->input_md == NULL ? CVM_OK : op_hash_input(op);

@@ -54,6 +54,26 @@ int op_check(const struct config_token *cfg, enum op_kind kind,
 /* As op_new() left it, for another message with the same parameter. */
 int op_reset(struct op *op) _must_check_;
 void op_freep(struct op **op);
+/*
+ * Ends op. What the same operation of the same session can go on with moves to
+ * *rest, with a lease on the key's cipher: one that op_new() gave a permit,
+ * for a mechanism that has use for it. Denial, logout and the end of the key
+ * take the key out of it (key_cache_wipe()), as does a fork in the child.
+ */
+void op_rest(struct op **op, struct op **rest);
+/*
+ * What op_new() would give for this mechanism and the key of that handle, out
+ * of *rest. The permit is checked as there; so is whether the handle names
+ * the very object that was checked, unchanged, and the caller sees it. False:
+ * it is not certain that nothing is different, and op_new() has to say.
+ */
+bool op_again(struct op **rest, const struct caller *c,
+    const CK_MECHANISM *mech, CK_OBJECT_HANDLE key,
+    struct op **ret) _must_check_;
+/* The same for who has looked key up. */
+bool op_again_with(struct op **rest, const CK_MECHANISM *mech,
+    const struct object *key, const struct permit *p,
+    struct op **ret) _must_check_;
 enum op_kind op_get_kind(const struct op *op);
 struct object *op_object(const struct op *op); /* borrowed */
 /* True when op_once() and op_final() need a permit. */

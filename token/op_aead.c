@@ -106,10 +106,14 @@ feed_aad(struct op *op)
 static int
 aead_begin(struct op *op, const struct permit *p, struct why *why)
 {
-	int err = op_prepare_cipher(op, p, aead_tag(op), set_key, why);
+	return op_prepare_cipher(op, p, aead_tag(op), set_key, why);
+}
 
-	if (err == CVM_OK)
-		err = set_nonce(op);
+static int
+aead_arm(struct op *op)
+{
+	int err = set_nonce(op);
+
 	/* CCM's length goes before its additional data. */
 	return err == CVM_OK && !is_ccm(op) ? feed_aad(op) : err;
 }
@@ -270,6 +274,7 @@ ccm_once(struct op *op, struct span in, uint8_t *out, size_t *len)
 
 const struct op_ops op_aead = {
 	.begin = aead_begin,
+	.arm = aead_arm,
 	.bound = aead_bound,
 	.update_bound = aead_update_bound,
 	.update = aead_update,
@@ -280,6 +285,7 @@ const struct op_ops op_aead = {
 
 const struct op_ops op_ccm = {
 	.begin = aead_begin,
+	.arm = aead_arm,
 	.bound = aead_bound,
 	.once = ccm_once,
 };

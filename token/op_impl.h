@@ -25,6 +25,8 @@ struct op {
 	struct permit permit; /* of op_new() or op_admit() */
 	bool secret_key;      /* uses need a permit */
 	bool begun;	      /* the key is in */
+	bool armed;	      /* and the parameter, too: ops->arm() */
+	uint64_t mark;	      /* when object had its handle; 0: not known */
 	bool parts;	      /* op_update() was called */
 	struct prepared *key;
 	EVP_PKEY *pkey; /* where nothing can be prepared */
@@ -42,6 +44,8 @@ struct op {
 struct op_ops {
 	/* Brings the key in; p is valid for secret keys, NULL for others. */
 	int (*begin)(struct op *op, const struct permit *p, struct why *why);
+	/* Brings the parameter in, before the first input; NULL: nothing. */
+	int (*arm)(struct op *op);
 	/* Upper bound of what once() or final() writes for held plus in. */
 	size_t (*bound)(const struct op *op, size_t in);
 	/* The same for update(). */

@@ -836,6 +836,20 @@ digest_not_of_the_standard(void **state)
 	}
 }
 
+/* As of a key whose uses are admitted one by one: only these are bound to
+ * their parameters. */
+static struct op *
+begin_bound(struct stage *s, enum op_kind kind, CK_MECHANISM *mech,
+    CK_OBJECT_HANDLE key)
+{
+	_cleanup_(object_unrefp) struct object *o = NULL;
+	struct op *op = NULL;
+
+	ok(token_object(s->t, &s->c, key, &o));
+	ok(op_new(s->t, &s->f.cfg, kind, mech, o, NULL, &op, why));
+	return op;
+}
+
 /* What an admission is bound to differs when a parameter does. */
 static void
 parameter_not_in_its_digest(void **state)
@@ -846,7 +860,7 @@ parameter_not_in_its_digest(void **state)
 	CK_MECHANISM mech = { CKM_RSA_PKCS_PSS, &pss, sizeof(pss) };
 	CK_MECHANISM none = { CKM_RSA_PKCS, NULL, 0 };
 	uint8_t a[32], b[32], c[32], d[32], want[32];
-	struct op *op = begin(s, OP_SIGN, &mech, p.priv);
+	struct op *op = begin_bound(s, OP_SIGN, &mech, p.priv);
 	static const uint8_t bytes[24] = { 0, 0, 0, 0, 0, 0, 2, 0x50, 0, 0, 0,
 		0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 32 };
 
@@ -855,14 +869,14 @@ parameter_not_in_its_digest(void **state)
 	ok(hash(HASH_SHA256, span(bytes, sizeof(bytes)), want));
 	assert_memory_equal(a, want, 32);
 	pss.sLen = 20;
-	op = begin(s, OP_SIGN, &mech, p.priv);
+	op = begin_bound(s, OP_SIGN, &mech, p.priv);
 	ok(op_parameter_digest(op, b));
 	op_freep(&op);
 	pss.mgf = CKG_MGF1_SHA1;
-	op = begin(s, OP_SIGN, &mech, p.priv);
+	op = begin_bound(s, OP_SIGN, &mech, p.priv);
 	ok(op_parameter_digest(op, c));
 	op_freep(&op);
-	op = begin(s, OP_SIGN, &none, p.priv);
+	op = begin_bound(s, OP_SIGN, &none, p.priv);
 	ok(op_parameter_digest(op, d));
 	op_freep(&op);
 	assert_memory_not_equal(a, b, 32);
@@ -885,7 +899,7 @@ parameter_not_of_the_protocol(void **state)
 		0xba, 0x7e, 0x69, 0x5a, 0x44, 0x5a, 0x3a, 0x62, 0x3c, 0xfa,
 		0x48, 0x3d, 0x59, 0x89, 0xcd, 0xd2 };
 	uint8_t got[32];
-	struct op *op = begin(s, OP_ENCRYPT, &mech,
+	struct op *op = begin_bound(s, OP_ENCRYPT, &mech,
 	    secret_of(s, CKK_AES, SP800_KEY));
 
 	ok(op_parameter_digest(op, got));

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include "token/op_impl.h"
+
+/*
+ * The same again. A session that encrypts one message after another with one
+ * key asks the same questions each time; what was found out is kept between
+ * its operations, with a lease on the key's cipher. None of it is a right: the
+ * permit is asked as ever, and what could have changed is looked at.
+ */
+
+/* Ciphers that wait for nothing but a nonce, of a use that was admitted when
+ * it began. */
+static bool
+can_rest(struct op *op)
+{
+	struct prepared *k = op->key;
+
+	if (!op->begun || k == NULL || k->cipher == NULL || k->tag == 0 ||
+	    op->permit.issuer == NULL || op->input_md != NULL)
+		return false;
+	return atomic_load(&k->lease) != LEASE_NONE ||
+	    lease_begin(op->object->key, k);
+}
+
+void
+op_rest(struct op **op, struct op **rest)
+{
+	struct op *o = *op;
+
+	if (o == NULL)
+		return;
+	op_freep(rest);
+	if (!can_rest(o)) {
+		op_freep(op);
+		return;
+	}
+	if (o->mark == 0)
+		o->mark = object_table_mark(token_objects(o->token), o->object);
+	mech_params_clear(&o->params);
+	secret_freep(&o->held);
+	o->held_len = 0;
+	o->parts = o->armed = false;
+	o->streamed = 0;
+	o->permit = (struct permit){ 0 };
+	o->cipher = NULL;
+	/* From here on a wipe takes the key. */
+	if (lease_rest(o->key))
+		*rest = TAKE_PTR(*op);
+	else
+		op_freep(op);
+}
+
+/* A parameter that is refused is refused by op_new(), with its reason. */
+static bool
+resume(struct op **rest, const CK_MECHANISM *mech, const struct permit *p,
+    struct op **ret)
+{
+	struct op *o = *rest;
+
+	if (mech_params_read(mech, o->mech, /* bound= */ false, &o->params,
+		/* reterr_why= */ NULL) != CVM_OK ||
+	    !lease_resume(o->key)) {
+		op_freep(rest);
+		return false;
+	}
+	o->cipher = o->key->cipher;
+	o->permit = *p;
+	*ret = TAKE_PTR(*rest);
+	return true;
+}
+
+/* Of other processes, too. */
+static bool
+still_named(struct op *o)
+{
+	struct object_table *ot = token_objects(o->token);
+
+	if (object_table_stale(ot) &&
+	    object_table_glance(o->token, /* reterr_why= */ NULL) != CVM_OK)
+		return false;
+	return object_table_marked(ot, o->mark);
+}
+
+bool
+op_again(struct op **rest, const struct caller *c, const CK_MECHANISM *mech,
+    CK_OBJECT_HANDLE key, struct op **ret)
+{
+	struct op *o = *rest;
+
+	if (o == NULL || o->mech->type != mech->mechanism ||
+	    o->object->handle != key || !still_named(o) ||
+	    !object_visible(o->object, c, /* admitted= */ true) ||
+	    permit_holds(c->permit, token_issuer(o->token)) != CVM_OK)
+		return false;
+	return resume(rest, mech, c->permit, ret);
+}
+
+bool
+op_again_with(struct op **rest, const CK_MECHANISM *mech,
+    const struct object *key, const struct permit *p, struct op **ret)
+{
+	struct op *o = *rest;
+
+	if (o == NULL || p == NULL || o->mech->type != mech->mechanism ||
+	    o->object != key ||
+	    permit_holds(p, token_issuer(o->token)) != CVM_OK)
+		return false;
+	o->mark = 0; /* asked anew when this rests */
+	return resume(rest, mech, p, ret);
+}
