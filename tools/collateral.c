@@ -195,6 +195,50 @@ collateral_open(const struct tool *t, struct collateral *c)
 	return r == CVM_OK ? 0 : tool_fail(r, &why);
 }
 
+static bool
+has_policy_before(const struct config *cfg, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (strcmp(cfg->tokens[k].policy, cfg->tokens[i].policy) == 0)
+			return true;
+	return false;
+}
+
+/* The worst of what run() returned, of those that there are. */
+static int
+run_each(struct tool *t, const struct config *cfg, int (*run)(struct tool *t))
+{
+	int worst = EXIT_OK;
+
+	for (size_t i = 0; i < cfg->n_tokens; i++) {
+		int r;
+
+		if (has_policy_before(cfg, i))
+			continue;
+		t->opt[OPT_TOKEN] = cfg->tokens[i].name;
+		(void)printf("For %s:\n", cfg->tokens[i].policy);
+		r = run(t);
+		worst = r > worst ? r : worst;
+	}
+	t->opt[OPT_TOKEN] = NULL;
+	return worst;
+}
+
+int
+collateral_each(struct tool *t, int (*run)(struct tool *t))
+{
+	_cleanup_(tool_close) struct tool_context c = { 0 };
+	int r;
+
+	if (t->opt[OPT_TOKEN] != NULL || t->opt[OPT_POLICY] != NULL ||
+	    t->opt[OPT_JSON] != NULL ||
+	    (t->opt[OPT_COLLATERAL] != NULL && t->opt[OPT_REPORT] != NULL))
+		return run(t);
+	if ((r = tool_config_all(t, &c)) != 0)
+		return r;
+	return c.cfg->n_tokens < 2 ? run(t) : run_each(t, c.cfg, run);
+}
+
 void
 collateral_close(struct collateral *c)
 {

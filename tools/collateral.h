@@ -21,6 +21,9 @@ struct collateral {
 
 /* 0, or an exit status, with the message printed. */
 int collateral_open(const struct tool *t, struct collateral *c);
+/* run() once, or, where no token is named, once for each policy that is
+ * configured; the worst of its answers. */
+int collateral_each(struct tool *t, int (*run)(struct tool *t));
 void collateral_close(struct collateral *c);
 
 enum collateral_state {

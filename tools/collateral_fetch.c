@@ -389,8 +389,8 @@ fetch(struct fetch *f, struct why *why)
 	return install(f, why);
 }
 
-int
-cmd_collateral_fetch(struct tool *t)
+static int
+fetch_for_one(struct tool *t)
 {
 	_cleanup_(fetch_freep) struct fetch *f = calloc(1, sizeof(*f));
 	struct why why = { 0 };
@@ -404,4 +404,10 @@ cmd_collateral_fetch(struct tool *t)
 	if (!f->c.none && (r = fetch(f, &why)) < 0)
 		return tool_fail(r, &why);
 	return report(f);
+}
+
+int
+cmd_collateral_fetch(struct tool *t)
+{
+	return collateral_each(t, fetch_for_one);
 }

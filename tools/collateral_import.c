@@ -82,7 +82,7 @@ cmd_collateral_import(struct tool *t)
 	if (e == NULL)
 		return tool_fail(CVM_E_NOMEM, NULL);
 	if (dir == NULL) {
-		if ((r = tool_config(t, &c)) != 0)
+		if ((r = tool_config_all(t, &c)) != 0)
 			return r;
 		dir = c.cfg->evidence.collateral;
 	}

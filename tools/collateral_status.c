@@ -90,8 +90,8 @@ report(const struct collateral *c)
 	return good ? EXIT_OK : EXIT_DENY;
 }
 
-int
-cmd_collateral_status(struct tool *t)
+static int
+status_for_one(struct tool *t)
 {
 	_cleanup_(collateral_close) struct collateral c = { .dir = NULL };
 	_cleanup_(endorsements_freep) struct endorsements *e = NULL;
@@ -105,4 +105,10 @@ cmd_collateral_status(struct tool *t)
 	if (!c.none)
 		upkeep_judge(&c.upkeep, e, c.now);
 	return report(&c);
+}
+
+int
+cmd_collateral_status(struct tool *t)
+{
+	return collateral_each(t, status_for_one);
 }

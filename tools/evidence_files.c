@@ -12,6 +12,7 @@
 #include "base/reader.h"
 #include "conf/json.h"
 #include "tools/evidence_files.h"
+#include "tools/tool.h"
 #include "tools/text.h"
 
 #define REGULAR "a regular file"
@@ -65,22 +66,6 @@ open_regular(const char *path, int *ret, struct why *why)
 	return CVM_OK;
 }
 
-/* Room for more, twice as much each time. */
-static int
-grow(struct blob *b, size_t *cap)
-{
-	size_t more = *cap == 0 ? 16384 : *cap * 2;
-	uint8_t *p;
-
-	if (b->len < *cap)
-		return CVM_OK;
-	if ((p = realloc(b->data, more)) == NULL)
-		return CVM_E_NOMEM;
-	b->data = p;
-	*cap = more;
-	return CVM_OK;
-}
-
 int
 evidence_file(const char *path, size_t max, struct blob *ret,
     struct why *reterr_why)
@@ -98,7 +83,7 @@ evidence_file(const char *path, size_t max, struct blob *ret,
 		fd = owned;
 	}
 	while (n != 0) {
-		if ((r = grow(&b, &cap)) != CVM_OK)
+		if ((r = tool_grow(&b, &cap)) != CVM_OK)
 			return why_set(reterr_why, r, path, "", "", "");
 		n = read(fd, b.data + b.len, cap - b.len);
 		if (n < 0 && errno == EINTR)

@@ -61,25 +61,42 @@ tool_read_secret(const char *path, size_t max, struct secret **ret,
 }
 
 int
+tool_grow(struct blob *b, size_t *cap)
+{
+	size_t more = *cap == 0 ? 16384 : *cap * 2;
+	uint8_t *p;
+
+	if (b->len < *cap)
+		return CVM_OK;
+	if ((p = realloc(b->data, more)) == NULL)
+		return CVM_E_NOMEM;
+	b->data = p;
+	*cap = more;
+	return CVM_OK;
+}
+
+int
 tool_read(const char *path, size_t max, struct blob *ret,
     struct why *reterr_why)
 {
 	_cleanup_(blob_clear) struct blob b = { 0 };
 	_cleanup_(closep) int owned = -1;
 	int fd = open_input(path, &owned), r;
-	uint8_t buf[16384];
-	ssize_t n = 0;
+	size_t cap = 0;
+	ssize_t n = 1;
 
-	while (fd >= 0 && (n = read(fd, buf, sizeof(buf))) != 0) {
+	while (fd >= 0 && n != 0) {
+		if ((r = tool_grow(&b, &cap)) != CVM_OK)
+			return r;
+		n = read(fd, b.data + b.len, cap - b.len);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			break;
-		if ((size_t)n > max - b.len)
+		b.len += (size_t)n;
+		if (b.len > max)
 			return why_setf(reterr_why, CVM_E_PARSE, path, "length",
 			    "a smaller file", "more than %zu bytes", max);
-		if ((r = blob_append(&b, span(buf, (size_t)n))) != CVM_OK)
-			return r;
 	}
 	if (fd < 0 || n < 0)
 		return refuse(path, errno, "a file that can be read",

@@ -196,7 +196,7 @@ check_command(const struct tool *t, char complaint[static COMPLAINT_MAX])
 		return complain(complaint, "%s is missing", c->operands);
 	if (t->n_operands > c->most)
 		return complain(complaint, "\"%.64s\" is one operand too many",
-		    t->operand[0]);
+		    t->operand[c->most]);
 	return 0;
 }
 

@@ -92,20 +92,32 @@ find_token(const struct tool *t, struct tool_context *c, struct why *why)
 	    "one token, or --token NAME", "%zu tokens", c->cfg->n_tokens);
 }
 
-int
-tool_config(const struct tool *t, struct tool_context *c)
+static int
+open_config(const struct tool *t, struct tool_context *c, bool one)
 {
 	struct why why = { 0 };
 	int r;
 
 	memset(c, 0, sizeof(*c));
 	r = load_config(t, &c->cfg, &why);
-	if (r == CVM_OK)
+	if (r == CVM_OK && (one || t->opt[OPT_TOKEN] != NULL))
 		r = find_token(t, c, &why);
 	if (r == CVM_OK)
 		return 0;
 	tool_close(c);
 	return tool_fail(r, &why);
+}
+
+int
+tool_config(const struct tool *t, struct tool_context *c)
+{
+	return open_config(t, c, /* one= */ true);
+}
+
+int
+tool_config_all(const struct tool *t, struct tool_context *c)
+{
+	return open_config(t, c, /* one= */ false);
 }
 
 static int

@@ -33,6 +33,9 @@ struct tool_context {
 /* Loads configuration and finds the token. 0, or an exit status, with the
  * message printed. */
 int tool_config(const struct tool *t, struct tool_context *c);
+/* The same without choosing a token, unless --token names one: c->tcfg may be
+ * NULL. */
+int tool_config_all(const struct tool *t, struct tool_context *c);
 /* The same, and the gate without asking for evidence; the policy is there. */
 int tool_open(const struct tool *t, struct tool_context *c);
 /* The same, and an admission, with the token opened: a permit to work with.*/
@@ -60,6 +63,9 @@ int tool_user_pin(const struct tool *t, const struct tool_context *c, bool set,
     struct secret **ret, struct why *reterr_why) _must_check_;
 /* As secret_span(); empty for NULL. */
 struct span tool_span(const struct secret *s);
+/* Room for at least a byte more behind b->len, of *cap bytes in all; twice as
+ * much each time. */
+int tool_grow(struct blob *b, size_t *cap) _must_check_;
 /* A whole file ("-": standard input), at most max bytes. */
 int tool_read(const char *path, size_t max, struct blob *ret,
     struct why *reterr_why) _must_check_;

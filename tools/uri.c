@@ -143,7 +143,10 @@ pin_query(const struct tool *t, const struct tool_context *c,
 		slash = strchrnul(p, '/');
 		r = uri_escape(out, URI_TEXT_MAX - 2,
 		    span(p, (size_t)(slash - p)), /* all= */ false);
-		if (*slash == '/')
+		if (*slash == '/' && r == CVM_OK &&
+		    strlen(out) + 2 > URI_TEXT_MAX)
+			r = CVM_E_INVAL;
+		if (*slash == '/' && r == CVM_OK)
 			(void)strcat(out, "/");
 		p = *slash == '/' ? slash + 1 : slash;
 	}

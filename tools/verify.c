@@ -43,6 +43,11 @@ read_options(const struct tool *t, struct verification *v)
 	v->now = (int64_t)time(NULL);
 	if (t->opt[OPT_POLICY] == NULL && !verify_is_raw(t))
 		return "--policy FILE is missing";
+	if (!verify_is_raw(t) && verify_raw_only(t) != NULL)
+		return "raw files (--report, --quote, ...) and what they are "
+		       "compared with are not for a bundle";
+	if (verify_is_raw(t) && (key != NULL || t->opt[OPT_KEY_BUNDLE] != NULL))
+		return "--key-bundle and --key-fingerprint are of a bundle";
 	if (t->opt[OPT_TIME] != NULL &&
 	    time_parse(t->opt[OPT_TIME], &v->now) != CVM_OK)
 		return "--time: as 2026-01-31T12:00:00Z, or seconds since 1970";

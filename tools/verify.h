@@ -12,5 +12,7 @@
  */
 bool verify_is_raw(const struct tool *t);
 int verify_raw(const struct tool *t, int64_t now);
+/* The name of an option that only raw files take; NULL: none is given. */
+const char *verify_raw_only(const struct tool *t);
 
 #endif

@@ -72,6 +72,24 @@ static const struct {
 	{ OPT_EVENT_LOG, OPT_QUOTE },
 };
 
+/* A bundle has its own: what is given would not be looked at. */
+const char *
+verify_raw_only(const struct tool *t)
+{
+	static const enum option_id others[] = { OPT_HCL_REPORT, OPT_BANK };
+
+	for (size_t i = 0; i < NELEMS(needs); i++) {
+		if (t->opt[needs[i].option] != NULL)
+			return option_name(needs[i].option);
+		if (t->opt[needs[i].needs] != NULL)
+			return option_name(needs[i].needs);
+	}
+	for (size_t i = 0; i < NELEMS(others); i++)
+		if (t->opt[others[i]] != NULL)
+			return option_name(others[i]);
+	return NULL;
+}
+
 static int
 check_options(const struct raw *r, struct why *why)
 {
@@ -449,6 +467,12 @@ open_question(const struct raw *r)
 	if (opt[OPT_QUOTE] != NULL && opt[OPT_QUALIFYING] == NULL)
 		return "qualifyingData was not compared (--qualifying): this "
 		       "may be an old quote";
+	/* A paravisor and a service module name the key in the report. */
+	if (opt[OPT_QUOTE] != NULL && r->e.tee_report.len > 0 &&
+	    r->policy->tpm.ak_trust != AK_TRUST_AZURE &&
+	    r->policy->tpm.ak_trust != AK_TRUST_SVSM)
+		return "nothing in these files says that report and quote are "
+		       "one machine's (a bundle does)";
 	return NULL;
 }
 
@@ -532,6 +556,7 @@ verify_raw(const struct tool *t, int64_t now)
 	r.a.evidence = &r.e;
 	r.a.endorsements = r.endorsements;
 	r.a.now = now;
+	r.a.elsewhere = true;
 	judge(&r);
 	return report(&r);
 }

@@ -98,6 +98,23 @@ check "snp: admitted" until_true 10 admitted
 check "snp: status is content" exits 0 "all that is needed is there" \
     collateral status
 check "snp: status for programs" exits 0 '"state":' collateral status --json
+cp etc-snp/config.json one-token.json
+edit etc-snp/config.json "import copy
+t = copy.deepcopy(p['tokens'][0])
+t.update(name='second', store=t['store'] + '2',
+    policy=t['policy'].replace('policy', 'second'))
+p['tokens'].append(t)"
+cp etc-snp/policy.json etc-snp/second.json
+check "snp: two tokens: fetch for both" exits 0 "etc-snp/second.json" fetch
+check "snp: two tokens: status of both" exits 0 "etc-snp/second.json" \
+    collateral status
+check "snp: two tokens: one document for programs" exits 2 "--token" \
+    collateral status --json
+check "snp: two tokens: of one of them" exits 0 '"state":' collateral status \
+    --json --token second
+check "snp: two tokens: import needs none" exits 0 "ark.pem" \
+    collateral import snp/collateral/amd/milan/ark.pem
+cp one-token.json etc-snp/config.json
 check "snp: a long warning finds something" exits 1 "expiring" \
     collateral status --warn-days 3650
 check "snp: certificates are kept" exits 0 "kept        amd/milan/ark.pem" fetch

@@ -470,6 +470,45 @@ p['evidence']['tpm_quote'] = base64.b64encode(q).decode()"
 check "one bit of the quote" exits 1 "TPM-" token verify forged.json \
     --policy etc-snp/policy.json --nonce "$nonce" --simulated
 check "no policy" exits 2 "--policy" token verify bundle.json
+for more in "--report-data $(printf '%0128d' 0)" "--quote bundle.json" \
+    "--pcr-values bundle.json"; do
+	# shellcheck disable=SC2086 # words
+	check "what a bundle is not compared with: ${more%% *}" exits 2 \
+	    "not for a bundle" token verify bundle.json --simulated \
+	    --policy etc-snp/policy.json --nonce "$nonce" $more
+done
+check "a key of raw files" exits 2 "of a bundle" token verify --key-bundle \
+    --report bundle.json
+# The same evidence in files: report and quote are no longer held together.
+/usr/bin/python3 - <<'END'
+import base64, json
+e = json.load(open("bundle.json"))["evidence"]
+for name in "tee_report", "tpm_quote", "tpm_signature", "ak_public":
+    open(name, "wb").write(base64.b64decode(e[name]))
+open("report_data", "w").write(base64.b64decode(e["tee_report"])[80:144].hex())
+q = base64.b64decode(e["tpm_quote"])
+at = 8 + int.from_bytes(q[6:8], "big")
+n = int.from_bytes(q[at:at + 2], "big")
+open("qualifying", "w").write(q[at + 2:at + 2 + n].hex())
+json.dump({k: v for k, v in e["pcrs"].items() if k != "bank"},
+    open("values.json", "w"))
+END
+raw() {
+	token verify --report tee_report --report-data "$(cat report_data)" \
+	    --policy "$1" --collateral "$CVM_TMP/snp/collateral" \
+	    --quote tpm_quote --signature tpm_signature --ak-public ak_public \
+	    --pcr-values values.json --qualifying "$(cat qualifying)" "${@:2}"
+}
+cp etc-snp/policy.json raw.json
+edit raw.json "p.pop('event_log', None)
+p['tpm']['ak'] = {'trust': 'tee'}"
+check "a key that a report from elsewhere may not name" exits 1 "TPM-11" \
+    raw raw.json
+edit raw.json "import hashlib
+name = '000b' + hashlib.sha256(open('ak_public', 'rb').read()).hexdigest()
+p['tpm']['ak'] = {'trust': 'pinned', 'names': [name]}"
+check "a report and a quote, of one machine or two" exits 2 \
+    "one machine's" raw raw.json
 check "a policy that is refused" exits 2 "bad.json" \
     token verify bundle.json --policy bad.json
 check "no bundle" exits 2 "code" token verify code \
