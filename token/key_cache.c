@@ -67,8 +67,10 @@ key_cache_wipe(struct key_cache *k)
 	_cleanup_(pkey_freep) EVP_PKEY *pkey = NULL;
 	_cleanup_(secret_freep) struct secret *material = NULL;
 
-	(void)atomic_fetch_add(&k->wiped, 1);
 	(void)pthread_mutex_lock(&k->lock);
+	/* Together with the material: who reads the new count, and with it would
+	 * keep what is made of it, no longer finds any. */
+	(void)atomic_fetch_add(&k->wiped, 1);
 	pkey = TAKE_PTR(k->pkey);
 	material = TAKE_PTR(k->material);
 	end_leases(k);

@@ -20,8 +20,9 @@ static const struct {
 static void
 drop_contexts(struct op *op)
 {
-	/* A prepared cipher is the key's, not the operation's. */
-	if (op->key != NULL && op->key->cipher != NULL)
+	/* A prepared cipher is the key's, not the operation's. Of an operation
+	 * that rests, a wipe may be taking it this moment. */
+	if (op->cipher != NULL && op->key != NULL && op->key->cipher != NULL)
 		op->cipher = NULL;
 	if (op->key != NULL)
 		prepared_give(op->object->key, &op->key);

@@ -2,6 +2,8 @@
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
 #include <openssl/err.h>
+#include <pthread.h>
+#include <unistd.h>
 
 #include "tests/unit/objects-fixture.h"
 #include "token/op_impl.h"
@@ -442,6 +444,80 @@ bound_use_kept(void **state)
 	assert_null(rest);
 }
 
+#define USERS 3
+#define LIVES 40 /* of the key */
+
+struct user {
+	struct stage *s;
+	CK_OBJECT_HANDLE key;
+	CK_BYTE number;
+	size_t messages, wrong;
+	bool has_key; /* at the end */
+};
+
+/* Uses the key as a session does, for as long as it is there. */
+static void *
+use_until_wiped(void *arg)
+{
+	struct user *u = arg;
+	_cleanup_(object_unrefp) struct object *o = NULL;
+	struct op *op = NULL, *rest = NULL;
+	CK_BYTE first[MESSAGE + 16];
+	struct message m;
+	int err = token_object(u->s->t, &u->s->c, u->key, &o);
+
+	message_init(&m, u->number);
+	while (err == CVM_OK) {
+		CK_ULONG n = sizeof(m.out);
+
+		if (!op_again_with(&rest, &m.mech, o, u->s->c.permit, &op))
+			err = op_new(u->s->t, &u->s->f.cfg, OP_ENCRYPT, &m.mech,
+			    o, u->s->c.permit, &op, NULL);
+		if (err == CVM_OK)
+			err = op_once(op, u->s->c.permit, span(m.in, MESSAGE),
+			    m.out, &n, NULL);
+		if (err == CVM_OK && u->messages++ == 0)
+			memcpy(first, m.out, sizeof(first));
+		else if (err == CVM_OK)
+			u->wrong += memcmp(first, m.out, sizeof(first)) != 0;
+		op_rest(&op, &rest);
+	}
+	u->has_key = rest != NULL && has_key(rest);
+	op_freep(&rest);
+	return NULL;
+}
+
+/* Threads at the same key while it is destroyed: what they make until then is
+ * right, and afterwards none has the key. */
+static void
+key_wiped_under_its_users(void **state)
+{
+	struct stage *s = *state;
+	size_t messages = 0;
+
+	for (size_t life = 0; life < LIVES; life++) {
+		CK_OBJECT_HANDLE key = make_key(s, false);
+		struct user u[USERS] = { { .s = NULL } };
+		pthread_t t[USERS];
+
+		for (CK_BYTE i = 0; i < USERS; i++) {
+			u[i] = (struct user){ .s = s, .key = key, .number = i };
+			assert_int_equal(pthread_create(&t[i], NULL,
+					     use_until_wiped, &u[i]),
+			    0);
+		}
+		(void)usleep((useconds_t)(life * 50));
+		ok(token_destroy(s->t, &s->c, key, why));
+		for (size_t i = 0; i < USERS; i++) {
+			assert_int_equal(pthread_join(t[i], NULL), 0);
+			assert_int_equal(u[i].wrong, 0);
+			assert_false(u[i].has_key);
+			messages += u[i].messages;
+		}
+	}
+	assert_true(messages > LIVES);
+}
+
 /* Of one key there are so many, however many sessions there are. */
 static void
 leases_without_limit(void **state)
@@ -476,6 +552,7 @@ main(void)
 		ON_STAGE(another_key_or_mechanism_served),
 		ON_STAGE(bound_use_kept),
 		ON_STAGE(leases_without_limit),
+		ON_STAGE(key_wiped_under_its_users),
 	};
 
 	return cmocka_run_group_tests_name("again", tests, NULL, NULL);
