@@ -14,6 +14,7 @@ call_begin(struct call *c)
 	c->session = NULL;
 	c->token = NULL;
 	c->caller = (struct caller){ 0 };
+	c->login_ends = 0;
 	c->renewed = false;
 	(void)why_set(&c->why, CVM_OK, NULL, NULL, NULL, NULL);
 }
@@ -43,8 +44,12 @@ call_slot(struct call *c, CK_SLOT_ID id)
 void
 call_use_permit(struct call *c, const struct permit *p)
 {
-	bool so = token_so_logged_in(c->token);
+	bool so;
 
+	/* First: an operation that begins under a login that ends meanwhile
+	 * ends with it. */
+	c->login_ends = atomic_load(&c->slot->login_ends);
+	so = token_so_logged_in(c->token);
 	if (p != NULL)
 		c->permit = *p;
 	c->caller = (struct caller){

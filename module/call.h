@@ -21,7 +21,8 @@ struct call {
 	struct token *token;
 	struct permit permit; /* that caller.permit points to */
 	struct caller caller;
-	bool renewed; /* see call_ran_out() */
+	uint64_t login_ends; /* of the slot, before caller was asked for */
+	bool renewed;	     /* see call_ran_out() */
 	struct why why;
 };
 

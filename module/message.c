@@ -41,7 +41,7 @@ begin_process(struct call *c, enum session_op which, const CK_MECHANISM *mech,
 		return CKR_MECHANISM_PARAM_INVALID;
 	o->message_key = object_ref(key);
 	o->message_mech = mech->mechanism;
-	o->login_ends = atomic_load(&c->slot->login_ends);
+	o->login_ends = c->login_ends;
 	o->always_auth = object_bool(key, CKA_ALWAYS_AUTHENTICATE);
 	return CKR_OK;
 }

@@ -58,7 +58,7 @@ operation_begin(struct call *c, enum session_op which, const CK_MECHANISM *mech,
 		return rv_of_key(err);
 	}
 	o->bound = bound;
-	o->login_ends = atomic_load(&c->slot->login_ends);
+	o->login_ends = c->login_ends;
 	o->always_auth = secret && object_bool(key, CKA_ALWAYS_AUTHENTICATE);
 	return CKR_OK;
 }
@@ -74,7 +74,7 @@ begin_again(struct call *c, enum session_op which, const CK_MECHANISM *mech,
 	if (!op_again(&o->rest, &c->caller, mech, key, &o->op))
 		return false;
 	/* What is bound never rests. */
-	o->login_ends = atomic_load(&c->slot->login_ends);
+	o->login_ends = c->login_ends;
 	o->always_auth = object_bool(op_object(o->op), CKA_ALWAYS_AUTHENTICATE);
 	return true;
 }

@@ -223,9 +223,11 @@ session_close_all(struct session_table *t, const struct slot *slot)
 			continue;
 		(void)pthread_mutex_lock(&s->lock);
 		if (atomic_load(&s->handle) != 0 &&
-		    (slot == NULL || s->slot == slot))
+		    (slot == NULL || s->slot == slot)) {
+			/* For a child that is forked meanwhile. */
+			atomic_store(&s->busy, true);
 			session_close(t, s);
-		else
+		} else
 			(void)pthread_mutex_unlock(&s->lock);
 	}
 }
@@ -243,6 +245,8 @@ session_after_fork(struct session *s)
 		s->evidence = NULL;
 		session_find_end(s);
 	}
+	/* Two processes must not count their nonces on from one number. */
+	operation_end(&s->op[SESSION_MESSAGE_ENCRYPT]);
 	if (atomic_load(&s->handle) == 0 || s->slot == NULL)
 		return;
 	(void)atomic_fetch_add(&s->slot->n_sessions, 1);

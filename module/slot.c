@@ -200,4 +200,6 @@ slot_forget_login(struct slot *s)
 	/* With login by attestation only the SO has logged in. */
 	if (t != NULL && (s->cfg->login == LOGIN_PIN || token_so_logged_in(t)))
 		token_logout(t);
+	/* What began in between saw the login that was ending. */
+	(void)atomic_fetch_add(&s->login_ends, 1);
 }

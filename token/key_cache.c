@@ -56,8 +56,10 @@ end_leases(struct key_cache *k)
 {
 	for (struct prepared *p = k->leases; p != NULL; p = p->next)
 		if (atomic_exchange(&p->lease, LEASE_OVER) == LEASE_RESTS) {
-			EVP_CIPHER_CTX_free(p->cipher);
-			p->cipher = NULL;
+			/* A child that is forked here finds nothing to free. */
+			EVP_CIPHER_CTX *c = TAKE_PTR(p->cipher);
+
+			EVP_CIPHER_CTX_free(c);
 		}
 }
 

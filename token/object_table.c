@@ -140,6 +140,9 @@ table_put(struct object_table *ot, struct object *o)
 	chain_insert(ot, object_ref(o));
 	if (old != NULL) {
 		chain_remove(ot, old);
+		/* Two that opened it at once have a cache each. */
+		if (old->token && old->key != NULL && old->key != o->key)
+			key_cache_wipe(old->key);
 		object_unrefp(&old);
 	}
 }
@@ -195,8 +198,12 @@ object_table_drop(struct object_table *ot, struct object *o)
 	(void)pthread_rwlock_wrlock(&ot->lock);
 	ot->changes++;
 	old = table_find_record(ot, o->id);
-	if (old != NULL)
+	if (old != NULL) {
 		chain_remove(ot, old);
+		/* Two that opened it at once have a cache each. */
+		if (old->key != NULL && old->key != o->key)
+			key_cache_wipe(old->key);
+	}
 	(void)pthread_rwlock_unlock(&ot->lock);
 	object_unrefp(&old);
 }

@@ -38,6 +38,11 @@ op_rest(struct op **op, struct op **rest)
 	}
 	if (o->mark == 0)
 		o->mark = object_table_mark(token_objects(o->token), o->object);
+	/* Only what the table has is wiped with the token. */
+	if (o->mark == 0) {
+		op_freep(op);
+		return;
+	}
 	mech_params_clear(&o->params);
 	secret_freep(&o->held);
 	o->held_len = 0;
@@ -73,14 +78,24 @@ resume(struct op **rest, const CK_MECHANISM *mech, const struct permit *p,
 
 /* Of other processes, too. */
 static bool
-still_named(struct op *o)
+still_named(struct op *o, bool *ret_waited)
 {
 	struct object_table *ot = token_objects(o->token);
 
-	if (object_table_stale(ot) &&
+	*ret_waited = object_table_stale(ot);
+	if (*ret_waited &&
 	    object_table_glance(o->token, /* reterr_why= */ NULL) != CVM_OK)
 		return false;
 	return object_table_marked(ot, o->mark);
+}
+
+/* The time that the gate looked at counts for as long as nobody waits. */
+static bool
+holds(const struct permit *p, const struct op *o, bool waited)
+{
+	const struct permit_issuer *i = token_issuer(o->token);
+
+	return (waited ? permit_check(p, i) : permit_holds(p, i)) == CVM_OK;
 }
 
 bool
@@ -88,11 +103,12 @@ op_again(struct op **rest, const struct caller *c, const CK_MECHANISM *mech,
     CK_OBJECT_HANDLE key, struct op **ret)
 {
 	struct op *o = *rest;
+	bool waited = false;
 
 	if (o == NULL || o->mech->type != mech->mechanism ||
-	    o->object->handle != key || !still_named(o) ||
+	    o->object->handle != key || !still_named(o, &waited) ||
 	    !object_visible(o->object, c, /* admitted= */ true) ||
-	    permit_holds(c->permit, token_issuer(o->token)) != CVM_OK)
+	    !holds(c->permit, o, waited))
 		return false;
 	return resume(rest, mech, c->permit, ret);
 }
