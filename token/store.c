@@ -420,11 +420,13 @@ check_place(const struct store *s, struct why *reterr_why)
 static void
 make_room(const struct store *s)
 {
-	uint64_t room = (s->done_ns - s->begun_ns) / 8;
+	/* What began and came to nothing has no end of its own. */
+	uint64_t took = s->done_ns > s->begun_ns ? s->done_ns - s->begun_ns : 0;
+	uint64_t room = took / 8;
 	uint64_t since = store_now_ns() - s->done_ns;
 	struct timespec pause = { 0 };
 
-	if (s->done_ns == 0 || since >= room)
+	if (since >= room)
 		return;
 	room -= since;
 	pause.tv_nsec = (long)(room < NS / 10 ? room : NS / 10);
