@@ -18,7 +18,7 @@
 #define SCRYPT_P 1u
 #define SCRYPT_MEM_MAX (64u * 1024 * 1024)
 #define AUTH_LEN 32
-#define LOCKED_PAUSES 15 /* for logins that are under way */
+#define LOCKED_PAUSES 30 /* for logins that are under way */
 
 /* The counts stand in clear: they change before anything is unsealed. */
 static const char *
