@@ -70,8 +70,8 @@ key_cache_wipe(struct key_cache *k)
 	_cleanup_(secret_freep) struct secret *material = NULL;
 
 	(void)pthread_mutex_lock(&k->lock);
-	/* Together with the material: who reads the new count, and with it would
-	 * keep what is made of it, no longer finds any. */
+	/* Together with the material: who reads the new count, and would keep
+	 * with it what is made of the key, no longer finds any. */
 	(void)atomic_fetch_add(&k->wiped, 1);
 	pkey = TAKE_PTR(k->pkey);
 	material = TAKE_PTR(k->material);

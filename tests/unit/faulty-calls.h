@@ -3,9 +3,14 @@
 #ifndef TESTS_UNIT_FAULTY_CALLS_H
 #define TESTS_UNIT_FAULTY_CALLS_H
 
+#include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "base/cleanup.h"
 #include "tests/unit/injector.h"
@@ -13,8 +18,8 @@
 
 /*
  * For programs that call the module with faults: a table of calls, the errors
- * that PKCS#11 has for a fault, and complaints. Included after cmocka.h, by
- * the program's one file.
+ * that PKCS#11 has for a fault, and complaints. Included by the
+ * program's one file.
  */
 struct more {
 	const char *name;

@@ -72,7 +72,7 @@ static inline void
 fixture_new(struct fixture *f, enum config_login login)
 {
 	memset(f, 0, sizeof(*f));
-	/* In memory where there is any: a token is written hundreds of times. */
+	/* In memory where there is any: a token is written often. */
 	strcpy(f->dir,
 	    access("/dev/shm", W_OK) == 0 ? "/dev/shm/test-token.XXXXXX" :
 					    "/tmp/test-token.XXXXXX");
