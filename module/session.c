@@ -247,6 +247,7 @@ session_after_fork(struct session *s)
 	}
 	/* Two processes must not count their nonces on from one number. */
 	operation_end(&s->op[SESSION_MESSAGE_ENCRYPT]);
+	op_freep(&s->op[SESSION_MESSAGE_ENCRYPT].rest);
 	if (atomic_load(&s->handle) == 0 || s->slot == NULL)
 		return;
 	(void)atomic_fetch_add(&s->slot->n_sessions, 1);

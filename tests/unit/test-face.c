@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -319,6 +321,49 @@ messages_are_the_one_shot_form(void **state)
 		expect_parts(s, key);
 		assert_ok(C_Finalize(NULL));
 	}
+}
+
+static CK_RV
+seal_counted(CK_SESSION_HANDLE s, CK_BYTE out[static sizeof(data)])
+{
+	CK_GCM_MESSAGE_PARAMS p = gcm(CKG_GENERATE_COUNTER, 32);
+	CK_ULONG n = sizeof(data);
+
+	return C_EncryptMessage(s, &p, sizeof(p), NULL, 0, data, sizeof(data),
+	    out, &n);
+}
+
+/* Both would seal with the number that comes next. */
+static void
+child_counts_its_parents_nonces_on(void **state)
+{
+	CK_BYTE text[2][sizeof(data)], used[sizeof(iv)];
+	CK_SESSION_HANDLE s;
+	CK_OBJECT_HANDLE key;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	NEEDS_MACHINE();
+	s = begin(&plain);
+	key = find(s, CKO_SECRET_KEY, "aes");
+	assert_ok(C_MessageEncryptInit(s, MECH(CKM_AES_GCM), key));
+	assert_ok(seal_counted(s, text[0]));
+	memcpy(used, iv, sizeof(iv));
+	pid = fork();
+	if (pid == 0) {
+		if (seal_counted(s, text[1]) != CKR_OPERATION_NOT_INITIALIZED)
+			_exit(1);
+		_exit(
+		    C_MessageEncryptInit(s, MECH(CKM_AES_GCM), key) == CKR_OK ?
+			0 :
+			2);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_ok(seal_counted(s, text[1]));
+	assert_memory_not_equal(used, iv, sizeof(iv));
+	assert_ok(C_Finalize(NULL));
 }
 
 /* Section 5.9.1. */
@@ -783,6 +828,7 @@ main(void)
 		TEST(encapsulation_is_asked_for_what_there_is_not),
 		TEST(signature_comes_first),
 		TEST(messages_are_the_one_shot_form),
+		TEST(child_counts_its_parents_nonces_on),
 		TEST(messages_are_signed),
 		TEST(keys_are_wrapped_apart_from_the_tag),
 	};
