@@ -229,6 +229,19 @@ id_fits(struct span endorsed, struct span got)
 	    span_equal(endorsed, got);
 }
 
+static bool
+fail_id(const struct launch_case *c, const char *name, struct span endorsed,
+    struct span got)
+{
+	char want[2 * LAUNCH_ID_LEN + 1], have[2 * LAUNCH_ID_LEN + 1];
+	char expected[64];
+
+	(void)snprintf(expected, sizeof(expected), "%s %s, or none", name,
+	    hex_encode(endorsed, want, sizeof(want)));
+	return verdict_fail(c->v, CHECK_SNP_62, expected, "%s",
+	    hex_encode(got, have, sizeof(have)));
+}
+
 /* Google starts machines without an ID block: ids of zero say nothing. */
 static bool
 check_guest(const struct launch_case *c, const struct launch_part *part)
@@ -244,11 +257,11 @@ check_guest(const struct launch_case *c, const struct launch_part *part)
 		return verdict_fail(c->v, CHECK_SNP_62, expected, "0x%" PRIx64,
 		    got);
 	if (!id_fits(part->family_id, c->snp->family_id))
-		return verdict_fail(c->v, CHECK_SNP_62,
-		    "the FAMILY_ID that is endorsed, or none", "another");
-	return verdict_check(c->v, CHECK_SNP_62,
-	    id_fits(part->image_id, c->snp->image_id),
-	    "the IMAGE_ID that is endorsed, or none", "another");
+		return fail_id(c, "FAMILY_ID", part->family_id,
+		    c->snp->family_id);
+	if (!id_fits(part->image_id, c->snp->image_id))
+		return fail_id(c, "IMAGE_ID", part->image_id, c->snp->image_id);
+	return verdict_pass(c->v, CHECK_SNP_62);
 }
 
 static bool

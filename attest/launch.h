@@ -22,6 +22,8 @@ struct launch_value {
 	struct span measurement;
 };
 
+#define LAUNCH_ID_LEN 16
+
 /* What it says of one technology. */
 struct launch_part {
 	bool present;
@@ -30,8 +32,8 @@ struct launch_part {
 	size_t n;
 	/* SEV-SNP: 0 and empty where it does not say. */
 	uint64_t policy;
-	struct span family_id, image_id;
-	struct span svsm_measurement; /* of a machine with an SVSM */
+	struct span family_id, image_id; /* LAUNCH_ID_LEN bytes */
+	struct span svsm_measurement;	 /* of a machine with an SVSM */
 };
 
 /* Every span borrows from the bytes that were parsed. */

@@ -227,13 +227,13 @@ take_id(struct span *ret, const struct value *v, size_t len, const char *name,
 
 TAKE(take_family)
 {
-	return take_id(&((struct launch_part *)out)->family_id, v, 16,
-	    "sev_snp.family_id", why);
+	return take_id(&((struct launch_part *)out)->family_id, v,
+	    LAUNCH_ID_LEN, "sev_snp.family_id", why);
 }
 
 TAKE(take_image)
 {
-	return take_id(&((struct launch_part *)out)->image_id, v, 16,
+	return take_id(&((struct launch_part *)out)->image_id, v, LAUNCH_ID_LEN,
 	    "sev_snp.image_id", why);
 }
 

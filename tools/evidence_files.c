@@ -12,8 +12,8 @@
 #include "base/reader.h"
 #include "conf/json.h"
 #include "tools/evidence_files.h"
-#include "tools/tool.h"
 #include "tools/text.h"
+#include "tools/tool.h"
 
 #define REGULAR "a regular file"
 #define TDX_TEE_TYPE 0x81

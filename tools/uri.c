@@ -161,6 +161,7 @@ print_keys(const struct tool *t, struct tool_context *c, bool user,
 	cJSON *list = t->opt[OPT_JSON] != NULL ? cJSON_CreateArray() : NULL;
 	struct key_line *k = calloc(1, sizeof(*k));
 	int r = k != NULL ? CVM_OK : CVM_E_NOMEM;
+	struct why why = { 0 };
 
 	for (size_t i = 0; r == CVM_OK && i < n; i++) {
 		if (read_key(c, &who, handles[i], k) != CVM_OK) {
@@ -177,7 +178,11 @@ print_keys(const struct tool *t, struct tool_context *c, bool user,
 	free(k);
 	if (r != CVM_OK) {
 		cJSON_Delete(list);
-		return tool_fail(r, NULL);
+		if (r == CVM_E_INVAL)
+			(void)why_setf(&why, r, "--pin-source", "length",
+			    "a path that fits the URI", "more than %d bytes",
+			    URI_TEXT_MAX);
+		return tool_fail(r, &why);
 	}
 	if (list != NULL)
 		return print_json(list);

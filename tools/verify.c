@@ -21,6 +21,7 @@ struct verification {
 	uint8_t fingerprint[SHA256_LEN];
 	struct blob leaf; /* that the nonce yields, or empty */
 	int64_t now;
+	char complaint[64];
 };
 
 static void
@@ -43,9 +44,12 @@ read_options(const struct tool *t, struct verification *v)
 	v->now = (int64_t)time(NULL);
 	if (t->opt[OPT_POLICY] == NULL && !verify_is_raw(t))
 		return "--policy FILE is missing";
-	if (!verify_is_raw(t) && verify_raw_only(t) != NULL)
-		return "raw files (--report, --quote, ...) and what they are "
-		       "compared with are not for a bundle";
+	if (!verify_is_raw(t) && verify_raw_only(t) != NULL) {
+		(void)snprintf(v->complaint, sizeof(v->complaint),
+		    "%s is of evidence in files, not for a bundle",
+		    verify_raw_only(t));
+		return v->complaint;
+	}
 	if (verify_is_raw(t) && (key != NULL || t->opt[OPT_KEY_BUNDLE] != NULL))
 		return "--key-bundle and --key-fingerprint are of a bundle";
 	if (t->opt[OPT_TIME] != NULL &&

@@ -76,18 +76,14 @@ static const struct {
 const char *
 verify_raw_only(const struct tool *t)
 {
-	static const enum option_id others[] = { OPT_HCL_REPORT, OPT_BANK };
-
 	for (size_t i = 0; i < NELEMS(needs); i++) {
 		if (t->opt[needs[i].option] != NULL)
 			return option_name(needs[i].option);
 		if (t->opt[needs[i].needs] != NULL)
 			return option_name(needs[i].needs);
 	}
-	for (size_t i = 0; i < NELEMS(others); i++)
-		if (t->opt[others[i]] != NULL)
-			return option_name(others[i]);
-	return NULL;
+	return t->opt[OPT_HCL_REPORT] != NULL ? option_name(OPT_HCL_REPORT) :
+						NULL;
 }
 
 static int
