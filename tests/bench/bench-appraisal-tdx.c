@@ -118,37 +118,29 @@ tdx_signatures(void *arg)
 	verify(c->key, c->q.signature, c->q.signed_bytes);
 }
 
-/* The signature alone, whatever is remembered of it. */
-static void
-bare(const struct cert_alg *alg, struct span tbs, struct span signature,
-    const struct cert *by)
-{
-	assert_int_equal(maker_check(by->key, alg->scheme, alg->hash, tbs,
-			     signature),
-	    0);
-}
-
 static void
 tdx_operations(void *arg)
 {
 	struct tdx_case *c = arg;
 	const struct cert *root = c->pck.cert[2];
 
-	bare(&c->pck.cert[0]->alg, c->pck.cert[0]->tbs,
+	maker_signed(&c->pck.cert[0]->alg, c->pck.cert[0]->tbs,
 	    c->pck.cert[0]->signature, c->pck.cert[1]);
-	bare(&c->pck.cert[1]->alg, c->pck.cert[1]->tbs,
+	maker_signed(&c->pck.cert[1]->alg, c->pck.cert[1]->tbs,
 	    c->pck.cert[1]->signature, root);
-	bare(&c->pck.cert[2]->alg, c->pck.cert[2]->tbs,
+	maker_signed(&c->pck.cert[2]->alg, c->pck.cert[2]->tbs,
 	    c->pck.cert[2]->signature, root);
-	bare(&c->root_crl->alg, c->root_crl->tbs, c->root_crl->signature, root);
-	bare(&c->pck_crl->alg, c->pck_crl->tbs, c->pck_crl->signature,
+	maker_signed(&c->root_crl->alg, c->root_crl->tbs,
+	    c->root_crl->signature, root);
+	maker_signed(&c->pck_crl->alg, c->pck_crl->tbs, c->pck_crl->signature,
 	    c->pck.cert[1]);
-	bare(&c->signer.cert[0]->alg, c->signer.cert[0]->tbs,
+	maker_signed(&c->signer.cert[0]->alg, c->signer.cert[0]->tbs,
 	    c->signer.cert[0]->signature, root);
 	if (memcmp(c->signer.cert[0]->digest, c->qe_signer.cert[0]->digest,
 		SHA256_LEN) != 0)
-		bare(&c->qe_signer.cert[0]->alg, c->qe_signer.cert[0]->tbs,
-		    c->qe_signer.cert[0]->signature, root);
+		maker_signed(&c->qe_signer.cert[0]->alg,
+		    c->qe_signer.cert[0]->tbs, c->qe_signer.cert[0]->signature,
+		    root);
 	verify(c->signer.cert[0]->key,
 	    span(c->info.signature, sizeof(c->info.signature)), c->info.text);
 	verify(c->qe_signer.cert[0]->key,

@@ -9,6 +9,7 @@
 
 #include "tests/unit/changes.h"
 #include "tests/unit/objects-fixture.h"
+#include "tests/unit/quick-pin.h"
 
 #define NEW_PIN "neuer-pin"
 #define TIME_OLD 1000
@@ -32,34 +33,6 @@ static struct shared {
 	enum state state;
 	char complaint[256];
 } * shared;
-
-/* Runs when a PIN is first turned into a new token's auth value. */
-static void (*before_new_token)(void);
-
-int __wrap_pin_auth(struct span pin, const uint8_t *token_id,
-    enum seal_purpose purpose, struct secret **ret);
-int
-__wrap_pin_auth(struct span pin, const uint8_t *token_id,
-    enum seal_purpose purpose, struct secret **ret)
-{
-	_cleanup_(secret_freep) struct secret *s = secret_new(SHA256_LEN);
-	const uint8_t byte = (uint8_t)purpose;
-	const struct span parts[] = { pin, span(token_id, TOKEN_ID_LEN),
-		span(&byte, 1) };
-	int err;
-
-	if (s == NULL)
-		return CVM_E_NOMEM;
-	if (before_new_token != NULL &&
-	    memcmp(token_id, old_id, TOKEN_ID_LEN) != 0) {
-		before_new_token();
-		before_new_token = NULL;
-	}
-	err = hash_parts(HASH_SHA256, parts, COUNT(parts), secret_data(s));
-	if (err == CVM_OK)
-		*ret = TAKE_PTR(s);
-	return err;
-}
 
 /*
  * In child processes, where an assertion would go on with the next test.
@@ -968,6 +941,16 @@ kill_a_writer(void)
 	killed.traced = run(&changes[0], HARM_KILL, killed.n, 0);
 }
 
+/* When a PIN is first turned into the new token's auth value. */
+static void
+kill_before_new_token(const uint8_t *token_id)
+{
+	if (memcmp(token_id, old_id, TOKEN_ID_LEN) == 0)
+		return;
+	kill_a_writer();
+	quick_pin_hook = NULL;
+}
+
 void
 init_beside_killed(unsigned n, struct outcome *ret)
 {
@@ -981,7 +964,7 @@ init_beside_killed(unsigned n, struct outcome *ret)
 	new_permit(f);
 	ok(token_new(&f->cfg, &f->issuer, &f->token));
 	stage.t = f->token;
-	before_new_token = kill_a_writer;
+	quick_pin_hook = kill_before_new_token;
 	ret->err = init->make(&ret->why);
 	ret->returned = true;
 	ret->traced = killed.traced;

@@ -16,6 +16,7 @@
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
+#include "attest/cert.h"
 #include "tests/unit/x509-maker.h"
 
 #define EXT_BYTES_MAX 512
@@ -308,4 +309,13 @@ maker_check_raw(EVP_PKEY *key, struct span rs, struct span digest)
 	int r = verifier_new(key, &v);
 
 	return r != CVM_OK ? r : verifier_check_raw(v, rs, digest);
+}
+
+void
+maker_signed(const struct cert_alg *alg, struct span tbs, struct span signature,
+    const struct cert *by)
+{
+	assert_int_equal(maker_check(by->key, alg->scheme, alg->hash, tbs,
+			     signature),
+	    0);
 }
