@@ -10,8 +10,15 @@
 int
 blob_set(struct blob *b, struct span s)
 {
-	uint8_t *copy = malloc(s.len > 0 ? s.len : 1);
+	uint8_t *copy;
 
+	/* In place where it fits. s may lie inside b. */
+	if (b->data != NULL && b->len == s.len) {
+		if (s.len > 0)
+			memmove(b->data, s.data, s.len);
+		return CVM_OK;
+	}
+	copy = malloc(s.len > 0 ? s.len : 1);
 	if (copy == NULL)
 		return CVM_E_NOMEM;
 	if (s.len > 0)

@@ -99,6 +99,13 @@ const char *cvm_strerror(int err);
 int why_set(struct why *why, int err, const char *where, const char *field,
     const char *expected, const char *got);
 
+/* Nothing was refused: the texts say nothing, and are left as they are. */
+static inline void
+why_none(struct why *why)
+{
+	why->err = 0;
+}
+
 /* As why_set(), with the received value formatted. */
 int why_setf(struct why *why, int err, const char *where, const char *field,
     const char *expected, const char *fmt, ...) _printf_(6, 7);

@@ -58,6 +58,14 @@ void mech_params_clear(struct mech_params *p);
 int mech_params_read(const CK_MECHANISM *in, const struct mech *m, bool bound,
     struct mech_params *ret, struct why *reterr_why) _must_check_;
 
+/*
+ * The same into the parameters of an earlier one for the same mechanism,
+ * unbound both, whose memory it takes again. Of a mechanism whose parser sets
+ * all members that matter to it each time: authenticated encryption's.
+ */
+int mech_params_again(const CK_MECHANISM *in, const struct mech *m,
+    struct mech_params *p, struct why *reterr_why) _must_check_;
+
 /* SHA-256 of the encoding that attest/PROTOCOL.md gives. CVM_E_INVAL where it
  * was not asked for. */
 int mech_params_digest(const struct mech_params *p,

@@ -297,3 +297,15 @@ mech_params_read(const CK_MECHANISM *in, const struct mech *m, bool bound,
 		mech_params_clear(ret);
 	return err;
 }
+
+int
+mech_params_again(const CK_MECHANISM *in, const struct mech *m,
+    struct mech_params *p, struct why *reterr_why)
+{
+	struct writer w = { .off = true };
+	int err = m->ops->parse(in, m, p, &w, reterr_why);
+
+	if (err != CVM_OK)
+		mech_params_clear(p);
+	return err;
+}

@@ -27,7 +27,7 @@ parse_gcm(const CK_MECHANISM *in, const struct mech *m, struct mech_params *ret,
 		    "96, 104, 112, 120 or 128");
 	err = param_bytes(m, "pIv", p.pIv, p.ulIvLen, GCM_IV_MAX, &ret->iv,
 	    reterr_why);
-	if (err == CVM_OK && p.ulAADLen > 0)
+	if (err == CVM_OK)
 		err = param_bytes(m, "pAAD", p.pAAD, p.ulAADLen, ATTR_VALUE_MAX,
 		    &ret->aad, reterr_why);
 	if (err != CVM_OK)
