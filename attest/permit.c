@@ -49,9 +49,8 @@ permit_revoke_all(struct permit_issuer *issuer)
 	(void)atomic_fetch_add(&issuer->epoch, 1);
 }
 
-/* All but the deadline. */
-static bool
-stands(const struct permit *p, const struct permit_issuer *issuer)
+bool
+permit_stands(const struct permit *p, const struct permit_issuer *issuer)
 {
 	if (p == NULL || p->issuer == NULL || p->issuer != issuer)
 		return false;
@@ -71,7 +70,7 @@ at_time(const struct permit *p, uint64_t now_ns)
 int
 permit_check(const struct permit *p, const struct permit_issuer *issuer)
 {
-	return stands(p, issuer) ? at_time(p, boottime_ns()) : CVM_E_PERMIT;
+	return permit_stands(p, issuer) ? at_time(p, boottime_ns()) : CVM_E_PERMIT;
 }
 
 int
@@ -80,7 +79,7 @@ permit_look(struct permit *p, const struct permit_issuer *issuer,
 {
 	uint64_t now;
 
-	if (!stands(p, issuer))
+	if (!permit_stands(p, issuer))
 		return CVM_E_PERMIT;
 	now = boottime_ns();
 	p->call = call;
@@ -92,7 +91,7 @@ permit_look(struct permit *p, const struct permit_issuer *issuer,
 int
 permit_holds(const struct permit *p, const struct permit_issuer *issuer)
 {
-	if (!stands(p, issuer))
+	if (!permit_stands(p, issuer))
 		return CVM_E_PERMIT;
 	if (p->call == NULL || p->looked_ns == 0 ||
 	    atomic_load(&p->call->looked_ns) != p->looked_ns)

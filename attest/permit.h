@@ -61,6 +61,12 @@ void permit_turn_end(struct permit_turn *turn);
  * its copies need not ask the clock again for permit_holds(). */
 int permit_look(struct permit *p, const struct permit_issuer *issuer,
     struct permit_turn *call) _must_check_;
+/*
+ * All of permit_check() but the deadline, which costs a look at the clock. No
+ * leave to use a key: for what is worth nothing before the use that asks for
+ * the rest.
+ */
+bool permit_stands(const struct permit *p, const struct permit_issuer *issuer);
 /* Ends every permit of this issuer. */
 void permit_revoke_all(struct permit_issuer *issuer);
 /* 0, or CVM_E_PERMIT: NULL, another issuer's, over, used, or forked away. It

@@ -16,7 +16,7 @@ call_begin(struct call *c)
 	c->caller = (struct caller){ 0 };
 	c->login_ends = 0;
 	c->renewed = false;
-	(void)why_set(&c->why, CVM_OK, NULL, NULL, NULL, NULL);
+	why_none(&c->why);
 }
 
 CK_RV
@@ -41,8 +41,8 @@ call_slot(struct call *c, CK_SLOT_ID id)
 }
 
 /* PKCS#11 v3.0 section 5.6: the SO sees no private objects. */
-void
-call_use_permit(struct call *c, const struct permit *p)
+static void
+call_as(struct call *c, const struct permit *p)
 {
 	bool so;
 
@@ -50,18 +50,36 @@ call_use_permit(struct call *c, const struct permit *p)
 	 * ends with it. */
 	c->login_ends = atomic_load(&c->slot->login_ends);
 	so = token_so_logged_in(c->token);
-	if (p != NULL)
-		c->permit = *p;
 	c->caller = (struct caller){
 		.session = atomic_load(&c->session->handle),
 		.so = so,
 		.writable = c->session->writable,
-		.permit = p != NULL ? &c->permit : NULL,
+		.permit = p,
 	};
 	if (c->slot->cfg->login == LOGIN_ATTESTATION)
 		c->caller.user = p != NULL && !so;
 	else
 		c->caller.user = token_user_logged_in(c->token);
+}
+
+void
+call_use_permit(struct call *c, const struct permit *p)
+{
+	if (p != NULL)
+		c->permit = *p;
+	call_as(c, p != NULL ? &c->permit : NULL);
+}
+
+void
+call_glance(struct call *c)
+{
+	call_as(c, gate_glance(c->slot->gate, &c->session->gate));
+}
+
+void
+call_look(struct call *c)
+{
+	call_use_permit(c, gate_peek(c->slot->gate, &c->session->gate));
 }
 
 CK_RV
@@ -85,7 +103,7 @@ call_session(struct call *c, CK_SESSION_HANDLE handle)
 	CK_RV rv = call_session_only(c, handle);
 
 	if (rv == CKR_OK)
-		call_use_permit(c, gate_peek(c->slot->gate, &c->session->gate));
+		call_look(c);
 	return rv;
 }
 

@@ -35,6 +35,11 @@ CK_RV call_session_only(struct call *c, CK_SESSION_HANDLE handle);
 /* Looks the session up and fills caller with what it may do as it is: with
  * the permit that the session has, if it is good, and no question asked. */
 CK_RV call_session(struct call *c, CK_SESSION_HANDLE handle);
+/* The second half of it. */
+void call_look(struct call *c);
+/* Fills caller as call_session() does, but that the time of its permit may be
+ * over (gate_glance()); good until the gate is asked. */
+void call_glance(struct call *c);
 void call_leave(struct call *c);
 
 /* Asks the gate for a permit if the session has none. */

@@ -497,6 +497,17 @@ gate_open_session(struct gate *g, struct gate_session *s,
 }
 
 const struct permit *
+gate_glance(struct gate *g, struct gate_session *s)
+{
+	struct token *t = atomic_load(&g->token);
+
+	return permit_stands(&s->permit, issuer_of(g)) && t != NULL &&
+		token_unsealed(t) ?
+	    &s->permit :
+	    NULL;
+}
+
+const struct permit *
 gate_peek(struct gate *g, struct gate_session *s)
 {
 	struct token *t = atomic_load(&g->token);
@@ -572,17 +583,14 @@ operation_admit(struct gate *g, struct gate_session *s,
 	    operation_admit_once(g, s, leaf, key, ret, why);
 }
 
-int
-gate_operation(struct gate *g, struct gate_session *s, const char *function,
+static int
+bound_operation(struct gate *g, struct gate_session *s, const char *function,
     struct op *op, const struct span *input, struct permit *ret,
-    struct why *reterr_why)
+    struct why *why)
 {
 	struct operation_leaf leaf = { .function = function };
-	struct object *key = op_object(op);
 	int err;
 
-	if (!gate_binds_operation(g, key))
-		return gate_permit(g, s, ret, reterr_why);
 	leaf.mechanism = op_mechanism(op);
 	err = op_parameter_digest(op, leaf.parameter_digest);
 	if (err == CVM_OK)
@@ -590,8 +598,18 @@ gate_operation(struct gate *g, struct gate_session *s, const char *function,
 		    hash(HASH_SHA256, *input, leaf.input_digest) :
 		    op_input_digest(op, leaf.input_digest);
 	if (err != CVM_OK)
-		return why_set(reterr_why, err, function, "input", "", "");
-	return operation_admit(g, s, &leaf, key, ret, reterr_why);
+		return why_set(why, err, function, "input", "", "");
+	return operation_admit(g, s, &leaf, op_object(op), ret, why);
+}
+
+int
+gate_operation(struct gate *g, struct gate_session *s, const char *function,
+    struct op *op, const struct span *input, struct permit *ret,
+    struct why *reterr_why)
+{
+	if (!gate_binds_operation(g, op_object(op)))
+		return gate_permit(g, s, ret, reterr_why);
+	return bound_operation(g, s, function, op, input, ret, reterr_why);
 }
 
 static int

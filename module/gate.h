@@ -73,6 +73,9 @@ int gate_admit(struct gate *g, struct gate_session *s,
 /* The session's permit as it is, or NULL: nobody is asked. */
 const struct permit *gate_peek(struct gate *g, struct gate_session *s);
 
+/* The same, but that its time may be over: see permit_stands(). */
+const struct permit *gate_glance(struct gate *g, struct gate_session *s);
+
 /*
  * A permit to look at keys in this session: the session's, when it is still
  * good; else joins a new round (rate-limited). For finding objects, ...Init

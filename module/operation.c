@@ -63,14 +63,16 @@ operation_begin(struct call *c, enum session_op which, const CK_MECHANISM *mech,
 	return CKR_OK;
 }
 
-/* As operation_begin(), and spares the search for the key, where the session
- * does again what it did last. */
+/* As init_with(), where the session does again what it did last. */
 static bool
 begin_again(struct call *c, enum session_op which, const CK_MECHANISM *mech,
     CK_OBJECT_HANDLE key)
 {
 	struct operation *o = &c->session->op[which];
 
+	if (mech == NULL || o->rest == NULL || operation_active(o))
+		return false;
+	call_glance(c);
 	if (!op_again(&o->rest, &c->caller, mech, key, &o->op))
 		return false;
 	/* What is bound never rests. */
@@ -102,8 +104,6 @@ init_with(struct call *c, enum session_op which, CK_MECHANISM *mech,
 		return CKR_MECHANISM_PARAM_INVALID;
 	if (operation_active(&c->session->op[which]))
 		return CKR_OPERATION_ACTIVE;
-	if (begin == operation_begin && begin_again(c, which, mech, key))
-		return CKR_OK;
 	if (kinds[which] != OP_DIGEST)
 		rv = call_key(c, key, &o);
 	if (rv == CKR_OK)
@@ -119,8 +119,13 @@ operation_init_with(CK_SESSION_HANDLE h, enum session_op which,
 	CK_RV rv;
 
 	call_begin(&c);
-	rv = call_session(&c, h);
-	return rv == CKR_OK ? init_with(&c, which, mech, key, begin) : rv;
+	rv = call_session_only(&c, h);
+	if (rv != CKR_OK)
+		return rv;
+	if (begin == operation_begin && begin_again(&c, which, mech, key))
+		return CKR_OK;
+	call_look(&c);
+	return init_with(&c, which, mech, key, begin);
 }
 
 CK_RV

@@ -34,28 +34,28 @@ enum session_op { /* operations that may be in progress side by side */
 };
 
 struct operation {
-	struct op *op;	     /* NULL: none in progress */
-	struct op *rest;     /* what the last one left for the next, or NULL */
-	bool multipart;	     /* a part was processed */
-	bool once;	     /* the one-shot form was asked, for its size say */
-	bool bound;	     /* each use is an admission of its own */
-	bool always_auth;    /* CKA_ALWAYS_AUTHENTICATE */
-	bool authed;	     /* ... and CKU_CONTEXT_SPECIFIC has been done */
-	uint64_t login_ends; /* of the slot, when it was begun */
+	struct op *op;	  /* NULL: none in progress */
+	struct op *rest;  /* what the last one left for the next, or NULL */
+	bool multipart;	  /* a part was processed */
+	bool once;	  /* the one-shot form was asked, for its size say */
+	bool bound;	  /* each use is an admission of its own */
+	bool always_auth; /* CKA_ALWAYS_AUTHENTICATE */
+	bool authed;	  /* ... and CKU_CONTEXT_SPECIFIC has been done */
 	/* The signature came first: C_VerifySignatureInit. */
 	bool signature_first;
+	bool in_message;     /* begun, in parts */
+	uint64_t login_ends; /* of the slot, when it was begun */
 	struct blob signature;
 	/*
 	 * Message-based processes, which last for many messages. Where each
 	 * message has a parameter of its own, op is that of the message under
 	 * way, and this is what it is made with.
 	 */
-	bool in_message; /* begun, in parts */
 	struct object *message_key;
 	CK_MECHANISM_TYPE message_mech;
-	struct message_counter counter;
 	uint64_t taken, given; /* bytes of the message in parts */
 	size_t tag_len;
+	struct message_counter counter; /* last: see operation_end() */
 };
 
 struct session {

@@ -375,11 +375,10 @@ only_size(size_t bound, bool exact, const uint8_t *out, CK_ULONG *len, int *ret)
 	return true;
 }
 
-int
-op_once(struct op *op, const struct permit *p, struct span in, uint8_t *out,
+static int
+do_once(struct op *op, const struct permit *p, struct span in, uint8_t *out,
     CK_ULONG *len, struct why *reterr_why)
 {
-	quiet_openssl();
 	size_t room;
 	int err;
 
@@ -397,6 +396,20 @@ op_once(struct op *op, const struct permit *p, struct span in, uint8_t *out,
 	err = op->ops->once(op, in, out, &room);
 	if (err == CVM_OK || err == CVM_E_BUFFER_TOO_SMALL)
 		*len = room;
+	return err;
+}
+
+int
+op_once(struct op *op, const struct permit *p, struct span in, uint8_t *out,
+    CK_ULONG *len, struct why *reterr_why)
+{
+	/* Taking marks off an empty queue costs more than a short message. */
+	bool silent = op->begun && op->ops->silent;
+	int marked = ERR_set_mark();
+	int err = do_once(op, p, in, out, len, reterr_why);
+
+	if (!silent || marked != 0 || err != CVM_OK)
+		(void)ERR_pop_to_mark();
 	return err;
 }
 

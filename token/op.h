@@ -63,9 +63,10 @@ void op_freep(struct op **op);
 void op_rest(struct op **op, struct op **rest);
 /*
  * What op_new() would give for this mechanism and the key of that handle, out
- * of *rest. The permit is checked as there; so is whether the handle names
- * the very object that was checked, unchanged, and the caller sees it. False:
- * it is not certain that nothing is different, and op_new() has to say.
+ * of *rest. That the permit stands is checked, and its deadline is left to the
+ * use; so is whether the handle names the very object that was checked,
+ * unchanged, and the caller sees it. False: it is not certain that nothing is
+ * different, and op_new() has to say.
  */
 bool op_again(struct op **rest, const struct caller *c,
     const CK_MECHANISM *mech, CK_OBJECT_HANDLE key,

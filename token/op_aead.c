@@ -281,6 +281,7 @@ const struct op_ops op_aead = {
 	.final = aead_final,
 	.once = aead_once,
 	.streams = aead_streams,
+	.silent = true,
 };
 
 const struct op_ops op_ccm = {

@@ -43,8 +43,8 @@ op_rest(struct op **op, struct op **rest)
 		op_freep(op);
 		return;
 	}
-	mech_params_clear(&o->params);
-	secret_freep(&o->held);
+	if (o->held != NULL)
+		secret_freep(&o->held);
 	o->held_len = 0;
 	o->parts = o->armed = false;
 	o->streamed = 0;
@@ -64,7 +64,7 @@ resume(struct op **rest, const CK_MECHANISM *mech, const struct permit *p,
 {
 	struct op *o = *rest;
 
-	if (mech_params_read(mech, o->mech, /* bound= */ false, &o->params,
+	if (mech_params_again(mech, o->mech, &o->params,
 		/* reterr_why= */ NULL) != CVM_OK ||
 	    !lease_resume(o->key)) {
 		op_freep(rest);
@@ -78,24 +78,14 @@ resume(struct op **rest, const CK_MECHANISM *mech, const struct permit *p,
 
 /* Of other processes, too. */
 static bool
-still_named(struct op *o, bool *ret_waited)
+still_named(struct op *o)
 {
 	struct object_table *ot = token_objects(o->token);
 
-	*ret_waited = object_table_stale(ot);
-	if (*ret_waited &&
+	if (object_table_stale(ot) &&
 	    object_table_glance(o->token, /* reterr_why= */ NULL) != CVM_OK)
 		return false;
 	return object_table_marked(ot, o->mark);
-}
-
-/* The time that the gate looked at counts for as long as nobody waits. */
-static bool
-holds(const struct permit *p, const struct op *o, bool waited)
-{
-	const struct permit_issuer *i = token_issuer(o->token);
-
-	return (waited ? permit_check(p, i) : permit_holds(p, i)) == CVM_OK;
 }
 
 bool
@@ -103,12 +93,11 @@ op_again(struct op **rest, const struct caller *c, const CK_MECHANISM *mech,
     CK_OBJECT_HANDLE key, struct op **ret)
 {
 	struct op *o = *rest;
-	bool waited = false;
 
 	if (o == NULL || o->mech->type != mech->mechanism ||
-	    o->object->handle != key || !still_named(o, &waited) ||
+	    o->object->handle != key || !still_named(o) ||
 	    !object_visible(o->object, c, /* admitted= */ true) ||
-	    !holds(c->permit, o, waited))
+	    !permit_stands(c->permit, token_issuer(o->token)))
 		return false;
 	return resume(rest, mech, c->permit, ret);
 }

@@ -62,6 +62,8 @@ struct op_ops {
 	bool (*streams)(const struct op *op);
 	/* bound() may be more than is needed: room below it is no error. */
 	bool inexact;
+	/* Where once() succeeds OpenSSL has queued no error. */
+	bool silent;
 	/* How much input can make sense; NULL: OP_HELD_MAX. */
 	size_t (*held_max)(const struct op *op);
 };

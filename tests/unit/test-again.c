@@ -288,22 +288,23 @@ static const struct {
 	const char *name;
 	void (*run)(struct stage *s, CK_OBJECT_HANDLE key);
 	bool token, takes_key;
+	bool at_use; /* asked for the permit's time, and not before */
 } losses[] = {
-	{ "denial", denial, false, true },
-	{ "denial, token key", denial, true, true },
-	{ "revocation", revocation, false, false },
-	{ "expiry", expiry, false, false },
-	{ "no permit", no_permit, false, false },
-	{ "logout", logout, false, true },
-	{ "logout, token key", logout, true, true },
-	{ "end of login", end_of_login, false, false },
-	{ "destruction", destruction, false, true },
-	{ "destruction, token key", destruction, true, true },
-	{ "destruction elsewhere", destruction_elsewhere, true, true },
-	{ "close of the key's session", closed_session, false, true },
-	{ "modification", modification, false, false },
-	{ "modification, token key", modification, true, false },
-	{ "fork", fork_in_child, false, true },
+	{ "denial", denial, false, true, false },
+	{ "denial, token key", denial, true, true, false },
+	{ "revocation", revocation, false, false, false },
+	{ "expiry", expiry, false, false, true },
+	{ "no permit", no_permit, false, false, false },
+	{ "logout", logout, false, true, false },
+	{ "logout, token key", logout, true, true, false },
+	{ "end of login", end_of_login, false, false, false },
+	{ "destruction", destruction, false, true, false },
+	{ "destruction, token key", destruction, true, true, false },
+	{ "destruction elsewhere", destruction_elsewhere, true, true, false },
+	{ "close of the key's session", closed_session, false, true, false },
+	{ "modification", modification, false, false, false },
+	{ "modification, token key", modification, true, false, false },
+	{ "fork", fork_in_child, false, true, false },
 };
 
 static void
@@ -313,6 +314,21 @@ set_up(struct stage **ret)
 
 	assert_int_equal(stage_setup(&state), 0);
 	*ret = state;
+}
+
+/* A permit whose time is over: refused when the key would be used. */
+static void
+refused_at_use(struct stage *s, struct op **op)
+{
+	CK_ULONG n = MESSAGE + 16;
+	struct message m;
+
+	message_init(&m, 2);
+	assert_int_equal(op_once(*op, s->c.permit, span(m.in, MESSAGE), m.out,
+			     &n, NULL),
+	    CVM_E_PERMIT);
+	assert_int_equal(m.out[0], 0);
+	op_freep(op);
 }
 
 /* Kept: refused, and where the key is lost it is not even in memory. */
@@ -334,7 +350,9 @@ kept_cipher_outlives_the_right(void **state)
 		assert_true(has_key(rest));
 		losses[i].run(s, key);
 		assert_int_equal(has_key(rest), !losses[i].takes_key);
-		assert_false(again(s, &rest, key, &op));
+		assert_int_equal(again(s, &rest, key, &op), losses[i].at_use);
+		if (losses[i].at_use)
+			refused_at_use(s, &op);
 		/* Nor does whoever still has the object come by it. */
 		if (rest != NULL && losses[i].takes_key) {
 			message_init(&m, 3);
