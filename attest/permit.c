@@ -70,7 +70,8 @@ at_time(const struct permit *p, uint64_t now_ns)
 int
 permit_check(const struct permit *p, const struct permit_issuer *issuer)
 {
-	return permit_stands(p, issuer) ? at_time(p, boottime_ns()) : CVM_E_PERMIT;
+	return permit_stands(p, issuer) ? at_time(p, boottime_ns()) :
+					  CVM_E_PERMIT;
 }
 
 int

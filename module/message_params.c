@@ -181,6 +181,7 @@ make_counted(struct message_param *p, size_t free_bits,
 	if (free_bits < 64 && n >> free_bits != 0)
 		return CVM_E_MECH_PARAM;
 	if (xored && !counter->based) {
+		memset(counter->base, 0, sizeof(counter->base));
 		memcpy(counter->base, p->iv, p->iv_len);
 		counter->based = true;
 	}
