@@ -322,10 +322,13 @@ see_authority(struct scan *s, const struct log_event *e)
 			return;
 	s->authorities++;
 	cert = authority_cert(v.data);
-	if (s->separators[log_mr_of(s, 7)] == 0)
+	if (s->separators[log_mr_of(s, 7)] == 0) {
 		log_trouble(s, why, "authority", "after the separator of PCR 7",
 		    "before it (an option ROM)");
-	else if (cert.len == 0 ||
+		log_trouble(s, &s->f->secure_boot_why, "authority",
+		    "after the separator of PCR 7",
+		    "before it (an option ROM)");
+	} else if (cert.len == 0 ||
 	    (to = digest_list_add(&s->f->authorities)) == NULL ||
 	    hash(HASH_SHA256, cert, to) != CVM_OK)
 		log_trouble(s, why, "authority", "an X.509 certificate",

@@ -250,11 +250,56 @@ all_listed(struct log_view *w, enum check_id id, const struct digest_list *have,
 	return true;
 }
 
+static bool
+in_digests(const struct digest_list *l, struct span s)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (span_equal(span(l->v[i], SHA256_LEN), s))
+			return true;
+	return false;
+}
+
+/*
+ * SHA-256 of certificates that signed boot loaders with the holes of BootHole
+ * (CVE-2020-10713) and were revoked for it: Canonical's, Cisco's, Debian's.
+ */
+static const uint8_t boothole[][SHA256_LEN] = {
+	{ 0x90, 0x24, 0x4c, 0xc2, 0x21, 0xe0, 0x0c, 0x1f, 0xe0, 0xa7, 0xb7,
+	    0x8b, 0x3c, 0xe9, 0x45, 0xdd, 0x73, 0xbf, 0x16, 0x33, 0x01, 0x9e,
+	    0xb6, 0xc1, 0x5f, 0xa5, 0x64, 0x6f, 0x9c, 0x8d, 0x2e, 0x1e },
+	{ 0x20, 0xe3, 0x94, 0xd1, 0x5c, 0x62, 0x05, 0xfa, 0xf6, 0x5f, 0xa6,
+	    0x96, 0xdf, 0x13, 0xb8, 0x36, 0x9d, 0x31, 0x53, 0xcb, 0x5d, 0x2c,
+	    0xd0, 0x56, 0xb4, 0x8c, 0x0d, 0xb0, 0x0e, 0x16, 0x00, 0x84 },
+	{ 0xf1, 0x56, 0xd2, 0x4f, 0x5d, 0x4e, 0x77, 0x5d, 0xa0, 0xe6, 0xa9,
+	    0x11, 0x1f, 0x07, 0x4c, 0xfc, 0xe7, 0x01, 0x93, 0x9d, 0x68, 0x8c,
+	    0x64, 0xdb, 0xa0, 0x93, 0xf9, 0x77, 0x53, 0x43, 0x4f, 0x2c },
+};
+
+/* Refused wherever they are trusted, whoever lists them. */
+static bool
+none_revoked(struct log_view *w, enum check_id id,
+    const struct digest_list *have)
+{
+	char hex[2 * SHA256_LEN + 1];
+
+	for (size_t i = 0; i < NELEMS(boothole); i++) {
+		struct span s = span(boothole[i], SHA256_LEN);
+
+		if (in_digests(have, s))
+			return verdict_fail(w->v, id,
+			    "no certificate that BootHole revoked", "%s",
+			    hex_encode(s, hex, sizeof(hex)));
+	}
+	return true;
+}
+
 static void
 check_authorities(struct log_view *w)
 {
 	const struct value_list *l = &w->a->policy->log.authorities;
 
+	if (!none_revoked(w, CHECK_LOG_11, &w->f->authorities))
+		return;
 	if (l->n == 0) {
 		(void)verdict_skip(w->v, CHECK_LOG_11, NOT_ASKED);
 		return;
@@ -272,21 +317,14 @@ check_keys(struct log_view *w)
 {
 	const struct value_list *l = &w->a->policy->log.secure_boot_keys;
 
+	if (!none_revoked(w, CHECK_LOG_17, &w->f->trusted))
+		return;
 	if (l->n == 0)
 		(void)verdict_skip(w->v, CHECK_LOG_17, NOT_ASKED);
 	else if (proved(w, CHECK_LOG_17, 7, &w->f->keys_why) &&
 	    all_listed(w, CHECK_LOG_17, &w->f->trusted, l,
 		"certificates and images of the list"))
 		(void)verdict_pass(w->v, CHECK_LOG_17);
-}
-
-static bool
-in_digests(const struct digest_list *l, struct span s)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (span_equal(span(l->v[i], SHA256_LEN), s))
-			return true;
-	return false;
 }
 
 static void

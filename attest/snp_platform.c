@@ -232,6 +232,10 @@ snp_platform_checks(struct snp_appraisal *s)
 	ok &= compare(s, CHECK_SNP_25, &s->launch, "at least",
 	    &s->p->min_launch_tcb,
 	    snp_tcb_at_least(&s->launch, &s->p->min_launch_tcb));
+	/* What the host can go back to, where provisional firmware may run. */
+	ok &= compare(s, CHECK_SNP_63, &s->committed, "at least",
+	    &s->p->min_committed_tcb,
+	    snp_tcb_at_least(&s->committed, &s->p->min_committed_tcb));
 	ok &= check_min_firmware(s);
 	ok &= check_mitigations(s);
 	return ok;

@@ -79,8 +79,9 @@ struct policy_snp {
 	enum tristate p_smt, p_tsme, p_ecc, p_rapl_dis, p_ciphertext_hiding,
 	    p_alias_check, p_tio; /* PLATFORM_INFO bits */
 	uint32_t min_abi_major, min_abi_minor;
-	struct snp_tcb min_tcb;	       /* REPORTED_TCB; required */
-	struct snp_tcb min_launch_tcb; /* LAUNCH_TCB */
+	struct snp_tcb min_tcb;		  /* REPORTED_TCB; required */
+	struct snp_tcb min_launch_tcb;	  /* LAUNCH_TCB */
+	struct snp_tcb min_committed_tcb; /* COMMITTED_TCB */
 	uint32_t min_guest_svn;
 	uint32_t min_firmware[3];  /* major, minor, build */
 	bool provisional_firmware; /* CURRENT above COMMITTED accepted */

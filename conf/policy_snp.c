@@ -146,6 +146,8 @@ static const struct json_field snp_fields[] = {
 	    ROW_TABLE("min_tcb", POLICY_AT(snp.min_tcb), tcb_table) },
 	{ ROW_TABLE("min_launch_tcb", POLICY_AT(snp.min_launch_tcb),
 	    tcb_table) },
+	{ ROW_TABLE("min_committed_tcb", POLICY_AT(snp.min_committed_tcb),
+	    tcb_table) },
 	{ ROW_U32("min_guest_svn", POLICY_AT(snp.min_guest_svn), 0,
 	    UINT32_MAX) },
 	{ ROW_STRING("min_firmware", read_min_firmware,

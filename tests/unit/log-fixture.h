@@ -84,4 +84,93 @@ fixture_freep(struct fixture **f)
 	*f = NULL;
 }
 
+#define RTMRS_AT (48 + 328) /* header; TDREPORT body to RTMR0 */
+
+/* The log's bytes, and registers that agree with it. */
+static inline void
+build(struct fixture *f)
+{
+	struct pcr_values v;
+	uint8_t *rtmr;
+
+	if (f->log.form == LOG_TCG) {
+		made_log_build(&f->log, &f->evidence.event_log,
+		    &f->evidence.pcrs);
+		f->policy.tpm.n_pcr_sets = 1;
+		f->policy.tpm.pcr_sets[0].mask = f->evidence.pcrs.mask;
+		return;
+	}
+	made_log_build(&f->log, &f->evidence.ccel, &v);
+	if (f->evidence.tee_report.len == 0) {
+		bench_begin(&f->tdx, 4);
+		bench_make(&f->tdx);
+		assert_int_equal(blob_set(&f->evidence.tee_report,
+				     blob_span(&f->tdx.evidence.tee_report)),
+		    0);
+		bench_end(&f->tdx);
+	}
+	f->policy.tdx.n_rtmr_sets = 1;
+	f->policy.tdx.rtmr_sets[0].mask = 0xf;
+	rtmr = f->evidence.tee_report.data + RTMRS_AT;
+	for (size_t i = 0; i < 4; i++)
+		memcpy(rtmr + i * SHA384_LEN, v.value[i + 1], SHA384_LEN);
+}
+
+static inline bool
+judge(struct fixture *f)
+{
+	const struct appraisal a = { .policy = &f->policy,
+		.evidence = &f->evidence };
+	struct appraisal_facts facts = { 0 };
+
+	if (f->log.form == LOG_TCG) {
+		verdict_init(&f->v, GROUP_LOG);
+		(void)log_appraise(&a, &f->v, &facts);
+	} else {
+		verdict_init(&f->v, GROUP_CCEL);
+		(void)ccel_appraise(&a, &f->v, &facts);
+	}
+	verdict_finish(&f->v);
+	return f->v.admit;
+}
+
+static inline void
+say(const struct fixture *f)
+{
+	char buf[VERDICT_SENTENCE_MAX];
+
+	print_message("# %s\n", verdict_sentence(&f->v, buf, sizeof(buf)));
+	for (size_t i = 0; i < CHECK_COUNT; i++)
+		if (f->v.results[i].status == CHECK_FAIL)
+			print_message("#   %s\n", check_table[i].name);
+}
+
+static inline void
+admitted(struct fixture *f)
+{
+	if (!judge(f))
+		say(f);
+	assert_true(f->v.admit);
+}
+
+/* No other check would have objected. */
+static inline void
+denied_by(struct fixture *f, enum check_id id)
+{
+	size_t failed = 0;
+
+	assert_false(judge(f));
+	for (size_t i = 0; i < CHECK_COUNT; i++)
+		failed += f->v.results[i].status == CHECK_FAIL;
+	if (f->v.results[id].status != CHECK_FAIL || failed != 1)
+		say(f);
+	assert_int_equal(f->v.results[id].status, CHECK_FAIL);
+	assert_int_equal(failed, 1);
+}
+
+#define FIXTURE(form)                                                          \
+	_cleanup_(fixture_freep) struct fixture *f = fixture(form);            \
+	build(f);                                                              \
+	admitted(f)
+
 #endif

@@ -87,22 +87,30 @@ add_variable(struct made_log *l, uint32_t type, const uint8_t guid[static 16],
 	blob_clear(&b);
 }
 
-static void
-add_authority(struct made_log *l)
+/* EFI_SIGNATURE_DATA */
+static struct blob
+signature_data(struct span data)
 {
 	struct blob b = { 0 };
 
-	put(&b, other_guid, sizeof(other_guid)); /* EFI_SIGNATURE_DATA */
-	put(&b, certificate, sizeof(certificate));
+	put(&b, other_guid, sizeof(other_guid)); /* owner */
+	put(&b, data.data, data.len);
+	return b;
+}
+
+static void
+add_authority(struct made_log *l)
+{
+	struct blob b = signature_data(span(certificate, sizeof(certificate)));
+
 	add_variable(l, (uint32_t)EV_EFI_VARIABLE_AUTHORITY, other_guid, "db",
 	    blob_span(&b));
 	blob_clear(&b);
 }
 
 /* EFI_SIGNATURE_LIST of one entry. */
-static void
-add_keys(struct made_log *l, const uint8_t guid[static 16], const char *name,
-    const uint8_t type[static 16], struct span data)
+static struct blob
+signature_list(const uint8_t type[static 16], struct span data)
 {
 	struct blob b = { 0 };
 
@@ -112,8 +120,31 @@ add_keys(struct made_log *l, const uint8_t guid[static 16], const char *name,
 	put_le(&b, 16 + data.len, 4);
 	put(&b, other_guid, 16); /* owner */
 	put(&b, data.data, data.len);
+	return b;
+}
+
+static void
+add_keys(struct made_log *l, const uint8_t guid[static 16], const char *name,
+    const uint8_t type[static 16], struct span data)
+{
+	struct blob b = signature_list(type, data);
+
 	add_variable(l, (uint32_t)EV_EFI_VARIABLE_DRIVER_CONFIG, guid, name,
 	    blob_span(&b));
+	blob_clear(&b);
+}
+
+void
+made_certify(struct made_log *l, enum made_name name, struct span cert)
+{
+	struct made_event *e = made_find(l, name);
+	struct blob b = name == MADE_AUTHORITY ?
+	    signature_data(cert) :
+	    signature_list(type_x509, cert);
+
+	blob_clear(&e->data);
+	e->data = variable(name == MADE_AUTHORITY ? other_guid : security_guid,
+	    "db", blob_span(&b));
 	blob_clear(&b);
 }
 

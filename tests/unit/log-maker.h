@@ -54,6 +54,8 @@ struct made_event *made_find(struct made_log *l, enum made_name name);
 /* Inserts before the event at index at (l->n: at the end). */
 void made_insert(struct made_log *l, size_t at, uint32_t pcr, uint32_t type,
     struct span data, struct span measured);
+/* Makes another certificate the one that the authority, or db, holds. */
+void made_certify(struct made_log *l, enum made_name name, struct span cert);
 void made_remove(struct made_log *l, const struct made_event *e);
 /* The bytes, and the registers in the values and mask of pcrs: PCRs, or MRs of
  * a CCEL. */

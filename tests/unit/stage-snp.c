@@ -75,6 +75,8 @@ say_basics(struct stage *s, const struct snp_machine *m, const char *product)
 static void
 turin(struct stage *s)
 {
+	static const char *const minimums[] = { "min_tcb", "min_launch_tcb",
+		"min_committed_tcb" };
 	struct snp_machine m;
 
 	snp_machine_init(&m, SNP_TURIN, false);
@@ -96,11 +98,11 @@ turin(struct stage *s)
 	    "\"ecc\":\"require\",\"rapl_dis\":\"forbid\","
 	    "\"ciphertext_hiding\":\"forbid\",\"alias_check\":\"require\","
 	    "\"tio\":\"forbid\"},");
-	for (int i = 0; i < 2; i++)
+	for (size_t i = 0; i < NELEMS(minimums); i++)
 		stage_say(s,
 		    "\"%s\":{\"fmc\":1,\"bootloader\":4,\"tee\":2,"
 		    "\"snp\":24,\"microcode\":219},",
-		    i == 0 ? "min_tcb" : "min_launch_tcb");
+		    minimums[i]);
 	stage_say(s,
 	    "\"min_guest_svn\":7,\"min_firmware\":\"1.55.29\","
 	    "\"mitigations\":\"0x5\",\"crl\":\"require\"}}");

@@ -11,97 +11,9 @@
 #include <cmocka.h>
 
 #include "tests/unit/log-fixture.h"
+#include "tests/unit/vectors.h"
 
 /* What an appraisal says of a log that differs from a good one in one thing. */
-
-#define RTMRS_AT (48 + 328) /* header; TDREPORT body to RTMR0 */
-
-/* The log's bytes, and registers that agree with it. */
-static void
-build(struct fixture *f)
-{
-	struct pcr_values v;
-	uint8_t *rtmr;
-
-	if (f->log.form == LOG_TCG) {
-		made_log_build(&f->log, &f->evidence.event_log,
-		    &f->evidence.pcrs);
-		f->policy.tpm.n_pcr_sets = 1;
-		f->policy.tpm.pcr_sets[0].mask = f->evidence.pcrs.mask;
-		return;
-	}
-	made_log_build(&f->log, &f->evidence.ccel, &v);
-	if (f->evidence.tee_report.len == 0) {
-		bench_begin(&f->tdx, 4);
-		bench_make(&f->tdx);
-		assert_int_equal(blob_set(&f->evidence.tee_report,
-				     blob_span(&f->tdx.evidence.tee_report)),
-		    0);
-		bench_end(&f->tdx);
-	}
-	f->policy.tdx.n_rtmr_sets = 1;
-	f->policy.tdx.rtmr_sets[0].mask = 0xf;
-	rtmr = f->evidence.tee_report.data + RTMRS_AT;
-	for (size_t i = 0; i < 4; i++)
-		memcpy(rtmr + i * SHA384_LEN, v.value[i + 1], SHA384_LEN);
-}
-
-static bool
-judge(struct fixture *f)
-{
-	const struct appraisal a = { .policy = &f->policy,
-		.evidence = &f->evidence };
-	struct appraisal_facts facts = { 0 };
-
-	if (f->log.form == LOG_TCG) {
-		verdict_init(&f->v, GROUP_LOG);
-		(void)log_appraise(&a, &f->v, &facts);
-	} else {
-		verdict_init(&f->v, GROUP_CCEL);
-		(void)ccel_appraise(&a, &f->v, &facts);
-	}
-	verdict_finish(&f->v);
-	return f->v.admit;
-}
-
-static void
-say(const struct fixture *f)
-{
-	char buf[VERDICT_SENTENCE_MAX];
-
-	print_message("# %s\n", verdict_sentence(&f->v, buf, sizeof(buf)));
-	for (size_t i = 0; i < CHECK_COUNT; i++)
-		if (f->v.results[i].status == CHECK_FAIL)
-			print_message("#   %s\n", check_table[i].name);
-}
-
-static void
-admitted(struct fixture *f)
-{
-	if (!judge(f))
-		say(f);
-	assert_true(f->v.admit);
-}
-
-/* No other check would have objected. */
-static void
-denied_by(struct fixture *f, enum check_id id)
-{
-	size_t failed = 0;
-
-	assert_false(judge(f));
-	for (size_t i = 0; i < CHECK_COUNT; i++)
-		failed += f->v.results[i].status == CHECK_FAIL;
-	if (f->v.results[id].status != CHECK_FAIL || failed != 1)
-		say(f);
-	assert_int_equal(f->v.results[id].status, CHECK_FAIL);
-	assert_int_equal(failed, 1);
-}
-
-#define FIXTURE(form)                                                          \
-	_cleanup_(fixture_freep) struct fixture *f = fixture(form);            \
-	build(f);                                                              \
-	admitted(f)
 
 static void
 set_data(struct fixture *f, enum made_name name, const char *prefix,
@@ -421,6 +333,61 @@ secure_boot_without_authority_admitted(void **state)
 	denied_by(f, CHECK_LOG_10);
 	f->policy.log.secure_boot = ANY;
 	admitted(f);
+}
+
+/* Of an option ROM: what the operator's keys never verified. */
+static void
+authority_before_the_separator_admitted(void **state)
+{
+	static const enum log_form forms[] = { LOG_TCG, LOG_CCEL };
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(forms); i++) {
+		struct made_event *e;
+
+		FIXTURE(forms[i]);
+		e = made_find(&f->log, MADE_AUTHORITY);
+		made_insert(&f->log, 2, 7, e->type, blob_span(&e->data),
+		    span(NULL, 0));
+		build(f);
+		f->policy.log.secure_boot = ANY;
+		denied_by(f, CHECK_LOG_11);
+		f->policy.log.secure_boot = REQUIRE;
+		f->policy.log.authorities.n = 0;
+		denied_by(f, CHECK_LOG_10);
+		f->policy.log.secure_boot = ANY;
+		admitted(f);
+	}
+}
+
+/* Certificates that each dbx has had since, and this firmware's has not. */
+static void
+revoked_authority_admitted(void **state)
+{
+	static const char *const revoked[] = { "canonical", "cisco", "debian" };
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(revoked); i++) {
+		_cleanup_(blob_clear) struct blob cert = { 0 };
+		char name[64];
+
+		(void)snprintf(name, sizeof(name),
+		    "collateral/uefi/%s-boothole.crt", revoked[i]);
+		vector_load(name, &cert);
+		FIXTURE(LOG_TCG);
+		f->policy.log.authorities.n = 0;
+		f->policy.log.secure_boot_keys.n = 0;
+		made_certify(&f->log, MADE_AUTHORITY, blob_span(&cert));
+		build(f);
+		denied_by(f, CHECK_LOG_11);
+		made_certify(&f->log, MADE_AUTHORITY,
+		    span("\x30\x82\x00\x04more", 8));
+		build(f);
+		admitted(f);
+		made_certify(&f->log, MADE_DB, blob_span(&cert));
+		build(f);
+		denied_by(f, CHECK_LOG_17);
+	}
 }
 
 static void
@@ -956,6 +923,8 @@ main(void)
 		cmocka_unit_test(secure_boot_off_admitted),
 		cmocka_unit_test(secure_boot_without_keys_admitted),
 		cmocka_unit_test(secure_boot_without_authority_admitted),
+		cmocka_unit_test(authority_before_the_separator_admitted),
+		cmocka_unit_test(revoked_authority_admitted),
 		cmocka_unit_test(other_authority_admitted),
 		cmocka_unit_test(other_key_trusted),
 		cmocka_unit_test(signature_list_malformed),

@@ -249,12 +249,17 @@ tcb_below_minimum(void **state)
 			    k) = m.report[AT_REPORTED_TCB + at];
 			*component(&p->min_launch_tcb, i,
 			    k) = m.report[AT_LAUNCH_TCB + at];
+			*component(&p->min_committed_tcb, i,
+			    k) = m.report[AT_COMMITTED_TCB + at];
 			snp_accepted(&m);
 			(*component(&p->min_tcb, i, k))++;
 			snp_denied_by(&m, CHECK_SNP_24);
 			(*component(&p->min_tcb, i, k))--;
 			(*component(&p->min_launch_tcb, i, k))++;
 			snp_denied_by(&m, CHECK_SNP_25);
+			(*component(&p->min_launch_tcb, i, k))--;
+			(*component(&p->min_committed_tcb, i, k))++;
+			snp_denied_by(&m, CHECK_SNP_63);
 		}
 	/* A component that the line does not have is not reached. */
 	snp_machine_init(&m, SNP_MILAN, false);
