@@ -30,26 +30,6 @@ refuse_errno(const char *path, struct why *why)
 	    strerror(errno));
 }
 
-static const char *
-kind_name(mode_t mode)
-{
-	static const struct {
-		mode_t type;
-		const char *name;
-	} kinds[] = {
-		{ S_IFDIR, "a directory" },
-		{ S_IFIFO, "a FIFO" },
-		{ S_IFSOCK, "a socket" },
-		{ S_IFCHR, "a device" },
-		{ S_IFBLK, "a device" },
-	};
-
-	for (size_t i = 0; i < NELEMS(kinds); i++)
-		if ((mode & S_IFMT) == kinds[i].type)
-			return kinds[i].name;
-	return "another kind of file";
-}
-
 /* O_NONBLOCK: a FIFO that nobody writes to would be waited for. */
 static int
 open_regular(const char *path, int *ret, struct why *why)
@@ -62,7 +42,7 @@ open_regular(const char *path, int *ret, struct why *why)
 		return refuse_errno(path, why);
 	if (!S_ISREG(st.st_mode))
 		return why_set(why, CVM_E_IO, path, "", REGULAR,
-		    kind_name(st.st_mode));
+		    file_kind_text(st.st_mode));
 	return CVM_OK;
 }
 

@@ -10,8 +10,12 @@ int
 main(int argc, char **argv)
 {
 	char complaint[COMPLAINT_MAX];
+	struct why why = { 0 };
 	struct tool t;
+	int r;
 
+	if ((r = tool_guard(&why)) != CVM_OK)
+		return tool_fail(r, &why);
 	if (options_parse(argc, argv, &t, complaint) != 0) {
 		if (argc > 1)
 			return tool_usage(&t, complaint);

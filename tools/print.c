@@ -115,6 +115,13 @@ json_why(cJSON *root, const char *name, const struct why *why)
 	(void)cJSON_AddStringToObject(o, "hint", why->hint);
 }
 
+/* JSON is UTF-8, and escapes control characters itself. */
+void
+json_text(cJSON *o, const char *name, const char *s)
+{
+	(void)cJSON_AddStringToObject(o, name, text_is_utf8(s) ? s : PLAIN(s));
+}
+
 int
 print_end(void)
 {

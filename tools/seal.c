@@ -45,7 +45,7 @@ json_seal(const struct store_seal *s, const struct policy *p)
 	(void)cJSON_AddStringToObject(o, "purpose",
 	    seal_purpose_name(s->purpose));
 	(void)cJSON_AddStringToObject(o, "kind", seal_kind_name(s->kind));
-	(void)cJSON_AddStringToObject(o, "label", s->label);
+	json_text(o, "label", s->label);
 	(void)cJSON_AddStringToObject(o, "created", text.created);
 	if (!text.is_tpm)
 		return o;
@@ -80,7 +80,7 @@ print_seals(const struct store_seals *seals, const struct policy *p)
 		describe(s, p, &text);
 		(void)printf("  %s  %-5s  %-8s  %s  %s%s%s\n", text.id,
 		    seal_purpose_name(s->purpose), seal_kind_name(s->kind),
-		    text.created, s->label, text.tpm.auth ? ", PIN" : "",
+		    text.created, PLAIN(s->label), text.tpm.auth ? ", PIN" : "",
 		    text.other_policy ? ", for ANOTHER policy: reseal" : "");
 	}
 }

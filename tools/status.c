@@ -121,7 +121,7 @@ print_token(const struct status *s)
 	else
 		(void)printf("token       %s: \"%s\", serial %s, login by %s\n"
 			     "  PIN tries left: user %u, SO %u\n",
-		    t->name, s->info.label, s->info.serial,
+		    t->name, PLAIN(s->info.label), PLAIN(s->info.serial),
 		    t->login == LOGIN_PIN ? "PIN" : "attestation",
 		    s->info.user_tries_left, s->info.so_tries_left);
 	print_newest_time(s);
@@ -208,8 +208,8 @@ json_token(cJSON *root, const struct status *s)
 	(void)cJSON_AddStringToObject(o, "login",
 	    s->c.tcfg->login == LOGIN_PIN ? "pin" : "attestation");
 	(void)cJSON_AddBoolToObject(o, "initialised", s->info.initialised);
-	(void)cJSON_AddStringToObject(o, "label", s->info.label);
-	(void)cJSON_AddStringToObject(o, "serial", s->info.serial);
+	json_text(o, "label", s->info.label);
+	json_text(o, "serial", s->info.serial);
 	(void)cJSON_AddNumberToObject(o, "newest_collateral_time",
 	    (double)newest);
 	(void)cJSON_AddBoolToObject(o, "user_pin_set", s->info.user_pin_set);

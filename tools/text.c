@@ -3,8 +3,10 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
+#include "base/utf8.h"
 #include "conf/policy.h"
 #include "tools/text.h"
 
@@ -221,4 +223,89 @@ text_cut(char *text, size_t columns)
 {
 	if (strlen(text) > columns && columns > 3)
 		memcpy(text + columns - 3, "...", 4);
+}
+
+const char *
+file_kind_text(mode_t mode)
+{
+	static const struct {
+		mode_t type;
+		const char *name;
+	} kinds[] = {
+		{ S_IFDIR, "a directory" },
+		{ S_IFLNK, "a symbolic link" },
+		{ S_IFIFO, "a FIFO" },
+		{ S_IFSOCK, "a socket" },
+		{ S_IFCHR, "a device" },
+		{ S_IFBLK, "a device" },
+	};
+
+	for (size_t i = 0; i < NELEMS(kinds); i++)
+		if ((mode & S_IFMT) == kinds[i].type)
+			return kinds[i].name;
+	return "another kind of file";
+}
+
+/* Bytes of the character at s that a terminal may see; 0: none of them. Not
+ * C0 and C1 controls, nor what is invisible or turns the direction of a line.*/
+static size_t
+printable(struct span s)
+{
+	static const struct {
+		uint32_t first, last;
+	} hidden[] = {
+		{ 0, 0x1f },
+		{ 0x7f, 0x9f },
+		{ 0xad, 0xad },
+		{ 0x61c, 0x61c },
+		{ 0x200b, 0x200f },
+		{ 0x2028, 0x202e },
+		{ 0x2060, 0x206f },
+		{ 0xfeff, 0xfeff },
+		{ 0xe0000, 0xe007f },
+	};
+	size_t n = utf8_len(s);
+	uint32_t c = n < 2 ? s.data[0] : s.data[0] & (0xffu >> (n + 1));
+
+	for (size_t i = 1; i < n; i++)
+		c = c << 6 | (s.data[i] & 0x3f);
+	for (size_t i = 0; i < NELEMS(hidden); i++)
+		if (c >= hidden[i].first && c <= hidden[i].last)
+			return 0;
+	return n;
+}
+
+const char *
+text_plain(const char *s, char *buf, size_t len)
+{
+	struct span p = span(s, strlen(s));
+	size_t at = 0, n, used;
+
+	buf[0] = '\0';
+	for (; p.len > 0; p.data += used, p.len -= used) {
+		n = printable(p);
+		used = n > 0 ? n : 1;
+		if (at + (n > 0 ? n : 4) >= len)
+			break;
+		if (n > 0)
+			memcpy(&buf[at], p.data, n);
+		else
+			(void)snprintf(&buf[at], len - at, "\\x%02x",
+			    p.data[0]);
+		at += n > 0 ? n : 4;
+		buf[at] = '\0';
+	}
+	return buf;
+}
+
+bool
+text_is_utf8(const char *s)
+{
+	struct span p = span(s, strlen(s));
+	size_t n;
+
+	for (; p.len > 0; p.data += n, p.len -= n)
+		if ((n = utf8_len(p)) == 0)
+			return false;
+	return true;
 }

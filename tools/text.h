@@ -4,6 +4,7 @@
 #define TOOLS_TEXT_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "base/crypto.h"
 
@@ -41,6 +42,22 @@ struct uri_key {
 /* "pkcs11:token=...;object=...;id=...;type=private" */
 int uri_private_key(const struct uri_key *k,
     char out[static URI_TEXT_MAX]) _must_check_;
+
+/* "a FIFO", of a file that is not regular. */
+const char *file_kind_text(mode_t mode);
+
+/*
+ * What somebody else wrote, for a terminal: the characters of well-formed
+ * UTF-8 as they are, each byte of what is not, of control characters and of
+ * those that change the direction of a line, as \xNN.
+ * Cut to len, at the end of a character. Returns buf. PLAIN() is the same in
+ * a buffer that lasts as long as the block.
+ */
+#define PLAIN_MAX 1200
+const char *text_plain(const char *s, char *buf, size_t len);
+#define PLAIN(s) text_plain((s), (char[PLAIN_MAX]){ 0 }, PLAIN_MAX)
+
+bool text_is_utf8(const char *s);
 
 /* Cuts text that is longer than columns, and ends it in "...". */
 void text_cut(char *text, size_t columns);

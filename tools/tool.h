@@ -15,6 +15,13 @@
  */
 enum { EXIT_OK = 0, EXIT_DENY = 1, EXIT_TROUBLE = 2 };
 
+/*
+ * Before anything else: what this process knows (PINs, recovery codes, private
+ * keys that are brought in) goes to no core file and to no debugger of the same
+ * user, and no file that is opened is taken for standard input or output.
+ */
+int tool_guard(struct why *reterr_why) _must_check_;
+
 /* Prints "cvm-token: SENTENCE" on stderr, about err where why says nothing;
  * returns the exit status that the error calls for. */
 int tool_fail(int err, const struct why *why);
@@ -82,6 +89,9 @@ void print_checks(FILE *out, const struct verdict *v, bool all);
 void print_verdict(FILE *out, const struct verdict *v, bool all);
 cJSON *json_verdict(const struct verdict *v);
 void json_why(cJSON *root, const char *name, const struct why *why);
+/* What somebody else wrote: as it is, or as text_plain() where it is no
+ * UTF-8. */
+void json_text(cJSON *o, const char *name, const char *s);
 /* Consumes root. EXIT_OK, or EXIT_TROUBLE when stdout takes it not. */
 int print_json(cJSON *root);
 /* EXIT_OK, or EXIT_TROUBLE when what was printed went nowhere. */

@@ -55,13 +55,7 @@ type_name(CK_KEY_TYPE t)
 static void
 print_key(const struct key_line *k)
 {
-	char label[sizeof(k->label)];
-
-	(void)snprintf(label, sizeof(label), "%s", k->label);
-	for (char *p = label; *p != '\0'; p++)
-		if (*p < 0x20 || *p == 0x7f)
-			*p = '?';
-	(void)printf("%s (%s)\n", label, type_name(k->type));
+	(void)printf("%s (%s)\n", PLAIN(k->label), type_name(k->type));
 	(void)printf("  URI      %s\n", k->uri);
 	(void)printf("  nginx    ssl_certificate_key "
 		     "\"engine:pkcs11:%s%s\";\n",
@@ -78,7 +72,7 @@ json_key(const struct key_line *k)
 	char id[2 * sizeof(k->id) + 1];
 	cJSON *o = cJSON_CreateObject();
 
-	(void)cJSON_AddStringToObject(o, "label", k->label);
+	json_text(o, "label", k->label);
 	(void)cJSON_AddStringToObject(o, "id",
 	    hex_encode(span(k->id, k->id_len), id, sizeof(id)));
 	(void)cJSON_AddStringToObject(o, "type", type_name(k->type));

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
 #include <cmocka.h>
 
 #include <openssl/evp.h>
@@ -353,6 +355,107 @@ aligned(const struct key_template *t)
 	return true;
 }
 
+/* What is in a store is not what may be on a terminal. */
+static void
+foreign_text(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} rows[] = {
+		{ "", "" },
+		{ "plain text", "plain text" },
+		{ "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x94\x91",
+		    "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x94\x91" },
+		{ "a\nb", "a\\x0ab" },
+		{ "\x1b[2J", "\\x1b[2J" },
+		{ "\x7f", "\\x7f" },
+		{ "\xc2\x9b"
+		  "2J",
+		    "\\xc2\\x9b2J" },
+		{ "\x9b"
+		  "2J",
+		    "\\x9b2J" },
+		{ "\xe2\x80\xae"
+		  "evil",
+		    "\\xe2\\x80\\xaeevil" },
+		{ "\xef\xbb\xbf", "\\xef\\xbb\\xbf" },
+		{ "\xed\xa0\x80", "\\xed\\xa0\\x80" },
+		{ "\xc0\x8a", "\\xc0\\x8a" },
+		{ "\xf0\x9f\x94", "\\xf0\\x9f\\x94" },
+		{ "caf\xc3", "caf\\xc3" },
+	};
+	char cut[8];
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(rows); i++)
+		assert_string_equal(PLAIN(rows[i].in), rows[i].out);
+	assert_string_equal(text_plain("abc\x01xyz", cut, sizeof(cut)),
+	    "abc\\x01");
+	assert_string_equal(text_plain("abcde\xc3\xa9", cut, sizeof(cut)),
+	    "abcde\xc3\xa9");
+	assert_string_equal(text_plain("abcdef\xc3\xa9", cut, sizeof(cut)),
+	    "abcdef");
+	assert_true(text_is_utf8(rows[2].in));
+	assert_true(text_is_utf8("\n"));
+	assert_false(text_is_utf8("caf\xc3"));
+	assert_false(text_is_utf8("\xff"));
+	assert_false(text_is_utf8("\xed\xa0\x80"));
+}
+
+/* What print() writes to standard output, up to cap - 1 bytes of it. */
+static void
+printed(void (*print)(void), char *out, size_t cap)
+{
+	FILE *f = tmpfile();
+	int old = dup(STDOUT_FILENO);
+	size_t n;
+
+	assert_non_null(f);
+	assert_true(old >= 0);
+	(void)fflush(stdout);
+	assert_true(dup2(fileno(f), STDOUT_FILENO) >= 0);
+	print();
+	(void)fflush(stdout);
+	assert_true(dup2(old, STDOUT_FILENO) >= 0);
+	(void)close(old);
+	rewind(f);
+	n = fread(out, 1, cap - 1, f);
+	out[n] = '\0';
+	(void)fclose(f);
+}
+
+static struct store_seal bad_seal = { .kind = SEAL_RECOVERY,
+	.purpose = SEAL_TOKEN,
+	.label = (char[]){ "\x1b]0;x\x07\xff\nforged" } };
+static const struct store_seals bad_seals = { &bad_seal, 1 };
+
+static void
+print_bad_seals(void)
+{
+	print_seals(&bad_seals, NULL);
+}
+
+static void
+print_bad_seals_json(void)
+{
+	(void)print_json(json_seals(&bad_seals, NULL));
+}
+
+static void
+labels_of_seals(void **state)
+{
+	char out[1024];
+
+	(void)state;
+	printed(print_bad_seals, out, sizeof(out));
+	assert_non_null(strstr(out, "  \\x1b]0;x\\x07\\xff\\x0aforged\n"));
+	assert_null(strchr(out, 0x1b));
+	printed(print_bad_seals_json, out, sizeof(out));
+	assert_true(text_is_utf8(out));
+	assert_null(strchr(out, 0x1b));
+	assert_non_null(strstr(out, "forged\""));
+}
+
 static void
 rsa_templates(void **state)
 {
@@ -579,6 +682,8 @@ main(void)
 		cmocka_unit_test(uris),
 		cmocka_unit_test(uri_too_long),
 		cmocka_unit_test(rows_cut),
+		cmocka_unit_test(foreign_text),
+		cmocka_unit_test(labels_of_seals),
 		cmocka_unit_test(rsa_templates),
 		cmocka_unit_test(ec_templates),
 		cmocka_unit_test(keys_of_other_types),
