@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "tools/text.h"
 #include "tools/tool.h"
 
 static int
@@ -123,49 +124,90 @@ write_all(int fd, struct span s)
 								       errno;
 }
 
+/* So that the name is there after a crash, too: 0, or errno. */
+static int
+sync_directory(const char *path)
+{
+	_cleanup_(freep) char *dir = strdup(path);
+	_cleanup_(closep) int fd = -1;
+	char *slash;
+
+	if (dir == NULL)
+		return ENOMEM;
+	slash = strrchr(dir, '/');
+	if (slash != NULL)
+		slash[slash == dir ? 1 : 0] = '\0';
+	fd = open(slash != NULL ? dir : ".",
+	    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno;
+	return fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP ? 0 :
+								       errno;
+}
+
 static int
 write_new(const char *path, struct span s, struct why *why)
 {
 	_cleanup_(closep) int fd = open(path,
-	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int err;
 
 	if (fd < 0)
 		return refuse(path, errno, "a new file", why);
-	if ((err = write_all(fd, s)) == 0)
+	err = fchmod(fd, 0644) == 0 ? write_all(fd, s) : errno;
+	if (err == 0 && (err = sync_directory(path)) == 0)
 		return CVM_OK;
 	(void)unlink(path);
 	return refuse(path, err, "room for the file", why);
 }
 
-/* A file appears whole in place of the old one; a device is written to. */
+/* Only a regular file is replaced: behind a link, a FIFO or a device there
+ * could be anything, and with the rights of who runs this. */
+static int
+check_replaced(const char *path, struct why *why)
+{
+	struct stat st;
+
+	if (lstat(path, &st) != 0)
+		return errno == ENOENT ?
+		    CVM_OK :
+		    refuse(path, errno, "a place to write to", why);
+	if (S_ISREG(st.st_mode))
+		return CVM_OK;
+	(void)why_set(why, CVM_E_IO, path, "",
+	    "a regular file, or none, in its place",
+	    file_kind_text(st.st_mode));
+	why_hint(why, "\"-\" is standard output");
+	return CVM_E_IO;
+}
+
+/* A file appears whole in place of the old one. */
 static int
 write_over(const char *path, struct span s, struct why *why)
 {
 	_cleanup_(freep) char *tmp = NULL;
 	_cleanup_(closep) int fd = -1;
-	struct stat st;
-	int err;
+	int err, r;
 
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-		fd = open(path, O_WRONLY | O_CLOEXEC);
-		err = fd < 0 ? errno : write_all(fd, s);
-		return err == 0 ? CVM_OK :
-				  refuse(path, err, "a place to write to", why);
-	}
+	if ((r = check_replaced(path, why)) != CVM_OK)
+		return r;
 	if (asprintf(&tmp, "%s.XXXXXX", path) < 0) {
 		tmp = NULL;
 		return CVM_E_NOMEM;
 	}
 	if ((fd = mkostemp(tmp, O_CLOEXEC)) < 0)
 		return refuse(path, errno, "a directory to write to", why);
-	err = write_all(fd, s);
-	if (err == 0 && (fchmod(fd, 0644) != 0 || rename(tmp, path) != 0))
+	err = fchmod(fd, 0644) == 0 ? write_all(fd, s) : errno;
+	if (err == 0 && rename(tmp, path) != 0)
 		err = errno;
-	if (err == 0)
-		return CVM_OK;
-	(void)unlink(tmp);
-	return refuse(path, err, "room for the file", why);
+	if (err != 0) {
+		(void)unlink(tmp);
+		return refuse(path, err, "room for the file", why);
+	}
+	err = sync_directory(path);
+	return err == 0 ?
+	    CVM_OK :
+	    refuse(path, err, "a directory that can be synced", why);
 }
 
 int
