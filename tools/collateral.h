@@ -41,9 +41,9 @@ enum collateral_state collateral_state(const struct collateral *c,
 const char *day_text(int64_t when, char buf[static DAY_TEXT_MAX]);
 
 /*
- * collateral_write.c: the directory, locked against another fetch. A file is
- * staged beside its place, and then takes its place whole; what a crash leaves
- * behind is written over the next time, and never read.
+ * collateral_write.c: the directory, locked against another fetch or import.
+ * What a run that was killed left beside the files (.NAME.new, .NAME.old) is
+ * taken away when it is opened, and is never read.
  */
 struct collateral_dir {
 	const char *path;
@@ -52,11 +52,13 @@ struct collateral_dir {
 int collateral_dir_open(const char *path, struct collateral_dir *ret,
     struct why *reterr_why) _must_check_;
 void collateral_dir_close(struct collateral_dir *d);
-int collateral_stage(const struct collateral_dir *d, const char *name,
-    struct span s, struct why *reterr_why) _must_check_;
-int collateral_commit(const struct collateral_dir *d, const char *name,
-    struct why *reterr_why) _must_check_;
-/* Takes back what was staged. */
-void collateral_drop(const struct collateral_dir *d, const char *name);
+/*
+ * Puts the files of e in their places, all of them or none: all are on the
+ * disk before the first one takes its place, and where one cannot, those
+ * before it go back. Each is replaced whole. Files are 0644 and directories
+ * 0755, whatever the umask is.
+ */
+int collateral_install(const struct collateral_dir *d,
+    const struct endorsements *e, struct why *reterr_why) _must_check_;
 
 #endif

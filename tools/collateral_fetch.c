@@ -284,24 +284,18 @@ skip_unchanged(struct fetch *f)
 	}
 }
 
-/* All are on the disk before the first one takes its place. */
 static int
 install(struct fetch *f, struct why *why)
 {
-	int r = CVM_OK;
+	_cleanup_(
+	    endorsements_freep) struct endorsements *e = endorsements_new();
+	int r = e != NULL ? CVM_OK : CVM_E_NOMEM;
 
 	for (enum upkeep_id i = 0; i < UPKEEP_COUNT && r == CVM_OK; i++)
 		if (f->file[i].data.len > 0)
-			r = collateral_stage(&f->dir, upkeep_of(f, i)->name,
-			    blob_span(&f->file[i].data), why);
-	for (enum upkeep_id i = 0; i < UPKEEP_COUNT && r < 0; i++)
-		if (f->file[i].data.len > 0)
-			collateral_drop(&f->dir, upkeep_of(f, i)->name);
-	for (enum upkeep_id i = 0; i < UPKEEP_COUNT && r == CVM_OK; i++)
-		if (f->file[i].data.len > 0)
-			r = collateral_commit(&f->dir, upkeep_of(f, i)->name,
-			    why);
-	return r;
+			r = endorsements_add(e, upkeep_of(f, i)->name,
+			    blob_span(&f->file[i].data));
+	return r == CVM_OK ? collateral_install(&f->dir, e, why) : r;
 }
 
 static void

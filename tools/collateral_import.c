@@ -25,28 +25,6 @@ sort_all(const struct tool *t, struct endorsements *e, struct why *why)
 	return r;
 }
 
-/* Each takes its place whole, once all of them have room. */
-static int
-install(const struct collateral_dir *d, const struct endorsements *e,
-    struct why *why)
-{
-	const char *name;
-	int r = CVM_OK;
-
-	for (size_t i = 0; (name = endorsements_name(e, i)) != NULL; i++) {
-		r = collateral_stage(d, name, endorsements_find(e, name), why);
-		if (r != CVM_OK)
-			break;
-	}
-	for (size_t i = 0; (name = endorsements_name(e, i)) != NULL; i++) {
-		if (r == CVM_OK)
-			r = collateral_commit(d, name, why);
-		else
-			collateral_drop(d, name);
-	}
-	return r;
-}
-
 static int
 report(const struct tool *t, const char *dir, const struct endorsements *e)
 {
@@ -89,7 +67,7 @@ cmd_collateral_import(struct tool *t)
 	if ((r = sort_all(t, e, &why)) != CVM_OK ||
 	    (r = collateral_dir_open(dir, &d, &why)) != CVM_OK)
 		return tool_fail(r, &why);
-	r = install(&d, e, &why);
+	r = collateral_install(&d, e, &why);
 	collateral_dir_close(&d);
 	return r != CVM_OK ? tool_fail(r, &why) : report(t, dir, e);
 }

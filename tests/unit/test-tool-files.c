@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tools/collateral.h"
+
+/* What cvm-token writes: files, and the directory of endorsements. */
+
+static char dir[64];
+
+static struct {
+	unsigned n, fail_at; /* 0: none */
+	bool for_good;	     /* and all after it */
+} renames;
+
+int __real_renameat(int from_fd, const char *from, int to_fd, const char *to);
+
+int
+__wrap_renameat(int from_fd, const char *from, int to_fd, const char *to)
+{
+	renames.n++;
+	if (renames.n == renames.fail_at ||
+	    (renames.for_good && renames.n > renames.fail_at)) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return __real_renameat(from_fd, from, to_fd, to);
+}
+
+static int
+make_dir(void **state)
+{
+	(void)state;
+	(void)snprintf(dir, sizeof(dir), "/tmp/test-tool-files.XXXXXX");
+	memset(&renames, 0, sizeof(renames));
+	return mkdtemp(dir) != NULL ? 0 : -1;
+}
+
+static int
+remove_dir(void **state)
+{
+	char command[128];
+
+	(void)state;
+	(void)umask(022);
+	(void)snprintf(command, sizeof(command), "rm -rf %s", dir);
+	return system(command);
+}
+
+static const char *
+path(const char *name, char buf[static 256])
+{
+	(void)snprintf(buf, 256, "%s/%s", dir, name);
+	return buf;
+}
+#define PATH(name) path((name), (char[256]){ 0 })
+
+static void
+put(const char *name, const char *text)
+{
+	FILE *f = fopen(PATH(name), "w");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void
+holds(const char *name, const char *text)
+{
+	char got[64] = "";
+	FILE *f = fopen(PATH(name), "r");
+
+	assert_non_null(f);
+	(void)!fgets(got, sizeof(got), f);
+	(void)fclose(f);
+	assert_string_equal(got, text);
+}
+
+static bool
+exists(const char *name)
+{
+	struct stat st;
+
+	return lstat(PATH(name), &st) == 0;
+}
+
+static mode_t
+mode_of(const char *name)
+{
+	struct stat st;
+
+	assert_int_equal(lstat(PATH(name), &st), 0);
+	return st.st_mode & 07777;
+}
+
+/* ---- The directory of endorsements ---- */
+
+static const char *const names[] = { "amd/milan/ark.pem", "amd/milan/ask.pem",
+	"intel/root-ca.crl" };
+
+static int
+install(const char *text, struct why *why)
+{
+	_cleanup_(
+	    endorsements_freep) struct endorsements *e = endorsements_new();
+	struct collateral_dir d = { NULL, -1 };
+	int r;
+
+	assert_non_null(e);
+	for (size_t i = 0; i < NELEMS(names); i++)
+		assert_int_equal(endorsements_add(e, names[i],
+				     span(text, strlen(text))),
+		    CVM_OK);
+	memset(why, 0, sizeof(*why));
+	r = collateral_dir_open(dir, &d, why);
+	assert_int_equal(r, CVM_OK);
+	r = collateral_install(&d, e, why);
+	collateral_dir_close(&d);
+	return r;
+}
+
+static void
+all_hold(const char *text)
+{
+	for (size_t i = 0; i < NELEMS(names); i++)
+		holds(names[i], text);
+}
+
+/* Nothing is left beside the files. */
+static void
+is_clean(void)
+{
+	char command[256];
+
+	(void)snprintf(command, sizeof(command),
+	    "test -z \"$(find %s -name '.*.new' -o -name '.*.old')\"", dir);
+	assert_int_equal(system(command), 0);
+}
+
+static void
+modes_without_umask(void **state)
+{
+	struct why why;
+
+	(void)state;
+	(void)umask(077);
+	assert_int_equal(install("one", &why), CVM_OK);
+	assert_int_equal(mode_of("amd"), 0755);
+	assert_int_equal(mode_of("amd/milan"), 0755);
+	assert_int_equal(mode_of("intel/root-ca.crl"), 0644);
+	assert_int_equal(install("two", &why), CVM_OK);
+	assert_int_equal(mode_of("intel/root-ca.crl"), 0644);
+	all_hold("two");
+	is_clean();
+}
+
+static void
+rename_fails_half_way(void **state)
+{
+	struct why why;
+
+	(void)state;
+	assert_int_equal(install("one", &why), CVM_OK);
+	for (unsigned i = 1; i <= NELEMS(names); i++) {
+		renames.n = 0;
+		renames.fail_at = i;
+		assert_int_equal(install("two", &why), CVM_E_IO);
+		assert_non_null(strstr(why.where, names[i - 1]));
+		assert_string_equal(why.hint, "");
+		all_hold("one");
+		is_clean();
+	}
+	/* The first one goes away again, where there was none. */
+	assert_int_equal(unlink(PATH(names[0])), 0);
+	renames.n = 0;
+	renames.fail_at = 2;
+	assert_int_equal(install("two", &why), CVM_E_IO);
+	assert_false(exists(names[0]));
+	holds(names[1], "one");
+	is_clean();
+	renames.fail_at = 0;
+	assert_int_equal(install("two", &why), CVM_OK);
+	all_hold("two");
+}
+
+static void
+rename_fails_and_back_too(void **state)
+{
+	struct why why;
+
+	(void)state;
+	assert_int_equal(install("one", &why), CVM_OK);
+	renames.n = 0;
+	renames.fail_at = 2;
+	renames.for_good = true;
+	assert_int_equal(install("two", &why), CVM_E_IO);
+	assert_non_null(strstr(why.hint, "could not be put back"));
+	holds(names[0], "two");
+	holds(names[1], "one");
+	is_clean();
+}
+
+static void
+leftovers_of_a_crash(void **state)
+{
+	struct why why;
+
+	(void)state;
+	assert_int_equal(install("one", &why), CVM_OK);
+	put("victim", "precious");
+	put("amd/milan/.ark.pem.new", "half of i");
+	put("amd/milan/.other.pem.old", "half of i");
+	put("intel/.notes", "somebody's");
+	assert_int_equal(symlink(PATH("victim"),
+			     PATH("intel/.root-ca.crl.new")),
+	    0);
+	assert_int_equal(symlink(PATH("victim"),
+			     PATH("amd/milan/.ask.pem.old")),
+	    0);
+	assert_int_equal(install("two", &why), CVM_OK);
+	all_hold("two");
+	is_clean();
+	holds("victim", "precious");
+	assert_int_equal(mode_of("victim"), 0644);
+	holds("intel/.notes", "somebody's");
+}
+
+/* What cannot be taken away is not written through, either. */
+static void
+in_the_way(void **state)
+{
+	static const char *const ways[] = { "amd/milan/.ask.pem.new",
+		"amd/milan/.ask.pem.old", "intel/.root-ca.crl.new" };
+	struct why why;
+
+	(void)state;
+	assert_int_equal(install("one", &why), CVM_OK);
+	for (size_t i = 0; i < NELEMS(ways); i++) {
+		assert_int_equal(mkdir(PATH(ways[i]), 0755), 0);
+		assert_int_equal(install("two", &why), CVM_E_IO);
+		all_hold("one");
+		assert_int_equal(rmdir(PATH(ways[i])), 0);
+		is_clean();
+	}
+	assert_int_equal(unlink(PATH(names[2])), 0);
+	assert_int_equal(mkdir(PATH(names[2]), 0755), 0);
+	assert_int_equal(install("two", &why), CVM_E_IO);
+	holds(names[0], "one");
+	assert_int_equal(rmdir(PATH(names[2])), 0);
+	assert_int_equal(mkfifo(PATH(names[2]), 0644), 0);
+	assert_int_equal(install("two", &why), CVM_E_IO);
+	holds(names[0], "one");
+	is_clean();
+}
+
+static void
+folder_is_a_link(void **state)
+{
+	struct why why;
+
+	(void)state;
+	assert_int_equal(mkdir(PATH("elsewhere"), 0755), 0);
+	assert_int_equal(symlink(PATH("elsewhere"), PATH("intel")), 0);
+	assert_int_equal(install("one", &why), CVM_E_IO);
+	assert_false(exists("elsewhere/root-ca.crl"));
+	assert_false(exists(names[0]));
+	is_clean();
+}
+
+/* ---- Files that commands write ---- */
+
+static int
+write_file(const char *name, bool over)
+{
+	struct why why = { 0 };
+
+	return tool_write(PATH(name), span("new", 3), over, &why);
+}
+
+static void
+outputs(void **state)
+{
+	(void)state;
+	(void)umask(077);
+	assert_int_equal(write_file("fresh", /* over= */ false), CVM_OK);
+	assert_int_equal(write_file("again", /* over= */ true), CVM_OK);
+	put("old", "old");
+	assert_int_equal(write_file("old", /* over= */ true), CVM_OK);
+	holds("fresh", "new");
+	holds("again", "new");
+	holds("old", "new");
+	assert_int_equal(mode_of("fresh"), 0644);
+	assert_int_equal(mode_of("again"), 0644);
+	assert_int_equal(mode_of("old"), 0644);
+	assert_int_equal(write_file("old", /* over= */ false), CVM_E_IO);
+}
+
+static void
+outputs_that_are_no_files(void **state)
+{
+	static const char *const others[] = { "link", "dangling", "fifo",
+		"folder" };
+	int fifo;
+
+	(void)state;
+	put("victim", "precious");
+	assert_int_equal(symlink("victim", PATH("link")), 0);
+	assert_int_equal(symlink("nothing", PATH("dangling")), 0);
+	assert_int_equal(mkfifo(PATH("fifo"), 0666), 0);
+	assert_int_equal(mkdir(PATH("folder"), 0755), 0);
+	/* Somebody reads: writing to it would work. */
+	fifo = open(PATH("fifo"), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(fifo >= 0);
+	for (size_t i = 0; i < NELEMS(others); i++) {
+		assert_int_equal(write_file(others[i], true), CVM_E_IO);
+		assert_int_equal(write_file(others[i], false), CVM_E_IO);
+	}
+	(void)close(fifo);
+	holds("victim", "precious");
+	assert_false(exists("nothing"));
+	assert_int_equal(write_file("no/such/folder", true), CVM_E_IO);
+	assert_int_equal(tool_write("/dev/null", span("x", 1), true,
+			     &(struct why){ 0 }),
+	    CVM_E_IO);
+}
+
+/* ---- The process itself ---- */
+
+static int
+guarded(void)
+{
+	struct rlimit core;
+	struct stat st;
+
+	if (setrlimit(RLIMIT_CORE, &(struct rlimit){ 4096, 4096 }) != 0)
+		return 10;
+	(void)close(0);
+	(void)close(2);
+	if (tool_guard(&(struct why){ 0 }) != CVM_OK)
+		return 11;
+	for (int fd = 0; fd <= 2; fd += 2)
+		if (fstat(fd, &st) != 0 || !S_ISCHR(st.st_mode) ||
+		    major(st.st_rdev) != 1 || minor(st.st_rdev) != 3)
+			return 12;
+	if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
+		return 13;
+	if (getrlimit(RLIMIT_CORE, &core) != 0 || core.rlim_cur != 0 ||
+	    core.rlim_max != 0)
+		return 14;
+	return open("/dev/null", O_RDONLY | O_CLOEXEC) > 2 ? 0 : 15;
+}
+
+static void
+process_guarded(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0)
+		_exit(guarded());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(modes_without_umask),
+		TEST(rename_fails_half_way),
+		TEST(rename_fails_and_back_too),
+		TEST(leftovers_of_a_crash),
+		TEST(in_the_way),
+		TEST(folder_is_a_link),
+		TEST(outputs),
+		TEST(outputs_that_are_no_files),
+		cmocka_unit_test(process_guarded),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
