@@ -94,6 +94,48 @@ if command -v systemd-analyze >/dev/null; then
 else
 	skipped "systemd takes the units" "systemd-analyze is missing"
 fi
+# of UNIT KEY: its values, one a line, sorted.
+of() { sed -n "s/^$2=//p" "$1" | sort; }
+state=$(sed -n 's/^d \([^ ]*\) .*/\1/p;' \
+    "$stage$prefix/lib/tmpfiles.d/cvm-pkcs11.conf" | head -n 1)
+for unit in "$stage$prefix"/lib/systemd/system/*.service; do
+	name=$(basename "$unit")
+	# What both are denied, and the whole of what both may write to.
+	for line in User=cvm-pkcs11 NoNewPrivileges=yes ProtectSystem=strict \
+	    ProtectHome=yes ProtectKernelTunables=yes PrivateTmp=yes \
+	    DevicePolicy=closed MemoryDenyWriteExecute=yes LimitCORE=0 \
+	    CapabilityBoundingSet=CAP_DAC_OVERRIDE \
+	    AmbientCapabilities=CAP_DAC_OVERRIDE; do
+		grep -qxF "$line" "$unit" || echo "$name: no $line"
+		[ "$(of "$unit" "${line%%=*}" | wc -l)" -eq 1 ] ||
+		    echo "$name: ${line%%=*} more than once"
+	done
+	if [ "$name" = cvm-pkcs11@.service ]; then
+		want="-/sys/kernel/config/tsm"$'\n'"$state"
+		grep -qxF "ReadOnlyPaths=-$state/collateral" "$unit" ||
+		    echo "$name: may write to the endorsements"
+		grep -qxF PrivateNetwork=yes "$unit" ||
+		    echo "$name: has a network"
+	else
+		want=-/sys/kernel/config/tsm
+		[ "$(of "$unit" BindPaths)" = "-$state/collateral" ] &&
+		    grep -qxF "TemporaryFileSystem=$state:ro" "$unit" ||
+		    echo "$name: sees more of $state than the endorsements"
+	fi
+	[ "$(of "$unit" ReadWritePaths)" = "$want" ] ||
+	    echo "$name: writes to $(of "$unit" ReadWritePaths | tr '\n' ' ')"
+done | rule "the services may do what they need, and nothing else"
+
+if command -v systemd-analyze >/dev/null; then
+	for unit in "$stage$prefix"/lib/systemd/system/*.service; do
+		systemd-analyze security --offline=true --threshold=25 \
+		    --no-pager "$unit" >"$stage.security" 2>&1 ||
+		    tail -n 3 "$stage.security"
+	done | rule "systemd finds little exposure"
+	rm -f "$stage.security"
+else
+	skipped "systemd finds little exposure" "systemd-analyze is missing"
+fi
 if command -v systemd-sysusers >/dev/null; then
 	systemd-sysusers --dry-run \
 	    "$stage$prefix/lib/sysusers.d/cvm-pkcs11.conf" \
