@@ -171,17 +171,20 @@ base64_encode(struct span s, char **ret_text)
 	return CVM_OK;
 }
 
+/* The values of '+' to 'z', and one more: 0 is for what is no digit. */
+static const uint8_t base64_values[] = { 63, 0, 0, 0, 64, 53, 54, 55, 56, 57,
+	58, 59, 60, 61, 62, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+	11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 0, 0, 0,
+	0, 0, 0, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42,
+	43, 44, 45, 46, 47, 48, 49, 50, 51, 52 };
+
 /* -1 for what is no digit. */
 static int
-base64_value(uint8_t c)
+base64_value(char c)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
+	size_t at = (size_t)(uint8_t)c - '+';
+
+	return at < sizeof(base64_values) ? base64_values[at] - 1 : -1;
 }
 
 /*
@@ -197,7 +200,7 @@ base64_group(const char *in, bool last, uint8_t out[static 3])
 	if (last && in[3] == '=')
 		n = in[2] == '=' ? 1 : 2;
 	for (size_t i = 0; i < 4; i++) {
-		int digit = i <= n ? base64_value((uint8_t)in[i]) : 0;
+		int digit = i <= n ? base64_value(in[i]) : 0;
 
 		if (digit < 0)
 			return 0;

@@ -191,6 +191,28 @@ base64_malformed(void **state)
 	assert_null(b.data);
 }
 
+/* The 64 digits have their values, and no other byte has one. */
+static void
+base64_byte_that_is_no_digit(void **state)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				     "abcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	(void)state;
+	for (int c = 1; c < 256; c++) {
+		const char *digit = strchr(digits, c);
+		const char in[] = { 'A', 'A', 'A', (char)c, '\0' };
+		_cleanup_(blob_clear) struct blob b = { 0 };
+		int r = base64_decode(in, 3, &b);
+
+		if (c == '=')
+			continue;
+		assert_int_equal(r, digit != NULL ? CVM_OK : CVM_E_PARSE);
+		if (digit != NULL)
+			assert_int_equal(b.data[2], digit - digits);
+	}
+}
+
 /* "Zh==" would decode to the same byte as "Zg==". */
 static void
 base64_second_encoding(void **state)
@@ -231,6 +253,7 @@ main(void)
 		cmocka_unit_test(hex_longer_than_allowed),
 		cmocka_unit_test(base64_vectors),
 		cmocka_unit_test(base64_malformed),
+		cmocka_unit_test(base64_byte_that_is_no_digit),
 		cmocka_unit_test(base64_second_encoding),
 		cmocka_unit_test(base64_longer_than_allowed),
 	};
