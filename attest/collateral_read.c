@@ -3,9 +3,9 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "attest/collateral_read.h"
+#include "base/clock.h"
 
 int
 source_refuse(const struct source *s, const cJSON *item, const char *expected)
@@ -118,42 +118,27 @@ get_array(const struct source *s, const cJSON *object, const char *member,
 	return CVM_OK;
 }
 
-static bool
-all_digits(const char *s, size_t from, size_t to)
-{
-	for (size_t i = from; i < to; i++)
-		if (s[i] < '0' || s[i] > '9')
-			return false;
-	return true;
-}
-
 /* RFC 3339 in the one form that the PCS uses: 2026-06-08T11:32:35Z. */
 static int
 parse_date(const char *s, int64_t *ret)
 {
-	static const char form[] = "0000-00-00T00:00:00Z";
-	struct tm tm = { 0 }, given;
-	time_t t;
+	static const char form[] = "0000-11-22T33:44:55Z";
+	unsigned v[6] = { 0 };
+	struct utc_time u;
 
 	if (strlen(s) != sizeof(form) - 1)
 		return CVM_E_PARSE;
-	for (size_t i = 0; i < sizeof(form) - 1; i++)
-		if (form[i] == '0' ? !all_digits(s, i, i + 1) : s[i] != form[i])
+	for (size_t i = 0; i < sizeof(form) - 1; i++) {
+		bool digit = form[i] >= '0' && form[i] <= '5';
+		unsigned *field = &v[digit ? form[i] - '0' : 0];
+
+		if (digit ? s[i] < '0' || s[i] > '9' : s[i] != form[i])
 			return CVM_E_PARSE;
-	if (sscanf(s, "%4d-%2d-%2dT%2d:%2d:%2dZ", &tm.tm_year, &tm.tm_mon,
-		&tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec) != 6)
-		return CVM_E_PARSE;
-	tm.tm_year -= 1900;
-	tm.tm_mon -= 1;
-	given = tm;
-	t = timegm(&tm);
-	/* timegm() mends the 31st of February; a date says what it means. */
-	if (tm.tm_year != given.tm_year || tm.tm_mon != given.tm_mon ||
-	    tm.tm_mday != given.tm_mday || tm.tm_hour != given.tm_hour ||
-	    tm.tm_min != given.tm_min || tm.tm_sec != given.tm_sec)
-		return CVM_E_PARSE;
-	*ret = (int64_t)t;
-	return CVM_OK;
+		if (digit)
+			*field = *field * 10 + (unsigned)(s[i] - '0');
+	}
+	u = (struct utc_time){ v[0], v[1], v[2], v[3], v[4], v[5] };
+	return utc_seconds(&u, ret) ? CVM_OK : CVM_E_PARSE;
 }
 
 int

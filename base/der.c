@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/der.h"
 
 #define TAG_HIGH 0x1f /* a tag of several bytes */
@@ -203,62 +204,34 @@ two_digits(struct reader *r)
 	return (unsigned)(a - '0') * 10 + (unsigned)(b - '0');
 }
 
-static bool
-is_leap(unsigned year)
-{
-	return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-}
-
-/* Days from 1970-01-01 to the first of a month of the Gregorian calendar. */
-static int64_t
-days_before(unsigned year, unsigned month)
-{
-	static const unsigned before[] = { 0, 31, 59, 90, 120, 151, 181, 212,
-		243, 273, 304, 334 };
-	int64_t y = (int64_t)year - 1;
-	int64_t days = y * 365 + y / 4 - y / 100 + y / 400 - 719162;
-
-	return days + before[month - 1] + (month > 2 && is_leap(year));
-}
-
-static unsigned
-days_in(unsigned year, unsigned month)
-{
-	static const uint8_t days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31,
-		30, 31 };
-
-	return days[month - 1] + (month == 2 && is_leap(year) ? 1u : 0u);
-}
-
 int64_t
 der_time(struct reader *r)
 {
 	uint8_t tag;
 	struct span s = der_any(r, &tag);
 	struct reader t = reader_init(s);
-	unsigned year, month, day, hour, minute, second;
+	struct utc_time u;
+	int64_t seconds = 0;
 
 	if (tag == DER_GENERALIZED_TIME) {
-		year = two_digits(&t) * 100;
-		year += two_digits(&t);
+		u.year = two_digits(&t) * 100;
+		u.year += two_digits(&t);
 	} else {
-		year = two_digits(&t);
-		year += year < 50 ? 2000 : 1900;
+		u.year = two_digits(&t);
+		u.year += u.year < 50 ? 2000 : 1900;
 	}
-	month = two_digits(&t);
-	day = two_digits(&t);
-	hour = two_digits(&t);
-	minute = two_digits(&t);
-	second = two_digits(&t);
+	u.month = two_digits(&t);
+	u.day = two_digits(&t);
+	u.hour = two_digits(&t);
+	u.minute = two_digits(&t);
+	u.second = two_digits(&t);
 	if ((tag != DER_GENERALIZED_TIME && tag != DER_UTC_TIME) ||
-	    read_u8(&t) != 'Z' || reader_end(&t) != CVM_OK || year < 1 ||
-	    month < 1 || month > 12 || day < 1 || day > days_in(year, month) ||
-	    hour > 23 || minute > 59 || second > 59) {
+	    read_u8(&t) != 'Z' || reader_end(&t) != CVM_OK ||
+	    !utc_seconds(&u, &seconds)) {
 		r->failed = true;
 		return 0;
 	}
-	return (days_before(year, month) + day - 1) * 86400 + hour * 3600 +
-	    minute * 60 + second;
+	return seconds;
 }
 
 /* One arc in base 128, the last byte without the high bit. */
