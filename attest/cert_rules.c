@@ -97,27 +97,34 @@ is_known(struct span oid)
 	return false;
 }
 
+static int
+deny_extension(const struct cert *x, struct span oid, const char *expected,
+    struct why *why)
+{
+	char text[80];
+
+	(void)der_oid_text(oid, text, sizeof(text));
+	return cert_deny(why, x, "extensions", expected, text);
+}
+
 /* RFC 5280 section 4.2: no extension twice, none critical and unknown. */
 static int
 extensions_acceptable(const struct cert *x, struct why *why)
 {
-	char oid[80];
-
 	for (size_t i = 0; i < x->n_ext; i++) {
 		const struct cert_extension *e = &x->ext[i];
 
-		(void)der_oid_text(e->oid, oid, sizeof(oid));
 		for (size_t k = i + 1; k < x->n_ext; k++)
 			if (span_equal(e->oid, x->ext[k].oid))
-				return cert_deny(why, x, "extensions",
-				    "each at most once", oid);
+				return deny_extension(x, e->oid,
+				    "each at most once", why);
 		if (e->critical && !is_known(e->oid))
-			return cert_deny(why, x, "extensions",
-			    "no unknown critical one", oid);
+			return deny_extension(x, e->oid,
+			    "no unknown critical one", why);
 		if (oid_is_ce(e->oid, CE_NAME_CONSTRAINTS) ||
 		    oid_is_ce(e->oid, CE_POLICY_CONSTRAINTS))
-			return cert_deny(why, x, "extensions",
-			    "no constraints of names or policies", oid);
+			return deny_extension(x, e->oid,
+			    "no constraints of names or policies", why);
 	}
 	return CVM_OK;
 }

@@ -80,12 +80,14 @@ lengths_acceptable(const struct chain *c, struct why *why)
 	for (size_t i = 1; i < chain_len(c); i++) {
 		const struct cert *x = chain_at(c, i);
 
+		if (x->path_len < 0 || below <= x->path_len) {
+			below += !name_equal(x->issuer, x->subject);
+			continue;
+		}
 		(void)snprintf(expected, sizeof(expected),
 		    "at most %d CAs below it", x->path_len);
 		(void)snprintf(got, sizeof(got), "%d", below);
-		if (x->path_len >= 0 && below > x->path_len)
-			return cert_deny(why, x, "path length", expected, got);
-		below += !name_equal(x->issuer, x->subject);
+		return cert_deny(why, x, "path length", expected, got);
 	}
 	return CVM_OK;
 }

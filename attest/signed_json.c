@@ -88,8 +88,14 @@ static int
 skip_string(struct cut *c)
 {
 	for (;;) {
-		uint8_t b = read_u8(&c->r);
+		size_t left = reader_left(&c->r), n = 0;
+		const uint8_t *at = &c->r.data[c->r.pos];
+		uint8_t b;
 
+		while (n < left && at[n] != '"' && at[n] != '\\')
+			n++;
+		read_skip(&c->r, n);
+		b = read_u8(&c->r);
 		if (c->r.failed)
 			return refuse(c, "the end of a string", "the end");
 		if (b == '\\')

@@ -206,24 +206,36 @@ scan_escape(struct scan *s)
 	return c == 'u' ? scan_unicode(s) : CVM_OK;
 }
 
+/* Over what a string holds as it is; the rest is looked at one by one. */
+static void
+skip_plain(struct reader *r)
+{
+	size_t n = 0, left = reader_left(r);
+
+	for (; n < left; n++) {
+		uint8_t c = r->data[r->pos + n];
+
+		if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\')
+			break;
+	}
+	read_skip(r, n);
+}
+
 static int
 scan_string(struct scan *s)
 {
 	int err = expect(s, '"', "a name in double quotes");
 
 	while (err == CVM_OK) {
-		int c = peek(s);
+		int c;
 
+		skip_plain(&s->r);
+		c = peek(s);
 		if (c == '"')
 			break;
 		if (c < 0x20)
 			return refuse_next(s, "the rest of a string");
-		if (c == '\\')
-			err = scan_escape(s);
-		else if (c >= 0x80)
-			err = scan_utf8(s);
-		else
-			read_skip(&s->r, 1);
+		err = c == '\\' ? scan_escape(s) : scan_utf8(s);
 	}
 	if (err == CVM_OK)
 		read_skip(&s->r, 1);
