@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "attest/tdx_parts.h"
+#include "tests/bench/fresh-key.h"
 #include "tests/bench/ratio.h"
 #include "tests/unit/tdx-bench.h"
 #include "tests/unit/x509-maker.h"
@@ -19,6 +20,8 @@
  * in it, each once: three certificates, two CRLs, the signer of TCB info and QE
  * identity and these two, the quoting enclave's report, the quote.
  */
+enum { LEAF, CA, ROOT, SIGNER, QE_SIGNER, QUOTE, TDX_KEYS };
+
 struct tdx_case {
 	struct bench b;
 	struct chain_cache *cache;
@@ -27,6 +30,8 @@ struct tdx_case {
 	struct crl *root_crl, *pck_crl;
 	struct signed_json info, identity;
 	EVP_PKEY *key;
+	EVP_PKEY *ready[TDX_KEYS];
+	struct key_bytes bytes[TDX_KEYS];
 };
 
 static struct span
@@ -85,6 +90,14 @@ tdx_begin(struct tdx_case *c)
 	open_json(c, "tcbinfo-", "tcbInfo", &c->info);
 	open_json(c, "qe-identity", "enclaveIdentity", &c->identity);
 	assert_int_equal(tdx_attestation_key(c->q.attestation_key, &c->key), 0);
+	c->ready[LEAF] = c->pck.cert[0]->key;
+	c->ready[CA] = c->pck.cert[1]->key;
+	c->ready[ROOT] = c->pck.cert[2]->key;
+	c->ready[SIGNER] = c->signer.cert[0]->key;
+	c->ready[QE_SIGNER] = c->qe_signer.cert[0]->key;
+	c->ready[QUOTE] = c->key;
+	for (size_t i = 0; i < TDX_KEYS; i++)
+		key_bytes_of(c->ready[i], &c->bytes[i]);
 }
 
 static void
@@ -110,43 +123,74 @@ verify(EVP_PKEY *key, struct span rs, struct span message)
 }
 
 static void
+quote_signed(const struct tdx_case *c, EVP_PKEY *const key[static TDX_KEYS])
+{
+	verify(key[LEAF], c->q.qe_signature, c->q.qe.bytes);
+	verify(key[QUOTE], c->q.signature, c->q.signed_bytes);
+}
+
+static void
+cert_signed(const struct cert *x, EVP_PKEY *by)
+{
+	signed_by(by, &x->alg, x->tbs, x->signature);
+}
+
+static void
+crl_signed(const struct crl *crl, EVP_PKEY *by)
+{
+	signed_by(by, &crl->alg, crl->tbs, crl->signature);
+}
+
+static void
+json_signed(const struct signed_json *json, EVP_PKEY *by)
+{
+	verify(by, span(json->signature, sizeof(json->signature)), json->text);
+}
+
+static void
+all_signed(const struct tdx_case *c, EVP_PKEY *const key[static TDX_KEYS])
+{
+	cert_signed(c->pck.cert[0], key[CA]);
+	cert_signed(c->pck.cert[1], key[ROOT]);
+	cert_signed(c->pck.cert[2], key[ROOT]);
+	crl_signed(c->root_crl, key[ROOT]);
+	crl_signed(c->pck_crl, key[CA]);
+	cert_signed(c->signer.cert[0], key[ROOT]);
+	if (memcmp(c->signer.cert[0]->digest, c->qe_signer.cert[0]->digest,
+		SHA256_LEN) != 0)
+		cert_signed(c->qe_signer.cert[0], key[ROOT]);
+	json_signed(&c->info, key[SIGNER]);
+	json_signed(&c->identity, key[QE_SIGNER]);
+	quote_signed(c, key);
+}
+
+static void
 tdx_signatures(void *arg)
 {
-	struct tdx_case *c = arg;
+	const struct tdx_case *c = arg;
 
-	verify(c->pck.cert[0]->key, c->q.qe_signature, c->q.qe.bytes);
-	verify(c->key, c->q.signature, c->q.signed_bytes);
+	quote_signed(c, c->ready);
 }
 
 static void
 tdx_operations(void *arg)
 {
-	struct tdx_case *c = arg;
-	const struct cert *root = c->pck.cert[2];
+	const struct tdx_case *c = arg;
 
-	maker_signed(&c->pck.cert[0]->alg, c->pck.cert[0]->tbs,
-	    c->pck.cert[0]->signature, c->pck.cert[1]);
-	maker_signed(&c->pck.cert[1]->alg, c->pck.cert[1]->tbs,
-	    c->pck.cert[1]->signature, root);
-	maker_signed(&c->pck.cert[2]->alg, c->pck.cert[2]->tbs,
-	    c->pck.cert[2]->signature, root);
-	maker_signed(&c->root_crl->alg, c->root_crl->tbs,
-	    c->root_crl->signature, root);
-	maker_signed(&c->pck_crl->alg, c->pck_crl->tbs, c->pck_crl->signature,
-	    c->pck.cert[1]);
-	maker_signed(&c->signer.cert[0]->alg, c->signer.cert[0]->tbs,
-	    c->signer.cert[0]->signature, root);
-	if (memcmp(c->signer.cert[0]->digest, c->qe_signer.cert[0]->digest,
-		SHA256_LEN) != 0)
-		maker_signed(&c->qe_signer.cert[0]->alg,
-		    c->qe_signer.cert[0]->tbs, c->qe_signer.cert[0]->signature,
-		    root);
-	verify(c->signer.cert[0]->key,
-	    span(c->info.signature, sizeof(c->info.signature)), c->info.text);
-	verify(c->qe_signer.cert[0]->key,
-	    span(c->identity.signature, sizeof(c->identity.signature)),
-	    c->identity.text);
-	tdx_signatures(c);
+	all_signed(c, c->ready);
+}
+
+static void
+tdx_keys(void *arg)
+{
+	const struct tdx_case *c = arg;
+	EVP_PKEY *key[TDX_KEYS];
+
+	for (size_t i = 0; i < TDX_KEYS; i++)
+		key[i] = fresh_key(&c->bytes[i]);
+	all_signed(c, key);
+	for (size_t i = 0; i < TDX_KEYS; i++)
+		evp_pkey_freep(&key[i]);
 }
 
 static void
@@ -181,6 +225,7 @@ bench_tdx(void **state)
 		{ "cold", tdx_cold },
 		{ "signatures", tdx_signatures },
 		{ "known", tdx_known },
+		{ "operations, keys made", tdx_keys },
 	};
 	static struct tdx_case c;
 

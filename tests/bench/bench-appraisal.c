@@ -11,6 +11,7 @@
 
 #include "attest/chain_cache.h"
 #include "attest/snp_parts.h"
+#include "tests/bench/fresh-key.h"
 #include "tests/bench/ratio.h"
 #include "tests/unit/quote-maker.h"
 #include "tests/unit/snp-maker.h"
@@ -34,6 +35,7 @@ struct snp_case {
 	size_t at;
 	struct cert *vek, *ask, *ark;
 	struct crl *crl;
+	struct key_bytes ask_bytes, ark_bytes, vek_bytes;
 };
 
 static struct cert *
@@ -75,6 +77,9 @@ snp_begin(struct snp_case *c)
 					    "amd/milan/crl-vcek.der"),
 			     &c->crl),
 	    0);
+	key_bytes_of(c->vek->key, &c->vek_bytes);
+	key_bytes_of(c->ask->key, &c->ask_bytes);
+	key_bytes_of(c->ark->key, &c->ark_bytes);
 }
 
 static void
@@ -110,14 +115,32 @@ snp_signature(void *arg)
 }
 
 static void
+snp_endorsed(const struct snp_case *c, EVP_PKEY *ask, EVP_PKEY *ark)
+{
+	signed_by(ask, &c->vek->alg, c->vek->tbs, c->vek->signature);
+	signed_by(ark, &c->ask->alg, c->ask->tbs, c->ask->signature);
+	signed_by(ark, &c->ark->alg, c->ark->tbs, c->ark->signature);
+	signed_by(ark, &c->crl->alg, c->crl->tbs, c->crl->signature);
+}
+
+static void
 snp_operations(void *arg)
 {
 	struct snp_case *c = arg;
 
-	maker_signed(&c->vek->alg, c->vek->tbs, c->vek->signature, c->ask);
-	maker_signed(&c->ask->alg, c->ask->tbs, c->ask->signature, c->ark);
-	maker_signed(&c->ark->alg, c->ark->tbs, c->ark->signature, c->ark);
-	maker_signed(&c->crl->alg, c->crl->tbs, c->crl->signature, c->ark);
+	snp_endorsed(c, c->ask->key, c->ark->key);
+	snp_signature(c);
+}
+
+static void
+snp_keys(void *arg)
+{
+	struct snp_case *c = arg;
+	_cleanup_(evp_pkey_freep) EVP_PKEY *ask = fresh_key(&c->ask_bytes);
+	_cleanup_(evp_pkey_freep) EVP_PKEY *ark = fresh_key(&c->ark_bytes);
+	_cleanup_(evp_pkey_freep) EVP_PKEY *vek = fresh_key(&c->vek_bytes);
+
+	snp_endorsed(c, ask, ark);
 	snp_signature(c);
 }
 
@@ -165,6 +188,7 @@ bench_snp(void **state)
 		{ "cold", snp_cold },
 		{ "signature", snp_signature },
 		{ "known", snp_known },
+		{ "operations, keys made", snp_keys },
 	};
 	static struct snp_case c;
 
@@ -179,20 +203,36 @@ struct tpm_case_ {
 	struct scene *s;
 	struct chain_cache *cache;
 	EVP_PKEY *key;
+	struct key_bytes key_bytes;
 	struct tpm_public public;
 };
 
 static void
-tpm_signature(void *arg)
+tpm_signed(const struct tpm_case_ *c, EVP_PKEY *key)
 {
-	struct tpm_case_ *c = arg;
 	const struct evidence *e = &c->s->evidence;
 	enum hash_alg alg;
 
-	assert_int_equal(quote_check(c->key, &c->public,
-			     blob_span(&e->tpm_quote),
+	assert_int_equal(quote_check(key, &c->public, blob_span(&e->tpm_quote),
 			     blob_span(&e->tpm_signature), &alg, NULL),
 	    0);
+}
+
+static void
+tpm_signature(void *arg)
+{
+	const struct tpm_case_ *c = arg;
+
+	tpm_signed(c, c->key);
+}
+
+static void
+tpm_keys(void *arg)
+{
+	const struct tpm_case_ *c = arg;
+	_cleanup_(evp_pkey_freep) EVP_PKEY *key = fresh_key(&c->key_bytes);
+
+	tpm_signed(c, key);
 }
 
 static void
@@ -231,6 +271,7 @@ bench_tpm(bool rsa, const char *name)
 		{ "cold", tpm_cold },
 		{ "signature", tpm_signature },
 		{ "known", tpm_known },
+		{ "operations, keys made", tpm_keys },
 	};
 	struct quote_plan p = quote_plan(0x0181);
 	struct tpm_case_ c = { .s = scene_new(), .cache = chain_cache_new() };
@@ -250,6 +291,7 @@ bench_tpm(bool rsa, const char *name)
 			     NULL),
 	    0);
 	assert_int_equal(tpm_public_key(&c.public, &c.key), 0);
+	key_bytes_of(c.key, &c.key_bytes);
 	tpm_run(&c, c.cache); /* to know it */
 	ratio_print(name, rows, &c);
 	evp_pkey_freep(&c.key);

@@ -310,12 +310,3 @@ maker_check_raw(EVP_PKEY *key, struct span rs, struct span digest)
 
 	return r != CVM_OK ? r : verifier_check_raw(v, rs, digest);
 }
-
-void
-maker_signed(const struct cert_alg *alg, struct span tbs, struct span signature,
-    const struct cert *by)
-{
-	assert_int_equal(maker_check(by->key, alg->scheme, alg->hash, tbs,
-			     signature),
-	    0);
-}

@@ -68,11 +68,6 @@ void maker_spki(const X509 *x, uint8_t out[static 32]);
 void maker_ecdsa_p384(EVP_PKEY *key, struct span digest, uint8_t r[static 48],
     uint8_t s[static 48]);
 
-/* The signature alone, whatever is remembered of it: by signed it. */
-struct cert;
-struct cert_alg;
-void maker_signed(const struct cert_alg *alg, struct span tbs,
-    struct span signature, const struct cert *by);
 /* verifier_check() and verifier_check_raw() by a key that is used once. */
 int maker_check(EVP_PKEY *key, enum sig_scheme scheme, enum hash_alg alg,
     struct span message, struct span signature);
