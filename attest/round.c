@@ -39,7 +39,7 @@ struct rounds {
 	/* Who may come back for the next round, and until when (monotonic). */
 	size_t crowd;
 	uint64_t linger_ns;
-	enum round_state state;
+	_Atomic enum round_state state; /* read without it, too */
 	int last_err;
 	struct why last_why;	  /* of last_err */
 	uint64_t last_failure_ns; /* 0: the last attempt admitted */
@@ -94,6 +94,13 @@ admission_clear(struct admission *a)
 {
 	round_result_unrefp(&a->round);
 	a->index = 0;
+}
+
+void
+admission_share(const struct admission *a, struct admission *ret)
+{
+	(void)atomic_fetch_add(&a->round->refs, 1);
+	*ret = *a;
 }
 
 /*
@@ -208,12 +215,7 @@ rounds_set_witness(struct rounds *r, const struct round_witness *w)
 enum round_state
 rounds_state(struct rounds *r)
 {
-	enum round_state s;
-
-	(void)pthread_mutex_lock(&r->lock);
-	s = r->state;
-	(void)pthread_mutex_unlock(&r->lock);
-	return s;
+	return atomic_load(&r->state);
 }
 
 /*
@@ -693,8 +695,9 @@ join_locked(struct rounds *r, struct span leaf, bool fresh,
 	if (why != NULL && err != CVM_OK)
 		*why = b->why;
 	if (b->rr != NULL) {
-		atomic_fetch_add(&b->rr->refs, 1);
-		*ret = (struct admission){ .round = b->rr, .index = index };
+		admission_share(&(struct admission){ .round = b->rr,
+				    .index = index },
+		    ret);
 	}
 	batch_unref(b);
 	return err;

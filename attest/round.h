@@ -71,6 +71,8 @@ struct admission {
 int rounds_join(struct rounds *r, struct span leaf, bool fresh,
     struct admission *ret, struct why *reterr_why) _must_check_;
 void admission_clear(struct admission *a);
+/* A second one with the same evidence, to be cleared on its own. */
+void admission_share(const struct admission *a, struct admission *ret);
 
 /*
  * Who keeps a record of rounds (attest/receipt_log.h). All three are called by
@@ -121,6 +123,7 @@ enum round_state {
 void rounds_on_change(struct rounds *r,
     void (*fn)(void *arg, enum round_state state, const struct why *why),
     void *arg);
+/* Takes no lock. */
 enum round_state rounds_state(struct rounds *r);
 /* After a fork, in the child, before anything else: forgets the parent's
  * leader, queue and TEE report; new locks. */

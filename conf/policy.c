@@ -61,6 +61,8 @@ static const struct json_field policy_fields[] = {
 	{ ROW_WORDS("bind", json_read_word, POLICY_AT(bind), bind_words) },
 	{ ROW_U32("session_max_age_s", POLICY_AT(session_max_age_s), 1,
 	    DAY_S) },
+	{ ROW_U32("session_open_max_age_s", POLICY_AT(session_open_max_age_s),
+	    0, DAY_S) },
 	{ ROW_U32("tee_report_max_age_s", POLICY_AT(tee_report_max_age_s), 0,
 	    DAY_S) },
 	{ ROW_TABLE("snp", 0, policy_snp_table) },
@@ -128,14 +130,31 @@ check_ccel_log(const struct json_doc *doc, const cJSON *log, struct why *why)
 	return err;
 }
 
+/* An admission that is over is nothing to take over. */
+static int
+check_ages(const struct json_doc *doc, const cJSON *item,
+    const struct policy *p, struct why *why)
+{
+	char text[64];
+
+	if (p->session_open_max_age_s <= p->session_max_age_s)
+		return CVM_OK;
+	(void)snprintf(text, sizeof(text),
+	    "0 to %u, which is \"session_max_age_s\"", p->session_max_age_s);
+	return json_refuse(doc, json_member(item, "session_open_max_age_s"),
+	    text, why);
+}
+
 static int
 check_policy(const struct json_doc *doc, const cJSON *item, void *out,
     struct why *why)
 {
 	struct policy *p = out;
 	bool report = p->tee == TEE_SNP || p->tee == TEE_TDX;
-	int err = check_tee(doc, item, "snp", p->tee == TEE_SNP, why);
+	int err = check_ages(doc, item, p, why);
 
+	if (err == CVM_OK)
+		err = check_tee(doc, item, "snp", p->tee == TEE_SNP, why);
 	if (err == CVM_OK)
 		err = check_tee(doc, item, "tdx", p->tee == TEE_TDX, why);
 	if (err != CVM_OK)

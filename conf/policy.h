@@ -180,7 +180,9 @@ struct policy {
 	struct blob text;		   /* the file's bytes */
 	enum tee_kind tee;
 	enum policy_bind bind;
-	uint32_t session_max_age_s;    /* 1..86400, default 300 */
+	uint32_t session_max_age_s; /* 1..86400, default 300 */
+	/* 0..session_max_age_s, default 0: each open is an admission */
+	uint32_t session_open_max_age_s;
 	uint32_t tee_report_max_age_s; /* 0..86400, default 60 */
 	bool has_snp, has_tdx, has_tpm;
 	struct policy_snp snp;

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "conf/policy.h"
 #include "module/gate.h"
+#include "module/recent.h"
 #include "token/mech.h"
 
 struct gate {
@@ -33,7 +34,8 @@ struct gate {
 	pthread_mutex_t lock; /* of what follows; held for a few loads only */
 	uint64_t sealed_ns; /* when the seals last did not open; 0: they did */
 	struct why sealed_why;
-	int said; /* the trouble that the log was last told of */
+	int said;	      /* the trouble that the log was last told of */
+	struct recent recent; /* has a lock of its own */
 };
 
 static struct permit_issuer *
@@ -142,7 +144,8 @@ gate_new(const struct config *cfg, const struct config_token *tcfg,
 		return CVM_E_NOMEM;
 	g->cfg = cfg;
 	g->tcfg = tcfg;
-	if ((err = init_locks(g)) != CVM_OK)
+	if ((err = init_locks(g)) != CVM_OK ||
+	    (err = recent_init(&g->recent)) != CVM_OK)
 		return err;
 	err = policy_load(tcfg->policy, &g->policy, &g->trouble);
 	if (err == CVM_E_NOMEM)
@@ -169,6 +172,7 @@ gate_freep(struct gate **gp)
 	if (gp == NULL || (g = *gp) == NULL)
 		return;
 	*gp = NULL;
+	recent_clear(&g->recent);
 	/* The token holds a pointer to the rounds' issuer. */
 	t = atomic_exchange(&g->token, NULL);
 	token_freep(&t);
@@ -321,22 +325,29 @@ join(struct gate *g, struct gate_session *s, struct span leaf, bool single_use,
 	return CVM_OK;
 }
 
-int
-gate_admit(struct gate *g, struct gate_session *s, struct why *reterr_why)
+static int
+join_as_session(struct gate *g, struct gate_session *s, struct why *why)
 {
 	_cleanup_(blob_clear) struct blob leaf = { 0 };
 	int err;
 
 	s->permit = (struct permit){ 0 };
 	if (g->rounds == NULL) {
-		if (reterr_why != NULL)
-			*reterr_why = g->trouble;
+		if (why != NULL)
+			*why = g->trouble;
 		return CVM_E_CONFIG;
 	}
 	if ((err = make_session_leaf(g, s, &leaf)) != CVM_OK)
-		return why_set(reterr_why, err, "session leaf", "", "", "");
+		return why_set(why, err, "session leaf", "", "", "");
 	return join(g, s, blob_span(&leaf), /* single_use= */ false, &s->permit,
-	    reterr_why);
+	    why);
+}
+
+int
+gate_admit(struct gate *g, struct gate_session *s, struct why *reterr_why)
+{
+	recent_forget(&g->recent);
+	return join_as_session(g, s, reterr_why);
 }
 
 /* A failure that is younger than retry_ms answers for the next ones. */
@@ -474,26 +485,69 @@ check_token(struct gate *g, struct why *why)
 	return CVM_E_CONFIG;
 }
 
-int
-gate_open_session(struct gate *g, struct gate_session *s,
-    struct why *reterr_why)
+/* An admission of its own for a session, new or not. */
+static int
+admit_session(struct gate *g, struct gate_session *s, struct why *why)
 {
 	int err;
 
 	s->permit = (struct permit){ 0 };
-	if (g->rounds != NULL && (err = check_token(g, reterr_why)) != CVM_OK)
+	if (g->rounds != NULL && (err = check_token(g, why)) != CVM_OK)
 		return err;
 	/* Again where the token knows a later time than the clock. */
 	for (int i = 0; i < 2; i++) {
-		if ((err = gate_admit(g, s, reterr_why)) != CVM_OK)
+		if ((err = join_as_session(g, s, why)) != CVM_OK)
 			return err;
-		err = unseal(g, s, &s->permit, reterr_why);
+		err = unseal(g, s, &s->permit, why);
 		if (err != CVM_E_PERMIT)
 			break;
 	}
 	if (err != CVM_OK)
 		s->permit = (struct permit){ 0 };
+	else if (g->policy->session_open_max_age_s > 0)
+		recent_keep(&g->recent, &s->permit, &s->admission,
+		    g->policy->session_open_max_age_s);
 	return err;
+}
+
+/* What an admission would do is done: nothing is to be unsealed. */
+static bool
+all_open(const struct gate *g, struct token *t)
+{
+	return t != NULL && token_unsealed(t) &&
+	    (g->tcfg->login != LOGIN_ATTESTATION || token_user_logged_in(t));
+}
+
+/*
+ * Whether the policy lets a session open with the admission of another one.
+ * Never while the last round was no admission: whoever opens a session then
+ * asks for the next. Nor when the token knows a later time than that admission
+ * was judged at.
+ */
+static bool
+take_over(struct gate *g, struct gate_session *s)
+{
+	_cleanup_(admission_clear) struct admission a = { 0 };
+	struct token *t = atomic_load(&g->token);
+	struct permit p;
+
+	if (g->rounds == NULL || g->policy->session_open_max_age_s == 0 ||
+	    rounds_state(g->rounds) != ROUND_ADMIT || !all_open(g, t) ||
+	    !recent_take(&g->recent, issuer_of(g), &p, &a) ||
+	    a.round->judged_time < token_time_mark(t))
+		return false;
+	admission_clear(&s->admission);
+	s->admission = a;
+	a.round = NULL;
+	s->permit = p;
+	return true;
+}
+
+int
+gate_open_session(struct gate *g, struct gate_session *s,
+    struct why *reterr_why)
+{
+	return take_over(g, s) ? CVM_OK : admit_session(g, s, reterr_why);
 }
 
 const struct permit *
@@ -524,7 +578,7 @@ gate_permit(struct gate *g, struct gate_session *s, struct permit *ret,
 	int err;
 
 	if (gate_peek(g, s) == NULL &&
-	    (err = gate_open_session(g, s, reterr_why)) != CVM_OK)
+	    (err = admit_session(g, s, reterr_why)) != CVM_OK)
 		return err;
 	*ret = s->permit;
 	return CVM_OK;
@@ -754,6 +808,7 @@ gate_after_fork(struct gate *g)
 	struct token *t = atomic_load(&g->token);
 
 	(void)init_locks(g);
+	recent_after_fork(&g->recent);
 	g->sealed_ns = 0;
 	g->said = CVM_OK;
 	if (g->rounds != NULL)

@@ -55,10 +55,13 @@ struct gate_session {
 };
 
 /*
- * Joins a round for a session open: on admission fills s->permit, unseals the
- * token if it is not, and returns 0. CVM_E_DENIED, CVM_E_UNREACHABLE,
- * CVM_E_SEALED, CVM_E_CONFIG leave the session unadmitted; why says it, and
- * the log has been told if it is news. Never waits longer than
+ * For a session open: takes over the newest admission that a session of this
+ * slot and process got, if it is younger than the policy's
+ * session_open_max_age_s and the last round admitted; else joins a round. On
+ * admission fills s->permit, unseals the token if it is not, and returns 0.
+ * CVM_E_DENIED, CVM_E_UNREACHABLE, CVM_E_SEALED, CVM_E_CONFIG leave the
+ * session unadmitted; why says it, and the log has been told if it is news.
+ * Never waits longer than
  * the time-outs of evidence and TPM twice over (rounds_join()), unless this
  * very thread leads and the kernel keeps a request for a TEE report that the
  * host does not answer: such a read cannot be cut short.
@@ -66,7 +69,8 @@ struct gate_session {
 int gate_open_session(struct gate *g, struct gate_session *s,
     struct why *reterr_why) _must_check_;
 
-/* As gate_open_session() without a token to open: for C_InitToken. */
+/* Joins a round in any case, without a token to open: for C_InitToken. What
+ * sessions of the token before it were admitted by is not taken over. */
 int gate_admit(struct gate *g, struct gate_session *s,
     struct why *reterr_why) _must_check_;
 

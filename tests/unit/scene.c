@@ -179,6 +179,7 @@ policy_text(const cJSON *facts, const struct scene_options *o)
 	cJSON_AddStringToObject(p, "bind", o->bind ? o->bind : "session");
 	cJSON_AddNumberToObject(p, "session_max_age_s",
 	    o->max_age_s != 0 ? o->max_age_s : 300);
+	cJSON_AddNumberToObject(p, "session_open_max_age_s", o->open_max_age_s);
 	cJSON_AddNumberToObject(p, "tee_report_max_age_s", o->tee_max_age_s);
 	snp = cJSON_AddObjectToObject(p, "snp");
 	put_list(snp, "products", "milan");

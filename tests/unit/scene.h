@@ -29,17 +29,18 @@ struct scene {
 	bool attested;	   /* its login */
 };
 
-struct scene_options {		/* what the policy and the configuration say */
-	const char *bind;	/* "session" */
-	const char *login;	/* "pin" */
-	const char *on_denial;	/* "hide" */
-	const char *policy;	/* text of the policy, or NULL: the right one */
-	const char *tcti;	/* NULL: the machine's */
-	const char *pin_file;	/* or NULL */
-	const char *receipts;	/* NULL: "off" */
-	unsigned max_age_s;	/* 300 */
-	unsigned retry_ms;	/* 10 */
-	unsigned tee_max_age_s; /* 0 */
+struct scene_options {	       /* what the policy and the configuration say */
+	const char *bind;      /* "session" */
+	const char *login;     /* "pin" */
+	const char *on_denial; /* "hide" */
+	const char *policy;    /* text of the policy, or NULL: the right one */
+	const char *tcti;      /* NULL: the machine's */
+	const char *pin_file;  /* or NULL */
+	const char *receipts;  /* NULL: "off" */
+	unsigned max_age_s;    /* 300 */
+	unsigned open_max_age_s; /* 0 */
+	unsigned retry_ms;	 /* 10 */
+	unsigned tee_max_age_s;	 /* 0 */
 	bool no_init_token;
 };
 

@@ -47,6 +47,7 @@ static const struct field {
 } fields[] = {
 	OFF("bind", STAGE_SNP, ADMITTED, "\"operation\""),
 	OFF("session_max_age_s", STAGE_SNP, ADMITTED, "1"),
+	OFF("session_open_max_age_s", STAGE_SNP, ADMITTED, "60"),
 	OFF("tee_report_max_age_s", STAGE_SNP | STAGES_TDX, CHECK_BIND_03, "9"),
 	OFF("snp.products", STAGE_SNP, CHECK_SNP_12, "[\"genoa\",\"milan\"]"),
 	OFF("snp.products", STAGE_VLEK, CHECK_SNP_12, "[\"genoa\",\"turin\"]"),

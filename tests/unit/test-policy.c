@@ -124,6 +124,7 @@ default_freshness_lax(void **state)
 	assert_int_equal(parse(text, &p, NULL), CVM_OK);
 	assert_int_equal(p->bind, BIND_SESSION);
 	assert_int_equal(p->session_max_age_s, 300);
+	assert_int_equal(p->session_open_max_age_s, 0);
 	assert_int_equal(p->tee_report_max_age_s, 60);
 	assert_int_equal(p->tpm.bank, HASH_SHA256);
 	assert_true(p->tpm.instance.production);
