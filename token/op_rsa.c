@@ -120,6 +120,10 @@ rsa_encrypt(struct op *op, struct span in, uint8_t *out, size_t *len)
 
 	if (in.len > message_max(op))
 		return CVM_E_DATA_LEN;
+	if (*len < k) {
+		*len = k;
+		return CVM_E_BUFFER_TOO_SMALL;
+	}
 	if (op->mech->type == CKM_RSA_X_509 && in.len < k) {
 		if (in.len > 0)
 			memcpy(&padded[k - in.len], in.data, in.len);

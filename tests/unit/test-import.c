@@ -533,6 +533,48 @@ wrapped_key_comes_back_another(void **state)
 	}
 }
 
+/* PKCS#11 section 5.2: the caller learns how much it takes, by either way. */
+static void
+room_for_a_wrapped_key_too_small(void **state)
+{
+	struct stage *s = *state;
+	CK_BYTE iv[16] = { 7 };
+	CK_GCM_PARAMS gcm = { iv, 12, 96, NULL, 0, 128 };
+	CK_RSA_PKCS_OAEP_PARAMS oaep = { CKM_SHA_1, CKG_MGF1_SHA1,
+		CKZ_DATA_SPECIFIED, NULL, 0 };
+	CK_RSA_AES_KEY_WRAP_PARAMS both = { 256, &oaep };
+	CK_MECHANISM mechs[] = { { CKM_RSA_PKCS, NULL, 0 },
+		{ CKM_RSA_PKCS_OAEP, &oaep, sizeof(oaep) },
+		{ CKM_RSA_AES_KEY_WRAP, &both, sizeof(both) },
+		{ CKM_AES_KEY_WRAP, NULL, 0 },
+		{ CKM_AES_KEY_WRAP_KWP, NULL, 0 }, { CKM_AES_CBC, iv, 16 },
+		{ CKM_AES_CBC_PAD, iv, 16 },
+		{ CKM_AES_GCM, &gcm, sizeof(gcm) } };
+	CK_OBJECT_HANDLE kek = make_secret(s, CKK_AES, "0123456789abcdef", 16);
+	CK_OBJECT_HANDLE key = make_secret(s, CKK_AES, "fedcba9876543210", 16);
+	struct pair rsa = make_rsa(s, 1024, false);
+	uint8_t out[2048];
+
+	for (size_t i = 0; i < COUNT(mechs); i++) {
+		CK_OBJECT_HANDLE by = i < 3 ? rsa.pub : kek;
+		CK_ULONG need = 0, len;
+
+		ok(token_wrap(s->t, &s->c, &mechs[i], by, key, NULL, &need,
+		    why));
+		for (size_t k = 0; k < 3; k++) {
+			const CK_ULONG room[] = { 0, 5, need - 1 };
+
+			len = room[k];
+			assert_int_equal(token_wrap(s->t, &s->c, &mechs[i], by,
+					     key, out, &len, NULL),
+			    CVM_E_BUFFER_TOO_SMALL);
+			assert_int_equal(len, need);
+		}
+		ok(token_wrap(s->t, &s->c, &mechs[i], by, key, out, &len, why));
+		assert_int_equal(len, need);
+	}
+}
+
 /* A key longer than any RSA message, and its two halves taken apart with the
  * mechanisms that they are made of. */
 static void
@@ -758,6 +800,7 @@ main(void)
 		ON_STAGE(certificate_serial_without_header_refused),
 		ON_STAGE(certificate_wrong),
 		ON_STAGE(wrapped_key_comes_back_another),
+		ON_STAGE(room_for_a_wrapped_key_too_small),
 		ON_STAGE(rsa_aes_wraps_as_nobody_else),
 		ON_STAGE(key_wrapped_that_must_stay),
 		ON_STAGE(derived_secrets_differ),
