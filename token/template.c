@@ -48,6 +48,18 @@ attribute_span(const CK_ATTRIBUTE *a, struct span *ret, struct why *why)
 	return CVM_OK;
 }
 
+/* The same value once more is as if it had been given once (PKCS#11 section
+ * 4.1.1). */
+static bool
+same_value(const CK_ATTRIBUTE *a, const CK_ATTRIBUTE *b)
+{
+	struct span x, y;
+
+	return attribute_span(a, &x, /* why= */ NULL) == CVM_OK &&
+	    attribute_span(b, &y, /* why= */ NULL) == CVM_OK &&
+	    span_equal(x, y);
+}
+
 static const CK_ATTRIBUTE *
 find_attribute(const CK_ATTRIBUTE *templ, CK_ULONG n, CK_ATTRIBUTE_TYPE type)
 {
@@ -193,7 +205,12 @@ template_read(const struct template_use *use, const CK_ATTRIBUTE *templ,
 	if (err != CVM_OK)
 		return err;
 	for (CK_ULONG i = 0; i < n; i++) {
-		if (find_attribute(templ, i, templ[i].type) != NULL)
+		const CK_ATTRIBUTE *first = find_attribute(templ, i,
+		    templ[i].type);
+
+		if (first != NULL && same_value(first, &templ[i]))
+			continue;
+		if (first != NULL)
 			return template_refuse(reterr_why,
 			    CVM_E_TEMPLATE_INCONSISTENT, templ[i].type,
 			    "one value", "two");

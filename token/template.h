@@ -8,7 +8,7 @@
 
 /*
  * An application's template, checked against the attribute rules. It comes
- * from outside: bounded, each attribute at most once, each value of the form
+ * from outside: bounded, each attribute with one value, each value of the form
  * that its rule asks for.
  */
 struct template_use {

@@ -178,6 +178,14 @@ template_hostile(void **state)
 	assert_int_equal(try_read(IN_SET, null, 1), CVM_E_ATTR_VALUE);
 	assert_int_equal(try_read(IN_SET, huge, 1), CVM_E_ATTR_VALUE);
 	assert_int_equal(try_read(IN_SET, worse, 1), CVM_E_ATTR_VALUE);
+	assert_int_equal(try_read(IN_SET, twice, 2), CVM_OK);
+	twice[1].ulValueLen--;
+	assert_int_equal(try_read(IN_SET, twice, 2),
+	    CVM_E_TEMPLATE_INCONSISTENT);
+	twice[1].ulValueLen = ULONG_MAX;
+	assert_int_equal(try_read(IN_SET, twice, 2),
+	    CVM_E_TEMPLATE_INCONSISTENT);
+	twice[1].pValue = NULL;
 	assert_int_equal(try_read(IN_SET, twice, 2),
 	    CVM_E_TEMPLATE_INCONSISTENT);
 	assert_int_equal(try_read(IN_SET, nested, 1), CVM_E_ATTR_READ_ONLY);

@@ -239,7 +239,7 @@ generation_template_wrong(void **state)
 	CK_ATTRIBUTE small[] = { ULONG_ATTR(CKA_MODULUS_BITS, 1016) };
 	CK_ATTRIBUTE large[] = { ULONG_ATTR(CKA_MODULUS_BITS, 8200) };
 	CK_ATTRIBUTE odd[] = { ULONG_ATTR(CKA_MODULUS_BITS, 2047) };
-	CK_ATTRIBUTE twice[] = { good[0], good[0] };
+	CK_ATTRIBUTE twice[] = { good[0], small[0] };
 	CK_BYTE three[] = { 3 }, even[] = { 1, 0, 0 };
 	CK_ATTRIBUTE e3[] = { good[0], BYTES_ATTR(CKA_PUBLIC_EXPONENT, three) };
 	CK_ATTRIBUTE e_even[] = { good[0],

@@ -385,7 +385,7 @@ struct creation {
 		CK_ULONG at; /* which attribute; N: one more */
 		CK_ATTRIBUTE with;
 		int err;
-	} change[8];
+	} change[16];
 };
 
 #define WITHOUT(i, e)                                                          \
