@@ -102,6 +102,19 @@ use_of(const struct object *o, const struct caller *c, unsigned in)
 		.so = c->so };
 }
 
+/* The value of private data is their material, and one that the template gives
+ * becomes it. */
+static int
+copy_material(struct token *t, struct object *o, const struct caller *c,
+    bool has_value, struct newborn *b, struct why *why)
+{
+	if (o->class == CKO_DATA && (!o->private || has_value))
+		return data_split(b);
+	if (o->key == NULL || o->class == CKO_PUBLIC_KEY)
+		return CVM_OK;
+	return object_material(t, o, c->permit, &b->material, why);
+}
+
 int
 token_copy(struct token *t, const struct caller *c, CK_OBJECT_HANDLE from,
     const CK_ATTRIBUTE *templ, CK_ULONG n, CK_OBJECT_HANDLE *ret,
@@ -118,14 +131,9 @@ token_copy(struct token *t, const struct caller *c, CK_OBJECT_HANDLE from,
 		return refuse_action(reterr_why, CKA_COPYABLE);
 	use = use_of(o, c, IN_COPY);
 	err = overlay(o, &use, templ, n, &b.attrs, reterr_why);
-	/* Public data do not become private by copying: their value is where
-	 * public values are. */
-	if (err == CVM_OK && o->class == CKO_DATA &&
-	    attrs_bool(&b.attrs, CKA_PRIVATE, true) != o->private)
-		err = template_refuse(reterr_why, CVM_E_TEMPLATE_INCONSISTENT,
-		    CKA_PRIVATE, "as it is", "another");
-	if (err == CVM_OK && o->key != NULL && o->class != CKO_PUBLIC_KEY)
-		err = object_material(t, o, c->permit, &b.material, reterr_why);
+	if (err == CVM_OK)
+		err = copy_material(t, o, c, template_has(templ, n, CKA_VALUE),
+		    &b, reterr_why);
 	if (err != CVM_OK)
 		return err;
 	return objects_publish(t, c, &b, 1, ret, reterr_why);
@@ -175,7 +183,7 @@ set_attributes_once(struct token *t, const struct caller *c,
 	if (!attrs_bool(&o->attrs, CKA_MODIFIABLE, true))
 		return refuse_action(reterr_why, CKA_MODIFIABLE);
 	if (o->class == CKO_DATA && o->private &&
-	    template_value(templ, n, CKA_VALUE).len > 0)
+	    template_has(templ, n, CKA_VALUE))
 		return template_refuse(reterr_why, CVM_E_ATTR_READ_ONLY,
 		    CKA_VALUE, "unchanged in a private object", "another");
 	use = use_of(o, c, IN_SET);

@@ -88,6 +88,12 @@ template_ulong(const CK_ATTRIBUTE *templ, CK_ULONG n, CK_ATTRIBUTE_TYPE type,
 	return CVM_OK;
 }
 
+bool
+template_has(const CK_ATTRIBUTE *templ, CK_ULONG n, CK_ATTRIBUTE_TYPE type)
+{
+	return find_attribute(templ, n, type) != NULL;
+}
+
 struct span
 template_value(const CK_ATTRIBUTE *templ, CK_ULONG n, CK_ATTRIBUTE_TYPE type)
 {

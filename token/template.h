@@ -28,6 +28,9 @@ int template_read(const struct template_use *use, const CK_ATTRIBUTE *templ,
  * CVM_E_NOT_FOUND when it is absent, CVM_E_ATTR_VALUE when it is none. */
 int template_ulong(const CK_ATTRIBUTE *templ, CK_ULONG n,
     CK_ATTRIBUTE_TYPE type, CK_ULONG *ret, struct why *reterr_why) _must_check_;
+/* Whether it is there, with or without a value. */
+bool template_has(const CK_ATTRIBUTE *templ, CK_ULONG n,
+    CK_ATTRIBUTE_TYPE type);
 /* A borrowed value; an empty span when it is absent. */
 struct span template_value(const CK_ATTRIBUTE *templ, CK_ULONG n,
     CK_ATTRIBUTE_TYPE type);

@@ -133,6 +133,86 @@ trust_outlives_a_change(void **state)
 	ok(SET(s, copy, BOOL_ATTR(CKA_VERIFY, true)));
 }
 
+static void
+check_value(struct stage *s, CK_OBJECT_HANDLE h, const char *value)
+{
+	_cleanup_(blob_clear) struct blob b = get_attr(s, h, CKA_VALUE);
+
+	assert_true(span_equal(blob_span(&b), text(value)));
+}
+
+/* A copy is given another value, or becomes private: PKCS#11 section 4.1.3. */
+static void
+copied_data_keep_the_old_value(void **state)
+{
+	static const struct {
+		bool private, becomes;
+		const char *given, *value;
+	} cases[] = {
+		{ false, false, NULL, "old" },
+		{ false, false, "newer", "newer" },
+		{ false, true, NULL, "old" },
+		{ false, true, "newer", "newer" },
+		{ true, true, NULL, "old" },
+		{ true, true, "newer", "newer" },
+		{ true, true, "", "" },
+	};
+	struct stage *s = *state;
+	CK_ATTRIBUTE templ[] = { ULONG_ATTR(CKA_CLASS, CKO_DATA),
+		TEXT_ATTR(CKA_VALUE, "old"), BOOL_ATTR(CKA_PRIVATE, false),
+		BOOL_ATTR(CKA_TOKEN, false) };
+	CK_ATTRIBUTE change[] = { BOOL_ATTR(CKA_PRIVATE, false),
+		TEXT_ATTR(CKA_VALUE, "") };
+	CK_OBJECT_HANDLE h, copy;
+
+	for (size_t i = 0; i < 2 * COUNT(cases); i++) {
+		const char *given = cases[i / 2].given;
+
+		templ[2].pValue = (CK_BBOOL[]){ cases[i / 2].private };
+		templ[3].pValue = (CK_BBOOL[]){ i % 2 };
+		change[0].pValue = (CK_BBOOL[]){ cases[i / 2].becomes };
+		ok(token_create(s->t, &s->c, templ, 4, &h, why));
+		if (given != NULL) {
+			memcpy(&change[1],
+			    &(CK_ATTRIBUTE){ CKA_VALUE,
+				(void *)(uintptr_t)given, strlen(given) },
+			    sizeof(change[1]));
+		}
+		ok(token_copy(s->t, &s->c, h, change, given == NULL ? 1 : 2,
+		    &copy, why));
+		assert_int_equal(get_bool(s, copy, CKA_PRIVATE),
+		    cases[i / 2].becomes);
+		check_value(s, copy, cases[i / 2].value);
+		check_value(s, h, "old");
+	}
+}
+
+/* Nobody who is not logged in makes private what is public, nor does anybody
+ * make public what is private. */
+static void
+copied_data_become_private_unasked(void **state)
+{
+	struct stage *s = *state;
+	CK_ATTRIBUTE templ[] = { ULONG_ATTR(CKA_CLASS, CKO_DATA),
+		TEXT_ATTR(CKA_VALUE, "old"), BOOL_ATTR(CKA_PRIVATE, false) };
+	CK_ATTRIBUTE hide = BOOL_ATTR(CKA_PRIVATE, true);
+	CK_ATTRIBUTE show = BOOL_ATTR(CKA_PRIVATE, false);
+	CK_OBJECT_HANDLE h, copy;
+
+	ok(token_create(s->t, &s->c, templ, 3, &h, why));
+	ok(token_copy(s->t, &s->c, h, &hide, 1, &copy, why));
+	assert_int_equal(token_copy(s->t, &s->c, copy, &show, 1, &h, NULL),
+	    CVM_E_ATTR_READ_ONLY);
+	/* Not as a value is given, nor as none is. */
+	assert_int_equal(SET(s, copy, TEXT_ATTR(CKA_VALUE, "x")),
+	    CVM_E_ATTR_READ_ONLY);
+	assert_int_equal(SET(s, copy, TEXT_ATTR(CKA_VALUE, "")),
+	    CVM_E_ATTR_READ_ONLY);
+	s->c.user = false;
+	assert_int_equal(token_copy(s->t, &s->c, h, &hide, 1, &copy, NULL),
+	    CVM_E_NOT_LOGGED_IN);
+}
+
 int
 main(void)
 {
@@ -140,6 +220,8 @@ main(void)
 		ON_STAGE(restriction_lost_to_a_change_elsewhere),
 		ON_STAGE(restriction_lost_to_a_thread),
 		ON_STAGE(trust_outlives_a_change),
+		ON_STAGE(copied_data_keep_the_old_value),
+		ON_STAGE(copied_data_become_private_unasked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
