@@ -38,6 +38,7 @@ enum {
 	ATTR_TRUE_BY_SO = 1 << 3,   /* only the SO makes it TRUE */
 	ATTR_REQUIRED = 1 << 4,	    /* C_CreateObject must give it */
 	ATTR_GEN_REQUIRED = 1 << 5, /* generation must be given it */
+	ATTR_SET_EMPTY = 1 << 6,    /* C_SetAttributeValue only empties it */
 };
 
 enum attr_default {

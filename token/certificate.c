@@ -113,7 +113,6 @@ certificate_describe(struct attrs *a, struct why *reterr_why)
 	quiet_openssl();
 	_cleanup_(x509_freep) X509 *cert = NULL;
 	const struct attr *value = attrs_find(a, CKA_VALUE);
-	const struct attr *have = attrs_find(a, CKA_CHECK_VALUE);
 	uint8_t digest[SHA512_LEN];
 	int err;
 
@@ -125,9 +124,9 @@ certificate_describe(struct attrs *a, struct why *reterr_why)
 	    &cert, reterr_why);
 	if (err == CVM_OK)
 		err = hash(HASH_SHA1, blob_span(&value->value), digest);
-	if (err == CVM_OK && (have == NULL || have->value.len > 0))
-		err = attr_agree(a, CKA_CHECK_VALUE,
-		    span(digest, CHECK_VALUE_LEN), reterr_why);
+	if (err == CVM_OK)
+		err = check_value_agree(a, span(digest, CHECK_VALUE_LEN),
+		    reterr_why);
 	if (err == CVM_OK)
 		err = describe_names(cert, a, reterr_why);
 	if (err == CVM_OK)

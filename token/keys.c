@@ -140,9 +140,9 @@ key_size(CK_KEY_TYPE key_type, const struct attrs *a)
 	return curve == NULL ? 0 : curve->bits;
 }
 
-int
-attr_agree(struct attrs *a, CK_ATTRIBUTE_TYPE type, struct span value,
-    struct why *reterr_why)
+static int
+agree(struct attrs *a, CK_ATTRIBUTE_TYPE type, struct span value, int refusal,
+    struct why *why)
 {
 	const struct attr *have = attrs_find(a, type);
 
@@ -150,8 +150,26 @@ attr_agree(struct attrs *a, CK_ATTRIBUTE_TYPE type, struct span value,
 		return attrs_set(a, type, value);
 	if (span_equal(blob_span(&have->value), value))
 		return CVM_OK;
-	return template_refuse(reterr_why, CVM_E_TEMPLATE_INCONSISTENT, type,
+	return template_refuse(why, refusal, type,
 	    "the value of the key or certificate itself", "another");
+}
+
+int
+attr_agree(struct attrs *a, CK_ATTRIBUTE_TYPE type, struct span value,
+    struct why *reterr_why)
+{
+	return agree(a, type, value, CVM_E_TEMPLATE_INCONSISTENT, reterr_why);
+}
+
+int
+check_value_agree(struct attrs *a, struct span value, struct why *reterr_why)
+{
+	const struct attr *have = attrs_find(a, CKA_CHECK_VALUE);
+
+	/* An empty one asks for none. */
+	if (have != NULL && have->value.len == 0)
+		return CVM_OK;
+	return agree(a, CKA_CHECK_VALUE, value, CVM_E_ATTR_VALUE, reterr_why);
 }
 
 int

@@ -42,6 +42,10 @@ int key_private_value(const EVP_PKEY *pkey, CK_ATTRIBUTE_TYPE type,
  * it is there with another value. */
 int attr_agree(struct attrs *a, CK_ATTRIBUTE_TYPE type, struct span value,
     struct why *reterr_why) _must_check_;
+/* The same for CKA_CHECK_VALUE, which an empty value forbids and a wrong one
+ * makes CVM_E_ATTR_VALUE (PKCS#11 section 4.11.2). */
+int check_value_agree(struct attrs *a, struct span value,
+    struct why *reterr_why) _must_check_;
 
 /*
  * OpenSSL's names of key types that lead straight to the provider. Under the

@@ -103,7 +103,6 @@ secret_describe(CK_KEY_TYPE key_type, struct span value, struct attrs *a,
     struct why *reterr_why)
 {
 	uint8_t kcv[CHECK_VALUE_LEN];
-	const struct attr *have;
 	int err = secret_check_len(key_type, value.len, reterr_why);
 
 	if (err != CVM_OK)
@@ -118,10 +117,5 @@ secret_describe(CK_KEY_TYPE key_type, struct span value, struct attrs *a,
 		err = check_value(key_type, value, kcv);
 	if (err != CVM_OK)
 		return err;
-	/* An empty one asks for none. */
-	have = attrs_find(a, CKA_CHECK_VALUE);
-	if (have != NULL && have->value.len == 0)
-		return CVM_OK;
-	return attr_agree(a, CKA_CHECK_VALUE, span(kcv, sizeof(kcv)),
-	    reterr_why);
+	return check_value_agree(a, span(kcv, sizeof(kcv)), reterr_why);
 }

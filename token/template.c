@@ -126,6 +126,10 @@ template_change(const struct template_use *use, const struct attr_rule *rule,
 {
 	bool was, is;
 
+	if ((rule->flags & ATTR_SET_EMPTY) != 0 && use->in == IN_SET &&
+	    value.len > 0)
+		return template_refuse(reterr_why, CVM_E_ATTR_READ_ONLY,
+		    rule->type, "no value, which removes it", "one");
 	if (rule->form != FORM_BOOL)
 		return CVM_OK;
 	is = value.len == sizeof(CK_BBOOL) && value.data[0] != CK_FALSE;

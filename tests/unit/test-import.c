@@ -278,7 +278,7 @@ secret_import_wrong(void **state)
 	have = get_attr(s, h, CKA_CHECK_VALUE);
 	assert_memory_equal(have.data, kcv, 3);
 	kcv[0] ^= 1;
-	assert_int_equal(create(s, templ, 4, &h), CVM_E_TEMPLATE_INCONSISTENT);
+	assert_int_equal(create(s, templ, 4, &h), CVM_E_ATTR_VALUE);
 	templ[2].ulValueLen = 31;
 	assert_int_equal(create(s, templ, 3, &h), CVM_E_KEY_SIZE);
 	templ[2].ulValueLen = 0;
@@ -420,7 +420,7 @@ certificate_wrong(void **state)
 	templ[3].type = CKA_ISSUER;
 	assert_int_equal(create(s, templ, 4, &h), CVM_E_TEMPLATE_INCONSISTENT);
 	templ[3].type = CKA_CHECK_VALUE;
-	assert_int_equal(create(s, templ, 4, &h), CVM_E_TEMPLATE_INCONSISTENT);
+	assert_int_equal(create(s, templ, 4, &h), CVM_E_ATTR_VALUE);
 	templ[3].type = CKA_PUBLIC_KEY_INFO;
 	assert_int_equal(create(s, templ, 4, &h), CVM_E_TEMPLATE_INCONSISTENT);
 	templ[2].ulValueLen = der.len; /* a byte behind it */

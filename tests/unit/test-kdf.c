@@ -307,7 +307,7 @@ check_value_confirms_a_guess(void **state)
 	templ[2].pValue = (CK_ULONG[]){ 16 };
 	assert_int_equal(token_derive(s->t, &s->c, &mech, ikm, templ, 4, &h,
 			     NULL),
-	    CVM_E_TEMPLATE_INCONSISTENT);
+	    CVM_E_ATTR_VALUE);
 }
 
 static void

@@ -213,6 +213,25 @@ copied_data_become_private_unasked(void **state)
 	    CVM_E_NOT_LOGGED_IN);
 }
 
+/* PKCS#11 section 4.11.2: removed with no value, and never another. */
+static void
+check_value_is_changed(void **state)
+{
+	struct stage *s = *state;
+	CK_OBJECT_HANDLE h = make_secret(s, CKK_AES, "0123456789abcdef", 16);
+	_cleanup_(blob_clear) struct blob kcv = get_attr(s, h, CKA_CHECK_VALUE);
+	_cleanup_(blob_clear) struct blob none = { 0 };
+
+	assert_int_equal(kcv.len, 3);
+	assert_int_equal(SET(s, h, TEXT_ATTR(CKA_CHECK_VALUE, "xyz")),
+	    CVM_E_ATTR_READ_ONLY);
+	ok(SET(s, h, TEXT_ATTR(CKA_CHECK_VALUE, "")));
+	none = get_attr(s, h, CKA_CHECK_VALUE);
+	assert_int_equal(none.len, 0);
+	assert_int_equal(SET(s, h, TEXT_ATTR(CKA_CHECK_VALUE, "abc")),
+	    CVM_E_ATTR_READ_ONLY);
+}
+
 int
 main(void)
 {
@@ -222,6 +241,7 @@ main(void)
 		ON_STAGE(trust_outlives_a_change),
 		ON_STAGE(copied_data_keep_the_old_value),
 		ON_STAGE(copied_data_become_private_unasked),
+		ON_STAGE(check_value_is_changed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
