@@ -81,6 +81,12 @@ cipher_begin(struct op *op, const struct permit *p, struct why *why)
 	return CVM_OK;
 }
 
+static uint64_t
+ones(CK_ULONG n)
+{
+	return n >= 64 ? UINT64_MAX : (UINT64_C(1) << n) - 1;
+}
+
 /* The counter's own bits must not wrap: the key stream would repeat, or run
  * into the bits that are not the counter's. */
 static bool
@@ -88,14 +94,15 @@ counter_lasts(const struct op *op, uint64_t total)
 {
 	CK_ULONG bits = op->params.counter_bits;
 	struct reader r = reader_init(blob_span(&op->params.iv));
-	uint64_t low, left;
+	uint64_t blocks = total / BLOCK + (total % BLOCK != 0);
+	uint64_t high, low;
 
-	if (!is_ctr(op) || bits >= 64)
+	if (!is_ctr(op) || blocks == 0)
 		return true;
-	read_skip(&r, 8);
-	low = read_be64(&r) & ((UINT64_C(1) << bits) - 1);
-	left = (UINT64_C(1) << bits) - low;
-	return total / BLOCK + (total % BLOCK != 0) <= left;
+	/* How often it can be counted up. */
+	high = ~read_be64(&r) & ones(bits > 64 ? bits - 64 : 0);
+	low = ~read_be64(&r) & ones(bits);
+	return high > 0 || blocks - 1 <= low;
 }
 
 /* OpenSSL counts in int. */

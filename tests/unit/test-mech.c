@@ -335,23 +335,34 @@ short_room_ends_decryption(void **state)
 static void
 counter_wraps(void **state)
 {
+	/* From that byte on all ones, but the last is 0xfd: where that is all
+	 * of the counter, three blocks are left. */
+	static const struct {
+		CK_ULONG bits;
+		size_t ones;
+		bool more;
+	} cases[] = { { 8, 15, false }, { 9, 15, true }, { 63, 8, false },
+		{ 64, 8, false }, { 64, 9, true }, { 65, 8, true },
+		{ 72, 7, false }, { 127, 0, false }, { 128, 0, false },
+		{ 128, 1, true } };
 	struct stage *s = *state;
 	CK_OBJECT_HANDLE key = secret_of(s, CKK_AES, SP800_KEY);
-	CK_AES_CTR_PARAMS ctr = { .ulCounterBits = 8 };
+	CK_AES_CTR_PARAMS ctr = { 0 };
 	CK_MECHANISM mech = { CKM_AES_CTR, &ctr, sizeof(ctr) };
 	uint8_t in[64] = { 0 }, out[64];
-	CK_ULONG len = 64;
 
-	ctr.cb[15] = 0xfd; /* three blocks are left */
-	for (int i = 0; i < 2; i++) {
-		_cleanup_(
-		    op_freep) struct op *op = begin(s, OP_ENCRYPT, &mech, key);
+	for (size_t i = 0; i < 2 * COUNT(cases); i++) {
+		_cleanup_(op_freep) struct op *op = NULL;
+		CK_ULONG len = 64, room = i % 2 == 0 ? 48 : 49;
+		size_t first = cases[i / 2].ones;
 
-		len = 64;
-		assert_int_equal(op_once(op, s->c.permit,
-				     span(in, i == 0 ? 48 : 49), out, &len,
-				     NULL),
-		    i == 0 ? CVM_OK : CVM_E_DATA_LEN);
+		ctr = (CK_AES_CTR_PARAMS){ .ulCounterBits = cases[i / 2].bits };
+		memset(&ctr.cb[first], 0xff, sizeof(ctr.cb) - first);
+		ctr.cb[15] = 0xfd;
+		op = begin(s, OP_ENCRYPT, &mech, key);
+		assert_int_equal(op_once(op, s->c.permit, span(in, room), out,
+				     &len, NULL),
+		    room == 48 || cases[i / 2].more ? CVM_OK : CVM_E_DATA_LEN);
 	}
 	ctr.ulCounterBits = 0;
 	assert_int_equal(try_begin(s, OP_ENCRYPT, &mech, key),
