@@ -276,6 +276,16 @@ add_parts(struct numbers *v, const struct attrs *a, const CK_ATTRIBUTE *templ,
 	return CVM_OK;
 }
 
+/* What is no product of odd primes is no key. */
+static int
+check_modulus(struct span n, struct why *why)
+{
+	if (n.len > 0 && (n.data[n.len - 1] & 1) == 1)
+		return CVM_OK;
+	return template_refuse(why, CVM_E_ATTR_VALUE, CKA_MODULUS,
+	    "an odd number", "another");
+}
+
 int
 rsa_from_public(const struct attrs *a, EVP_PKEY **ret, struct why *reterr_why)
 {
@@ -283,6 +293,8 @@ rsa_from_public(const struct attrs *a, EVP_PKEY **ret, struct why *reterr_why)
 	int err = add_parts(&v, a, /* templ= */ NULL, 0, PART_E + 1,
 	    reterr_why);
 
+	if (err == CVM_OK)
+		err = check_modulus(public_part(a, PART_N), reterr_why);
 	if (err == CVM_OK)
 		err = check_exponent(public_part(a, PART_E), reterr_why);
 	return err == CVM_OK ? from_numbers(&v, EVP_PKEY_PUBLIC_KEY, ret) : err;

@@ -161,6 +161,30 @@ rsa_import_of_no_key(void **state)
 	assert_int_equal(import_rsa(s, &p, 0xff, &h), CVM_E_KEY_SIZE);
 }
 
+static void
+rsa_public_of_no_key(void **state)
+{
+	struct stage *s = *state;
+	CK_BYTE n[128], e[] = { 1, 0, 1 };
+	CK_ATTRIBUTE templ[] = { ULONG_ATTR(CKA_CLASS, CKO_PUBLIC_KEY),
+		ULONG_ATTR(CKA_KEY_TYPE, CKK_RSA), BYTES_ATTR(CKA_MODULUS, n),
+		BYTES_ATTR(CKA_PUBLIC_EXPONENT, e) };
+	CK_OBJECT_HANDLE h;
+
+	memset(n, 0xd5, sizeof(n));
+	assert_int_equal(create(s, templ, 4, &h), CVM_OK);
+	assert_int_equal(create(s, templ, 3, &h), CVM_E_TEMPLATE_INCOMPLETE);
+	e[2] = 2;
+	assert_int_equal(create(s, templ, 4, &h), CVM_E_ATTR_VALUE);
+	e[2] = 1;
+	n[127] = 0xd4;
+	assert_int_equal(create(s, templ, 4, &h), CVM_E_ATTR_VALUE);
+	n[127] = 0;
+	assert_int_equal(create(s, templ, 4, &h), CVM_E_ATTR_VALUE);
+	templ[2].ulValueLen = 127;
+	assert_int_equal(create(s, templ, 4, &h), CVM_E_KEY_SIZE);
+}
+
 /* RFC 6979 appendix A.2.5. */
 #define EC_PRIVATE                                                             \
 	"c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721"
@@ -793,6 +817,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		ON_STAGE(rsa_import_loses_parts),
 		ON_STAGE(rsa_import_of_no_key),
+		ON_STAGE(rsa_public_of_no_key),
 		ON_STAGE(ec_import_without_its_point),
 		ON_STAGE(ec_public_import_wrong),
 		ON_STAGE(secret_import_wrong),
