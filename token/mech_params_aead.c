@@ -56,7 +56,8 @@ parse_ccm(const CK_MECHANISM *in, const struct mech *m, struct mech_params *ret,
 		    "7 to 13 bytes");
 	/* The length has to fit the bytes that the nonce leaves for it. */
 	q = 15 - p.ulNonceLen;
-	if (p.ulDataLen > INT_MAX || (uint64_t)p.ulDataLen >> (8 * q) != 0)
+	if (p.ulDataLen > INT_MAX ||
+	    (q < sizeof(uint64_t) && (uint64_t)p.ulDataLen >> (8 * q) != 0))
 		return param_refuse(reterr_why, m, "ulDataLen",
 		    "what nonce and memory allow");
 	if (p.ulMACLen < 4 || p.ulMACLen > 16 || p.ulMACLen % 2 != 0)
