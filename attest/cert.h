@@ -93,8 +93,13 @@ struct crl {
 	struct span signature;
 	int64_t from, until; /* thisUpdate, nextUpdate */
 	bool has_until;
-	/* No delta, no part, nothing critical: its silence means something. */
+	/* No delta, no part but for the following, nothing critical that is not
+	 * known: its silence means something. */
 	bool complete;
+	/* issuingDistributionPoint: a list of CAs, or of others, alone; and of
+	 * those that name one of these places (GeneralNames), unless empty. */
+	bool has_point, ca_only, user_only;
+	struct span places;
 	bool has_number, has_authority;
 };
 
@@ -133,6 +138,9 @@ int cert_check(struct cert *x, enum sig_scheme scheme, enum hash_alg alg,
     struct span message, struct span signature) _must_check_;
 int cert_check_raw(struct cert *x, struct span rs,
     struct span digest) _must_check_;
+/* True when the list is about x too (RFC 5280 section 6.3.3 b), given that its
+ * issuer issued x. */
+bool crl_covers(const struct crl *c, const struct cert *x);
 /* True when the list has an entry with this serial number. */
 bool crl_lists(const struct crl *c, struct span serial);
 /* "RSASSA-PSS with SHA384"; an algorithm that is not known by its OID. */

@@ -133,8 +133,8 @@ crl_judge(const struct chain *c, const struct crl *crl, struct cert *issuer,
 		return r;
 	if (!crl->complete)
 		return why_set(why, CVM_E_DENIED, where, "extensions",
-		    "a complete CRL without critical extensions",
-		    "a delta, partial or indirect one");
+		    "a complete CRL with known critical extensions alone",
+		    "a delta, indirect or partial one");
 	r = crl_verify(crl, issuer);
 	if (r == CVM_E_DENIED)
 		return why_set(why, r, where, "signature",
@@ -185,6 +185,10 @@ chain_not_revoked(const struct chain *c, const struct crl *crl, size_t issuer,
 	for (size_t i = first; i <= issuer; i++) {
 		if (i == issuer && issuer + 1 < chain_len(c))
 			continue;
+		if (i == first && !crl_covers(crl, chain_at(c, i)))
+			return cert_deny(why, chain_at(c, i), "CRL",
+			    "one of its issuer that includes it",
+			    "one for others (issuingDistributionPoint)");
 		if (crl_lists(crl, chain_at(c, i)->serial))
 			return cert_deny(why, chain_at(c, i), "revocation",
 			    "not in its issuer's CRL", "revoked");

@@ -62,8 +62,44 @@ read_entries(struct crl *c, struct reader *tbs)
 	return !tbs->failed;
 }
 
+/* True is all that is written of a BOOLEAN whose default is false. */
+static bool
+read_true(struct reader *r, uint8_t tag)
+{
+	struct span s;
+
+	if (der_tag(r) != tag)
+		return false;
+	s = der_value(r, tag);
+	if (s.len != 1 || s.data[0] != 0xff)
+		r->failed = true;
+	return true;
+}
+
+/* RFC 5280 section 5.2.5: false for a list of some reasons, an indirect one,
+ * one of attribute certificates, and a place that has no full name. */
+static bool
+read_point(struct crl *c, const struct cert_extension *e)
+{
+	struct reader r = reader_init(e->value);
+	struct reader in = der_open(&r, DER_SEQUENCE), name;
+	bool empty = reader_left(&in) == 0;
+
+	if (der_tag(&in) == DER_EXPLICIT(0)) {
+		name = der_open(&in, DER_EXPLICIT(0));
+		c->places = der_value(&name, DER_EXPLICIT(0));
+		der_close(&in, &name);
+		empty |= c->places.len == 0;
+	}
+	c->user_only = read_true(&in, DER_IMPLICIT(1));
+	c->ca_only = read_true(&in, DER_IMPLICIT(2));
+	der_close(&r, &in);
+	return e->critical && !empty && !c->has_point &&
+	    !(c->user_only && c->ca_only) && reader_end(&r) == CVM_OK;
+}
+
 /* RFC 5280 section 5.2: one that is critical and unknown makes a list
- * unusable; that includes delta, indirect and partitioned ones. */
+ * unusable; that includes delta and indirect ones. */
 static bool
 read_extensions(struct crl *c, struct reader *tbs)
 {
@@ -73,9 +109,12 @@ read_extensions(struct crl *c, struct reader *tbs)
 	while (reader_left(&list) > 0) {
 		struct cert_extension e = cert_extension_read(&list);
 
-		if (e.critical || oid_is_ce(e.oid, CE_DELTA_CRL) ||
-		    oid_is_ce(e.oid, CE_ISSUING_POINT))
+		if (!list.failed && oid_is_ce(e.oid, CE_ISSUING_POINT)) {
+			c->complete &= read_point(c, &e);
+			c->has_point = true;
+		} else if (e.critical || oid_is_ce(e.oid, CE_DELTA_CRL)) {
 			c->complete = false;
+		}
 		c->has_number |= oid_is_ce(e.oid, CE_CRL_NUMBER) != 0;
 		c->has_authority |= oid_is_ce(e.oid, CE_AUTHORITY_KEY_ID) != 0;
 	}
@@ -162,5 +201,49 @@ crl_lists(const struct crl *c, struct span serial)
 	while (reader_left(&list) > 0)
 		if (span_equal(read_entry(&list, &critical), serial))
 			return true;
+	return false;
+}
+
+/* True when one of the names of a distribution point is among places. */
+static bool
+is_named(struct span names, struct span places)
+{
+	struct reader a = reader_init(names);
+
+	while (reader_left(&a) > 0) {
+		struct span one = der_whole(&a, der_tag(&a));
+		struct reader b = reader_init(places);
+
+		while (one.len > 0 && reader_left(&b) > 0)
+			if (span_equal(one, der_whole(&b, der_tag(&b))))
+				return true;
+	}
+	return false;
+}
+
+bool
+crl_covers(const struct crl *c, const struct cert *x)
+{
+	struct span value = { 0 };
+	struct reader r, list;
+
+	if (x->ca ? c->user_only : c->ca_only)
+		return false;
+	if (c->places.len == 0)
+		return true;
+	if (cert_extension(x, "2.5.29.31", &value) != CVM_OK)
+		return false;
+	r = reader_init(value);
+	list = der_open(&r, DER_SEQUENCE);
+	while (reader_left(&list) > 0) {
+		struct reader point = der_open(&list, DER_SEQUENCE);
+		struct reader name = der_open(&point, DER_EXPLICIT(0));
+		struct span full = der_value(&name, DER_EXPLICIT(0));
+
+		der_close(&point, &name);
+		/* Not where some reasons are, or another's list. */
+		if (reader_end(&point) == CVM_OK && is_named(full, c->places))
+			return true;
+	}
 	return false;
 }

@@ -75,6 +75,27 @@ compare_cert(const struct cert *c, struct span in)
 	X509_free(x);
 }
 
+/* A list that is taken for whole is none of some reasons, of attributes or of
+ * other issuers, and is about whom OpenSSL says. */
+static void
+compare_point(const struct crl *c, const X509_CRL *x)
+{
+	int critical = -1;
+	ISSUING_DIST_POINT *idp = X509_CRL_get_ext_d2i(x,
+	    NID_issuing_distribution_point, &critical, NULL);
+
+	if (c->complete &&
+	    (c->has_point != (idp != NULL) ||
+		(idp != NULL &&
+		    (critical != 1 || idp->onlysomereasons != NULL ||
+			idp->indirectCRL > 0 || idp->onlyattr > 0 ||
+			(idp->onlyuser > 0) != c->user_only ||
+			(idp->onlyCA > 0) != c->ca_only ||
+			(idp->distpoint != NULL) != (c->places.len > 0)))))
+		__builtin_trap();
+	ISSUING_DIST_POINT_free(idp);
+}
+
 static void
 compare_crl(const struct crl *c, struct span in)
 {
@@ -93,6 +114,7 @@ compare_crl(const struct crl *c, struct span in)
 		__builtin_trap();
 	if (c->has_until)
 		same_time(c->until, X509_CRL_get0_nextUpdate(x));
+	compare_point(c, x);
 	list = X509_CRL_get_REVOKED(x);
 	for (int i = 0; i < sk_X509_REVOKED_num(list); i++) {
 		const ASN1_INTEGER *n = X509_REVOKED_get0_serialNumber(

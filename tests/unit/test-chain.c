@@ -699,19 +699,116 @@ partial_crl(void **state)
 
 	(void)state;
 	k.root_crl = true;
-	/* deltaCRLIndicator; unknown and critical; issuingDistributionPoint */
+	/* deltaCRLIndicator; unknown and critical */
 	k.crl_of_root.exts[0] = (struct ext_spec){ "2.5.29.27", "020101",
 		true };
 	refused(&k, "CRL of CN=root", "extensions");
 	k.crl_of_root.exts[0] = (struct ext_spec){ "1.3.6.1.4.1.99999.2",
 		"0500", true };
 	refused(&k, "CRL of CN=root", "extensions");
-	k.crl_of_root.exts[0] = (struct ext_spec){ "2.5.29.28", "3003850101",
-		false };
-	refused(&k, "CRL of CN=root", "extensions");
 	k.crl_of_root.exts[0] = (struct ext_spec){ "1.3.6.1.4.1.99999.2",
 		"0500", false };
 	accepted(&k);
+}
+
+/* The places of a CRL, and of those that a certificate names. */
+#define URI(letter) "860a687474703a2f2f782f" letter
+#define PLACE(letter) "a00ea00c" URI(letter)
+#define POINT_OF(letter) "3010" PLACE(letter)
+#define CDP_OF(letter) "30123010" PLACE(letter)
+
+static void
+issued_at(struct crl_spec *crl, const char *hex)
+{
+	crl->exts[0] = (struct ext_spec){ "2.5.29.28", hex, true };
+}
+
+static void
+crl_of_some_reasons_or_issuers(void **state)
+{
+	static const char *const partial[] = {
+		"3003850101",		  /* attribute certificates; no DER */
+		"30038501ff",		  /* attribute certificates */
+		"30038401ff",		  /* indirect */
+		"300483020780",		  /* some reasons */
+		"3000",			  /* nothing */
+		"3004a002a000",		  /* at no place */
+		"3006810101820101",	  /* no DER */
+		"3003820100",		  /* a default, written */
+		"30068101ff8201ff",	  /* users alone and CAs alone */
+		"30038201ff00",		  /* bytes behind it */
+		"3010a00ea10c" URI("61"), /* relative to the issuer */
+	};
+	struct kit k = good_kit();
+
+	(void)state;
+	k.root_crl = true;
+	for (size_t i = 0; i < NELEMS(partial); i++) {
+		issued_at(&k.crl_of_root, partial[i]);
+		refused(&k, "CRL of CN=root", "extensions");
+	}
+	issued_at(&k.crl_of_root, "30038201ff");
+	accepted(&k);
+	k.crl_of_root.exts[0].critical = false;
+	refused(&k, "CRL of CN=root", "extensions");
+	k.crl_of_root.exts[0].critical = true;
+	k.crl_of_root.exts[1] = k.crl_of_root.exts[0];
+	refused(&k, "CRL of CN=root", "extensions");
+}
+
+static void
+crl_of_others_than_asked(void **state)
+{
+	struct kit k = good_kit();
+
+	(void)state;
+	k.root_crl = true;
+	issued_at(&k.crl_of_root, "30038101ff"); /* no CAs */
+	refused(&k, "CN=ca", "CRL");
+	issued_at(&k.crl_of_root, "30038201ff"); /* CAs alone */
+	accepted(&k);
+	k.crl_of_root.revoked[0] = k.ca.serial;
+	refused(&k, "CN=ca", "revocation");
+	k = good_kit();
+	k.ca_crl = true;
+	issued_at(&k.crl_of_ca, "30038201ff");
+	refused(&k, "CN=leaf", "CRL");
+	issued_at(&k.crl_of_ca, "30038101ff");
+	accepted(&k);
+	k.crl_of_ca.revoked[0] = k.leaf.serial;
+	refused(&k, "CN=leaf", "revocation");
+}
+
+static void
+crl_of_another_place(void **state)
+{
+	static const char *const others[] = {
+		CDP_OF("62"),
+		/* Another's list; some reasons; a name that is not full. */
+		"30173015" PLACE("61") "a203820141",
+		"30163014" PLACE("61") "81020780",
+		"30123010a00ea10c" URI("61"),
+	};
+	struct kit k = good_kit();
+	struct ext_spec *cdp = NULL;
+
+	(void)state;
+	k.root_crl = true;
+	issued_at(&k.crl_of_root, POINT_OF("61"));
+	refused(&k, "CN=ca", "CRL"); /* which names no place */
+	for (cdp = k.ca.exts; cdp->oid != NULL;)
+		cdp++;
+	cdp->oid = "2.5.29.31";
+	for (size_t i = 0; i < NELEMS(others); i++) {
+		cdp->hex = others[i];
+		refused(&k, "CN=ca", "CRL");
+	}
+	cdp->hex = CDP_OF("61");
+	accepted(&k);
+	cdp->hex = "30243010" PLACE("62") "3010" PLACE("61");
+	accepted(&k);
+	k.crl_of_root.revoked[0] = k.ca.serial;
+	refused(&k, "CN=ca", "revocation");
 }
 
 static void
@@ -827,6 +924,9 @@ main(void)
 		cmocka_unit_test(stale_crl),
 		cmocka_unit_test(foreign_crl),
 		cmocka_unit_test(partial_crl),
+		cmocka_unit_test(crl_of_some_reasons_or_issuers),
+		cmocka_unit_test(crl_of_others_than_asked),
+		cmocka_unit_test(crl_of_another_place),
 		cmocka_unit_test(cache_remembers_only_what_held),
 		cmocka_unit_test(cache_tells_chains_apart),
 		cmocka_unit_test(cache_is_bounded),
