@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/asked.h"
 #include "tests/unit/log-maker.h"
 #include "tests/unit/tdx-bench.h"
 
@@ -151,6 +152,7 @@ admitted(struct fixture *f)
 	if (!judge(f))
 		say(f);
 	assert_true(f->v.admit);
+	asked_admitted(&f->policy, &f->v);
 }
 
 /* No other check would have objected. */
@@ -166,6 +168,7 @@ denied_by(struct fixture *f, enum check_id id)
 		say(f);
 	assert_int_equal(f->v.results[id].status, CHECK_FAIL);
 	assert_int_equal(failed, 1);
+	asked_denied(&f->policy, id);
 }
 
 #define FIXTURE(form)                                                          \

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <openssl/evp.h>
 
+#include "tests/unit/asked.h"
 #include "tests/unit/snp-maker.h"
 
 static EVP_PKEY *keys[N_SNP_KEYS];
@@ -476,10 +477,11 @@ snp_accepted(struct snp_machine *m)
 	struct verdict v;
 
 	snp_machine_judge(m, &v, &facts);
-	if (v.admit)
-		return;
-	explain(&v);
-	fail_msg("%s", verdict_sentence(&v, text, sizeof(text)));
+	if (!v.admit) {
+		explain(&v);
+		fail_msg("%s", verdict_sentence(&v, text, sizeof(text)));
+	}
+	asked_admitted(&m->policy, &v);
 }
 
 void
@@ -500,4 +502,5 @@ snp_denied_by(struct snp_machine *m, enum check_id id)
 	assert_false(v.admit);
 	assert_true(v.results[id].expected[0] != '\0');
 	assert_true(v.results[id].got[0] != '\0');
+	asked_denied(&m->policy, id);
 }
