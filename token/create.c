@@ -58,6 +58,20 @@ complete(struct newborn *b, uint8_t id[static STORE_ID_LEN])
 	return err == CVM_OK ? give_identity(b, id) : err;
 }
 
+/* What no attribute says alone: a login before each use of a key presumes the
+ * one before it is seen (PKCS#11 section 4.9). */
+static int
+check_together(const struct newborn *b, struct why *why)
+{
+	const struct attrs *a = &b->attrs;
+
+	if (!attrs_bool(a, CKA_ALWAYS_AUTHENTICATE, false) ||
+	    attrs_bool(a, CKA_PRIVATE, true))
+		return CVM_OK;
+	return template_refuse(why, CVM_E_TEMPLATE_INCONSISTENT,
+	    CKA_ALWAYS_AUTHENTICATE, "false where CKA_PRIVATE is", "true");
+}
+
 /* A session object keeps its material in memory: there is no other place. */
 static void
 keep_material(struct object *o, struct newborn *b)
@@ -110,6 +124,8 @@ objects_publish(struct token *t, const struct caller *c, struct newborn *v,
 		struct record_change *ch = &change[n_change];
 
 		err = complete(&v[i], ch->id);
+		if (err == CVM_OK)
+			err = check_together(&v[i], reterr_why);
 		if (err == CVM_OK)
 			err = may_create(t, c, &v[i], reterr_why);
 		if (err == CVM_OK)

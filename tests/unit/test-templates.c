@@ -181,6 +181,95 @@ derive_template_ignored(void **state)
 	    CVM_E_TEMPLATE_INCONSISTENT);
 }
 
+/* A private key of these two attributes, by every way that makes one. */
+enum way { GENERATED, IMPORTED, UNWRAPPED, FROM_TEMPLATE };
+
+static int
+unwrap_ec(struct stage *s, CK_ATTRIBUTE of_key[2], CK_ATTRIBUTE of_caller[2],
+    CK_OBJECT_HANDLE *ret)
+{
+	struct pair p = { 0 };
+	CK_MECHANISM gen = { CKM_EC_KEY_PAIR_GEN, NULL, 0 };
+	CK_MECHANISM kwp = { CKM_AES_KEY_WRAP_KWP, NULL, 0 };
+	CK_ATTRIBUTE pub[] = { BYTES_ATTR(CKA_EC_PARAMS, p256) };
+	CK_ATTRIBUTE priv[] = { BOOL_ATTR(CKA_EXTRACTABLE, true) };
+	CK_ATTRIBUTE templ[] = { ULONG_ATTR(CKA_CLASS, CKO_PRIVATE_KEY),
+		ULONG_ATTR(CKA_KEY_TYPE, CKK_EC), { 0 }, { 0 } };
+	CK_OBJECT_HANDLE kek = 0;
+	uint8_t wrapped[256];
+	CK_ULONG len = sizeof(wrapped);
+
+	ok(token_generate_pair(s->t, &s->c, &gen, pub, 1, priv, 1, &p.pub,
+	    &p.priv, why));
+	ok(try_kek(s, CKA_UNWRAP_TEMPLATE, of_key,
+	    of_key == NULL ? 0 : 2 * sizeof(*of_key), &kek));
+	ok(token_wrap(s->t, &s->c, &kwp, kek, p.priv, wrapped, &len, why));
+	if (of_caller != NULL)
+		memcpy(&templ[2], of_caller, 2 * sizeof(*of_caller));
+	return token_unwrap(s->t, &s->c, &kwp, kek, span(wrapped, len), templ,
+	    of_caller == NULL ? 2 : 4, ret, NULL);
+}
+
+static int
+give_birth(struct stage *s, enum way how, bool private, bool always,
+    CK_OBJECT_HANDLE *ret)
+{
+	CK_MECHANISM gen = { CKM_EC_KEY_PAIR_GEN, NULL, 0 };
+	CK_ATTRIBUTE pub[] = { BYTES_ATTR(CKA_EC_PARAMS, p256) };
+	CK_BYTE scalar[32] = { 1, 2, 3 };
+	CK_ATTRIBUTE templ[] = {
+		BOOL_ATTR(CKA_PRIVATE, private),
+		BOOL_ATTR(CKA_ALWAYS_AUTHENTICATE, always),
+		ULONG_ATTR(CKA_CLASS, CKO_PRIVATE_KEY),
+		ULONG_ATTR(CKA_KEY_TYPE, CKK_EC),
+		BYTES_ATTR(CKA_EC_PARAMS, p256),
+		BYTES_ATTR(CKA_VALUE, scalar),
+	};
+	CK_OBJECT_HANDLE other = 0;
+
+	if (how == GENERATED)
+		return token_generate_pair(s->t, &s->c, &gen, pub, 1, templ, 2,
+		    &other, ret, NULL);
+	if (how == IMPORTED)
+		return token_create(s->t, &s->c, templ, COUNT(templ), ret,
+		    NULL);
+	return unwrap_ec(s, how == FROM_TEMPLATE ? templ : NULL,
+	    how == UNWRAPPED ? templ : NULL, ret);
+}
+
+/* Nobody is asked to log in again who was not asked to log in. */
+static void
+public_object_asks_for_each_login(void **state)
+{
+	struct stage *s = *state;
+	CK_ATTRIBUTE open = BOOL_ATTR(CKA_PRIVATE, false);
+	CK_ATTRIBUTE ask = BOOL_ATTR(CKA_ALWAYS_AUTHENTICATE, true);
+	CK_OBJECT_HANDLE h = 0, copy = 0;
+
+	for (enum way how = GENERATED; how <= FROM_TEMPLATE; how++) {
+		assert_int_equal(give_birth(s, how, false, true, &h),
+		    CVM_E_TEMPLATE_INCONSISTENT);
+		assert_int_equal(give_birth(s, how, true, false, &h), CVM_OK);
+		assert_int_equal(give_birth(s, how, false, false, &h), CVM_OK);
+		/* Nor does one that is there become such. */
+		assert_int_equal(token_set_attributes(s->t, &s->c, h, &ask, 1,
+				     NULL),
+		    CVM_E_ATTR_READ_ONLY);
+		assert_int_equal(token_copy(s->t, &s->c, h, &ask, 1, &copy,
+				     NULL),
+		    CVM_E_ATTR_READ_ONLY);
+		assert_int_equal(give_birth(s, how, true, true, &h), CVM_OK);
+		assert_true(get_bool(s, h, CKA_ALWAYS_AUTHENTICATE));
+		assert_int_equal(token_copy(s->t, &s->c, h, &open, 1, &copy,
+				     NULL),
+		    CVM_E_ATTR_READ_ONLY);
+		assert_int_equal(token_copy(s->t, &s->c, h, NULL, 0, &copy,
+				     NULL),
+		    CVM_OK);
+		assert_true(get_bool(s, copy, CKA_ALWAYS_AUTHENTICATE));
+	}
+}
+
 /* As the caller gave it, after a restart too, level by level. */
 static void
 template_comes_back_another(void **state)
@@ -493,6 +582,7 @@ main(void)
 		ON_STAGE(unwrap_template_ignored),
 		ON_STAGE(template_gives_what_is_computed),
 		ON_STAGE(derive_template_ignored),
+		ON_STAGE(public_object_asks_for_each_login),
 		ON_STAGE(template_comes_back_another),
 		ON_STAGE(template_without_end),
 		ON_STAGE(template_hostile),
