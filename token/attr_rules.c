@@ -331,14 +331,23 @@ attr_defaults(CK_OBJECT_CLASS class, CK_KEY_TYPE key_type, struct attrs *a)
 	return CVM_OK;
 }
 
-/* CK_DATE: empty, or eight digits (PKCS#11 section 3.4). */
+/* CK_DATE: empty, or year, month from 01 to 12 and day from 01 to 31, in eight
+ * digits (PKCS#11 section 3.4). */
 static bool
 date_ok(struct span value)
 {
+	unsigned month, day;
+
+	if (value.len == 0)
+		return true;
+	if (value.len != sizeof(CK_DATE))
+		return false;
 	for (size_t i = 0; i < value.len; i++)
 		if (value.data[i] < '0' || value.data[i] > '9')
 			return false;
-	return value.len == 0 || value.len == sizeof(CK_DATE);
+	month = (value.data[4] - '0') * 10U + (value.data[5] - '0');
+	day = (value.data[6] - '0') * 10U + (value.data[7] - '0');
+	return month >= 1 && month <= 12 && day >= 1 && day <= 31;
 }
 
 bool

@@ -135,6 +135,41 @@ computed_attribute_settable(void **state)
 	}
 }
 
+static void
+date_that_is_none(void **state)
+{
+	static const struct {
+		const char *text;
+		bool good;
+	} v[] = {
+		{ "", true },
+		{ "20260101", true },
+		{ "20261231", true },
+		{ "20261001", true },
+		{ "20261299", false },
+		{ "20261399", false },
+		{ "20261301", false },
+		{ "20260001", false },
+		{ "20262001", false },
+		{ "20260100", false },
+		{ "20260132", false },
+		{ "2026010", false },
+		{ "202601011", false },
+		{ "2026-1-1", false },
+		{ "2026010a", false },
+		{ "x0260101", false },
+		{ " 2026011", false },
+	};
+	const struct attr_rule *rule = attr_rule_find(CKA_END_DATE,
+	    CKO_CERTIFICATE, CK_UNAVAILABLE_INFORMATION);
+
+	(void)state;
+	assert_non_null(rule);
+	for (size_t i = 0; i < COUNT(v); i++)
+		assert_int_equal(attr_value_ok(rule, text(v[i].text)),
+		    v[i].good);
+}
+
 static int
 try_read(unsigned in, const CK_ATTRIBUTE *templ, CK_ULONG n)
 {
@@ -208,6 +243,7 @@ main(void)
 		cmocka_unit_test(key_leaves_by_default),
 		cmocka_unit_test(secret_rule_too_open),
 		cmocka_unit_test(computed_attribute_settable),
+		cmocka_unit_test(date_that_is_none),
 		cmocka_unit_test(template_hostile),
 	};
 
