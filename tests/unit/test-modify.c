@@ -39,7 +39,7 @@ private_key(struct stage *s)
 static void
 restriction_lost_to_a_change_elsewhere(void **state)
 {
-	static const CK_ATTRIBUTE_TYPE one_way[] = { CKA_WRAP_WITH_TRUSTED,
+	static const CK_ATTRIBUTE_TYPE late[] = { CKA_WRAP_WITH_TRUSTED,
 		CKA_CVM_BIND_OPERATION };
 	struct stage *s = *state;
 	struct stage other = *s;
@@ -52,18 +52,136 @@ restriction_lost_to_a_change_elsewhere(void **state)
 	ok(token_new(&s->f.cfg, &s->f.issuer, &other.f.token));
 	other.t = other.f.token;
 	ok(unseal(&other.f, why));
-	for (size_t i = 0; i < COUNT(one_way); i++) {
+	for (size_t i = 0; i < COUNT(late); i++) {
 		q = private_key(&other);
 		ok(token_object(other.t, &other.c, q, &old));
-		ok(SET(s, p.priv, BOOL_ATTR(one_way[i], true)));
+		ok(SET(s, p.priv, BOOL_ATTR(late[i], true)));
 		ok(SET(&other, q, TEXT_ATTR(CKA_LABEL, "renamed")));
 		object_unrefp(&old);
-		assert_true(get_bool(&other, q, one_way[i]));
+		assert_true(get_bool(&other, q, late[i]));
 		assert_int_equal(private_key(s), p.priv);
-		assert_true(get_bool(s, p.priv, one_way[i]));
+		assert_true(get_bool(s, p.priv, late[i]));
 		ok(SET(s, p.priv, TEXT_ATTR(CKA_LABEL, "back")));
 	}
 	token_freep(&other.f.token);
+}
+
+#define COPY(stage, handle, ret, ...)                                          \
+	token_copy((stage)->t, &(stage)->c, handle,                            \
+	    (CK_ATTRIBUTE[]){ __VA_ARGS__ }, 1, ret, NULL)
+
+/* What goes one way only, and what refuses the way back. */
+static const struct {
+	CK_ATTRIBUTE_TYPE type;
+	bool locked; /* where it stays */
+	int set;     /* going there by C_SetAttributeValue */
+	int copy;    /* going back by C_CopyObject */
+} one_way[] = {
+	{ CKA_SENSITIVE, true, CVM_OK, CVM_E_ATTR_READ_ONLY },
+	{ CKA_EXTRACTABLE, false, CVM_OK, CVM_E_ATTR_READ_ONLY },
+	{ CKA_WRAP_WITH_TRUSTED, true, CVM_OK, CVM_E_ATTR_READ_ONLY },
+	{ CKA_CVM_BIND_OPERATION, true, CVM_OK, CVM_E_ATTR_READ_ONLY },
+	{ CKA_PRIVATE, true, CVM_E_ATTR_READ_ONLY, CVM_E_ATTR_READ_ONLY },
+	{ CKA_COPYABLE, false, CVM_OK, CVM_E_ACTION_PROHIBITED },
+};
+
+/* At the open end of each. */
+static CK_OBJECT_HANDLE
+open_key(struct stage *s)
+{
+	CK_BYTE value[16] = { 4 };
+	CK_ATTRIBUTE templ[3 + COUNT(one_way)] = {
+		ULONG_ATTR(CKA_CLASS, CKO_SECRET_KEY),
+		ULONG_ATTR(CKA_KEY_TYPE, CKK_AES),
+		BYTES_ATTR(CKA_VALUE, value),
+	};
+	CK_BBOOL open[COUNT(one_way)];
+	CK_OBJECT_HANDLE h = 0;
+
+	for (size_t i = 0; i < COUNT(one_way); i++) {
+		open[i] = !one_way[i].locked;
+		templ[3 + i] = (CK_ATTRIBUTE){ one_way[i].type, &open[i],
+			sizeof(open[i]) };
+	}
+	ok(token_create(s->t, &s->c, templ, COUNT(templ), &h, why));
+	return h;
+}
+
+static void
+expect_locked(struct stage *s, CK_OBJECT_HANDLE h, size_t i)
+{
+	CK_OBJECT_HANDLE copy = 0;
+
+	assert_int_equal(get_bool(s, h, one_way[i].type), one_way[i].locked);
+	assert_int_equal(SET(s, h,
+			     BOOL_ATTR(one_way[i].type, !one_way[i].locked)),
+	    CVM_E_ATTR_READ_ONLY);
+	assert_int_equal(COPY(s, h, &copy,
+			     BOOL_ATTR(one_way[i].type, !one_way[i].locked)),
+	    one_way[i].copy);
+	assert_int_equal(get_bool(s, h, one_way[i].type), one_way[i].locked);
+}
+
+static void
+one_way_attribute_goes_back(void **state)
+{
+	struct stage *s = *state;
+
+	for (size_t i = 0; i < COUNT(one_way); i++) {
+		CK_OBJECT_HANDLE h = open_key(s), copy = 0, same = 0;
+
+		ok(COPY(s, h, &copy,
+		    BOOL_ATTR(one_way[i].type, one_way[i].locked)));
+		expect_locked(s, copy, i);
+		/* What was copied is as it was, and so is a plain copy. */
+		ok(token_copy(s->t, &s->c, h, NULL, 0, &same, why));
+		assert_int_equal(get_bool(s, h, one_way[i].type),
+		    !one_way[i].locked);
+		assert_int_equal(get_bool(s, same, one_way[i].type),
+		    !one_way[i].locked);
+		assert_int_equal(SET(s, h,
+				     BOOL_ATTR(one_way[i].type,
+					 one_way[i].locked)),
+		    one_way[i].set);
+		if (one_way[i].set == CVM_OK)
+			expect_locked(s, h, i);
+	}
+}
+
+/* Not even one that changes nothing. */
+static void
+uncopyable_key_copied(void **state)
+{
+	struct stage *s = *state;
+	CK_OBJECT_HANDLE h = open_key(s), copy = 0;
+
+	ok(token_copy(s->t, &s->c, h, NULL, 0, &copy, why));
+	ok(SET(s, h, BOOL_ATTR(CKA_COPYABLE, false)));
+	assert_int_equal(token_copy(s->t, &s->c, h, NULL, 0, &copy, NULL),
+	    CVM_E_ACTION_PROHIBITED);
+	assert_int_equal(COPY(s, h, &copy, TEXT_ATTR(CKA_LABEL, "mine")),
+	    CVM_E_ACTION_PROHIBITED);
+	assert_int_equal(COPY(s, h, &copy, BOOL_ATTR(CKA_COPYABLE, true)),
+	    CVM_E_ACTION_PROHIBITED);
+	/* It is only the copy that is refused. */
+	ok(SET(s, h, TEXT_ATTR(CKA_LABEL, "mine")));
+}
+
+/* Sensitive and unextractable now says nothing of before. */
+static void
+late_restriction_called_early(void **state)
+{
+	struct stage *s = *state;
+	CK_OBJECT_HANDLE h = open_key(s), copy = 0;
+
+	ok(COPY(s, h, &copy, BOOL_ATTR(CKA_SENSITIVE, true)));
+	assert_false(get_bool(s, copy, CKA_ALWAYS_SENSITIVE));
+	ok(COPY(s, h, &copy, BOOL_ATTR(CKA_EXTRACTABLE, false)));
+	assert_false(get_bool(s, copy, CKA_NEVER_EXTRACTABLE));
+	ok(SET(s, h, BOOL_ATTR(CKA_SENSITIVE, true)));
+	ok(SET(s, h, BOOL_ATTR(CKA_EXTRACTABLE, false)));
+	assert_false(get_bool(s, h, CKA_ALWAYS_SENSITIVE));
+	assert_false(get_bool(s, h, CKA_NEVER_EXTRACTABLE));
 }
 
 struct renamer {
@@ -236,6 +354,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		ON_STAGE(one_way_attribute_goes_back),
+		ON_STAGE(uncopyable_key_copied),
+		ON_STAGE(late_restriction_called_early),
 		ON_STAGE(restriction_lost_to_a_change_elsewhere),
 		ON_STAGE(restriction_lost_to_a_thread),
 		ON_STAGE(trust_outlives_a_change),

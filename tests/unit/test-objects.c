@@ -309,38 +309,6 @@ curve_of_other_mechanism_taken(void **state)
 }
 
 static void
-one_way_attribute_goes_back(void **state)
-{
-	struct stage *s = *state;
-	struct pair p = MAKE_EC(s, p256);
-	CK_OBJECT_HANDLE key = make_secret(s, CKK_AES, "0123456789abcdef", 16);
-
-	assert_int_equal(SET(s, p.priv, BOOL_ATTR(CKA_SENSITIVE, false)),
-	    CVM_E_ATTR_READ_ONLY);
-	assert_int_equal(SET(s, p.priv, BOOL_ATTR(CKA_EXTRACTABLE, true)),
-	    CVM_E_ATTR_READ_ONLY);
-	assert_int_equal(SET(s, key, BOOL_ATTR(CKA_EXTRACTABLE, false)),
-	    CVM_OK);
-	assert_int_equal(SET(s, key, BOOL_ATTR(CKA_EXTRACTABLE, true)),
-	    CVM_E_ATTR_READ_ONLY);
-	assert_int_equal(SET(s, p.priv, BOOL_ATTR(CKA_WRAP_WITH_TRUSTED, true)),
-	    CVM_OK);
-	assert_int_equal(SET(s, p.priv,
-			     BOOL_ATTR(CKA_WRAP_WITH_TRUSTED, false)),
-	    CVM_E_ATTR_READ_ONLY);
-	assert_int_equal(SET(s, p.priv,
-			     BOOL_ATTR(CKA_CVM_BIND_OPERATION, true)),
-	    CVM_OK);
-	assert_int_equal(SET(s, p.priv,
-			     BOOL_ATTR(CKA_CVM_BIND_OPERATION, false)),
-	    CVM_E_ATTR_READ_ONLY);
-	/* Sensitive only afterwards: not always. */
-	assert_int_equal(SET(s, key, BOOL_ATTR(CKA_SENSITIVE, true)), CVM_OK);
-	assert_false(get_bool(s, key, CKA_ALWAYS_SENSITIVE));
-	assert_false(get_bool(s, key, CKA_NEVER_EXTRACTABLE));
-}
-
-static void
 fixed_attribute_changed(void **state)
 {
 	struct stage *s = *state;
@@ -965,7 +933,6 @@ main(void)
 		ON_STAGE(ec_point_not_der),
 		ON_STAGE(generation_template_wrong),
 		ON_STAGE(curve_of_other_mechanism_taken),
-		ON_STAGE(one_way_attribute_goes_back),
 		ON_STAGE(fixed_attribute_changed),
 		ON_STAGE(renamed_key_not_found),
 		ON_STAGE(token_object_lost_by_restart),
