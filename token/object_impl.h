@@ -36,6 +36,7 @@ struct prepared {
 	EVP_PKEY_CTX *pctx;
 	EVP_MD_CTX *md;
 	EVP_CIPHER_CTX *cipher; /* with the key of a secret-key object */
+	bool used;		/* md signed or verified a message */
 	uint64_t tag;
 	size_t nonce_len; /* that cipher is set up for; 0: not known */
 	uint64_t generation;

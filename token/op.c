@@ -26,8 +26,6 @@ drop_contexts(struct op *op)
 		op->cipher = NULL;
 	if (op->key != NULL)
 		prepared_give(op->object->key, &op->key);
-	EVP_PKEY_free(op->pkey);
-	op->pkey = NULL;
 	EVP_CIPHER_CTX_free(op->cipher);
 	op->cipher = NULL;
 	EVP_MAC_CTX_free(op->mac);
@@ -168,8 +166,17 @@ op_new(struct token *t, const struct config_token *cfg, enum op_kind kind,
 }
 
 int
+op_prepare_pctx(struct prepared *k, EVP_PKEY *pkey)
+{
+	k->pctx = EVP_PKEY_CTX_new_from_pkey(crypto_libctx(), pkey,
+	    /* props= */ NULL);
+	return k->pctx == NULL ? CVM_E_NOMEM : CVM_OK;
+}
+
+int
 op_prepare(struct op *op, const struct permit *p, uint64_t tag,
-    int (*init)(struct op *op, EVP_PKEY_CTX *ctx), struct why *reterr_why)
+    int (*init)(struct op *op, struct prepared *k, EVP_PKEY *pkey),
+    struct why *reterr_why)
 {
 	_cleanup_(prepared_freep) struct prepared *k = NULL;
 	_cleanup_(pkey_freep) EVP_PKEY *pkey = NULL;
@@ -194,12 +201,7 @@ op_prepare(struct op *op, const struct permit *p, uint64_t tag,
 	    object_public_key(o, &pkey);
 	if (err != CVM_OK)
 		return err;
-	k->pctx = EVP_PKEY_CTX_new_from_pkey(crypto_libctx(), pkey,
-	    /* props= */ NULL);
-	k->md = EVP_MD_CTX_new();
-	if (k->pctx == NULL || k->md == NULL)
-		return CVM_E_NOMEM;
-	err = init(op, k->pctx);
+	err = init(op, k, pkey);
 	if (err != CVM_OK)
 		return err;
 	op->key = TAKE_PTR(k);

@@ -29,7 +29,6 @@ struct op {
 	uint64_t mark;	      /* when object had its handle; 0: not known */
 	bool parts;	      /* op_update() was called */
 	struct prepared *key;
-	EVP_PKEY *pkey; /* where nothing can be prepared */
 	EVP_CIPHER_CTX *cipher;
 	EVP_MAC_CTX *mac;
 	EVP_MD_CTX *md;		    /* of streamed input */
@@ -78,11 +77,13 @@ int op_start(struct token *t, const struct config_token *cfg, enum op_kind kind,
     const struct permit *p, struct op **ret,
     struct why *reterr_why) _must_check_;
 
-/* A prepared EVP_PKEY operation out of the key's cache, or a new one that
- * init sets up. */
+/* A prepared operation with an asymmetric key out of the key's cache, or a new
+ * one that init sets up with it. */
 int op_prepare(struct op *op, const struct permit *p, uint64_t tag,
-    int (*init)(struct op *op, EVP_PKEY_CTX *ctx),
+    int (*init)(struct op *op, struct prepared *k, EVP_PKEY *pkey),
     struct why *reterr_why) _must_check_;
+/* For init: k->pctx, with the key in it. */
+int op_prepare_pctx(struct prepared *k, EVP_PKEY *pkey) _must_check_;
 
 /* The same for a secret key's cipher, which init gives the key and nothing
  * else; op->cipher is then the prepared one. */

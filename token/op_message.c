@@ -95,43 +95,63 @@ lacks_context(const struct op *op)
 }
 
 static int
-set_up(const struct op *op, EVP_MD_CTX *md)
+set_params(const struct op *op, EVP_PKEY_CTX *ctx)
 {
-	int one = 1, ok;
+	int one = 1;
 	OSSL_PARAM v[PARAMS_MAX];
-	EVP_PKEY_CTX *ctx = NULL; /* belongs to md */
-	size_t n = collect(op, &one, v);
 
-	if (lacks_context(op))
-		return CVM_E_MECH_PARAM;
-	if (op->kind == OP_SIGN)
-		ok = EVP_DigestSignInit_ex(md, &ctx, /* mdname= */ NULL,
-		    crypto_libctx(), NULL, op->pkey, NULL);
-	else
-		ok = EVP_DigestVerifyInit_ex(md, &ctx, /* mdname= */ NULL,
-		    crypto_libctx(), NULL, op->pkey, NULL);
-	if (ok != 1)
-		return CVM_E_CRYPTO;
-	if (n == 0)
+	if (collect(op, &one, v) == 0)
 		return CVM_OK;
 	return settable(ctx, v) && EVP_PKEY_CTX_set_params(ctx, v) == 1 ?
 	    CVM_OK :
 	    CVM_E_MECH_PARAM;
 }
 
+/* pkey NULL: the context has its key, and did a message with it. */
+static int
+set_up(const struct op *op, EVP_MD_CTX *md, EVP_PKEY *pkey)
+{
+	EVP_PKEY_CTX *ctx = NULL; /* belongs to md */
+	int ok;
+
+	if (op->kind == OP_SIGN)
+		ok = EVP_DigestSignInit_ex(md, &ctx, /* mdname= */ NULL,
+		    crypto_libctx(), NULL, pkey, NULL);
+	else
+		ok = EVP_DigestVerifyInit_ex(md, &ctx, /* mdname= */ NULL,
+		    crypto_libctx(), NULL, pkey, NULL);
+	return ok == 1 ? set_params(op, ctx) : CVM_E_CRYPTO;
+}
+
+static int
+message_init(struct op *op, struct prepared *k, EVP_PKEY *pkey)
+{
+	int err = lacks_context(op) ? CVM_E_MECH_PARAM : CVM_OK;
+
+	k->md = EVP_MD_CTX_new();
+	if (k->md == NULL)
+		return CVM_E_NOMEM;
+	return err == CVM_OK ? set_up(op, k->md, pkey) : err;
+}
+
+/* A context string is not part of the tag: such a one is used once. */
+static uint64_t
+message_tag(const struct op *op)
+{
+	const struct mech_params *p = &op->params;
+
+	if (p->aad.len > 0)
+		return 0;
+	return (uint64_t)op->mech->type << 40 | (p->given ? 0x10u : 0) |
+	    (p->prehash ? 0x20u : 0) | (p->deterministic ? 0x40u : 0) |
+	    (op->kind == OP_SIGN ? 1u : 2u);
+}
+
 static int
 message_begin(struct op *op, const struct permit *p, struct why *why)
 {
-	_cleanup_(evp_md_ctx_freep) EVP_MD_CTX *md = EVP_MD_CTX_new();
-	int err = op->kind == OP_VERIFY ?
-	    object_public_key(op->object, &op->pkey) :
-	    object_private_key(op->token, op->object, p, &op->pkey, why);
+	int err = op_prepare(op, p, message_tag(op), message_init, why);
 
-	if (err != CVM_OK)
-		return err;
-	if (md == NULL)
-		return CVM_E_NOMEM;
-	err = set_up(op, md);
 	if (err == CVM_E_MECH_PARAM)
 		return mech_refuse(why, err, op->mech, "parameter",
 		    "what the OpenSSL of this machine can do", "more");
@@ -141,21 +161,22 @@ message_begin(struct op *op, const struct permit *p, struct why *why)
 static int
 message_once(struct op *op, struct span in, uint8_t *out, size_t *len)
 {
-	_cleanup_(evp_md_ctx_freep) EVP_MD_CTX *md = EVP_MD_CTX_new();
-	int err;
+	struct prepared *k = op->key;
+	int err = CVM_OK;
 
-	if (md == NULL)
-		return CVM_E_NOMEM;
 	if (op->kind == OP_VERIFY && op->sig.len != message_bound(op, 0))
 		return CVM_E_SIGNATURE_LEN;
-	err = set_up(op, md);
+	/* Newer OpenSSL ends a context with its message. */
+	if (k->used)
+		err = set_up(op, k->md, /* pkey= */ NULL);
 	if (err != CVM_OK)
 		return err;
+	k->used = true;
 	if (op->kind == OP_SIGN)
-		return EVP_DigestSign(md, out, len, in.data, in.len) == 1 ?
+		return EVP_DigestSign(k->md, out, len, in.data, in.len) == 1 ?
 		    CVM_OK :
 		    CVM_E_CRYPTO;
-	return EVP_DigestVerify(md, op->sig.data, op->sig.len, in.data,
+	return EVP_DigestVerify(k->md, op->sig.data, op->sig.len, in.data,
 		   in.len) == 1 ?
 	    CVM_OK :
 	    CVM_E_SIGNATURE_INVALID;

@@ -77,20 +77,24 @@ set_oaep(const struct op *op, EVP_PKEY_CTX *ctx)
 }
 
 static int
-rsa_init(struct op *op, EVP_PKEY_CTX *ctx)
+rsa_init(struct op *op, struct prepared *k, EVP_PKEY *pkey)
 {
 	bool encrypt = op->kind == OP_ENCRYPT;
 	int padding = encrypt && op->mech->type == CKM_RSA_PKCS ?
 	    RSA_PKCS1_PADDING :
 	    RSA_NO_PADDING;
+	int err = op_prepare_pctx(k, pkey);
 
-	if ((encrypt ? EVP_PKEY_encrypt_init(ctx) :
-		       EVP_PKEY_decrypt_init(ctx)) != 1)
+	if (err != CVM_OK)
+		return err;
+	if ((encrypt ? EVP_PKEY_encrypt_init(k->pctx) :
+		       EVP_PKEY_decrypt_init(k->pctx)) != 1)
 		return CVM_E_CRYPTO;
 	if (is_oaep(op))
-		return set_oaep(op, ctx);
-	return EVP_PKEY_CTX_set_rsa_padding(ctx, padding) == 1 ? CVM_OK :
-								 CVM_E_CRYPTO;
+		return set_oaep(op, k->pctx);
+	return EVP_PKEY_CTX_set_rsa_padding(k->pctx, padding) == 1 ?
+	    CVM_OK :
+	    CVM_E_CRYPTO;
 }
 
 /* A label is not part of the tag: such a context is used once. */

@@ -52,16 +52,12 @@ set_pss(const struct op *op, EVP_PKEY_CTX *ctx)
 }
 
 static int
-sign_init(struct op *op, EVP_PKEY_CTX *ctx)
+set_scheme(const struct op *op, EVP_PKEY_CTX *ctx)
 {
 	const EVP_MD *md = digest_get((enum digest)op->mech->digest);
 	int padding = op->mech->type == CKM_RSA_X_509 ? RSA_NO_PADDING :
 							RSA_PKCS1_PADDING;
-	int ok = op->kind == OP_SIGN ? EVP_PKEY_sign_init(ctx) :
-				       EVP_PKEY_verify_init(ctx);
 
-	if (ok != 1)
-		return CVM_E_CRYPTO;
 	if (op->params.hash != DIGEST_NONE)
 		return set_pss(op, ctx);
 	if (!is_ec(op) && EVP_PKEY_CTX_set_rsa_padding(ctx, padding) != 1)
@@ -69,6 +65,21 @@ sign_init(struct op *op, EVP_PKEY_CTX *ctx)
 	if (md != NULL && EVP_PKEY_CTX_set_signature_md(ctx, md) != 1)
 		return CVM_E_CRYPTO;
 	return CVM_OK;
+}
+
+static int
+sign_init(struct op *op, struct prepared *k, EVP_PKEY *pkey)
+{
+	int err = op_prepare_pctx(k, pkey), ok;
+
+	if (err != CVM_OK)
+		return err;
+	k->md = EVP_MD_CTX_new();
+	if (k->md == NULL)
+		return CVM_E_NOMEM;
+	ok = op->kind == OP_SIGN ? EVP_PKEY_sign_init(k->pctx) :
+				   EVP_PKEY_verify_init(k->pctx);
+	return ok == 1 ? set_scheme(op, k->pctx) : CVM_E_CRYPTO;
 }
 
 /* What a context is set up for; never 0. */
