@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include "tests/unit/objects-fixture.h"
+#include "tests/unit/losses.h"
 #include "token/op_impl.h"
 
 /*
@@ -189,15 +189,7 @@ wrong_tag_accepted_or_poisons(void **state)
 	op_freep(&op);
 }
 
-/* What takes the key, or the right to it. */
-static void
-denial(struct stage *s, CK_OBJECT_HANDLE key)
-{
-	(void)key;
-	permit_revoke_all(&s->f.issuer);
-	token_wipe(s->t);
-}
-
+/* What takes the right to the key, but leaves it. */
 static void
 revocation(struct stage *s, CK_OBJECT_HANDLE key)
 {
@@ -220,52 +212,10 @@ no_permit(struct stage *s, CK_OBJECT_HANDLE key)
 }
 
 static void
-logout(struct stage *s, CK_OBJECT_HANDLE key)
-{
-	(void)key;
-	object_table_logout(token_objects(s->t));
-}
-
-static void
 end_of_login(struct stage *s, CK_OBJECT_HANDLE key)
 {
 	(void)key;
 	s->c.user = false;
-}
-
-static void
-destruction(struct stage *s, CK_OBJECT_HANDLE key)
-{
-	ok(token_destroy(s->t, &s->c, key, why));
-}
-
-/* Another process, on the same store. */
-static void
-destruction_elsewhere(struct stage *s, CK_OBJECT_HANDLE key)
-{
-	CK_ATTRIBUTE what[] = { ULONG_ATTR(CKA_CLASS, CKO_SECRET_KEY) };
-	struct token *mine = s->t, *other = NULL;
-	CK_OBJECT_HANDLE *found = NULL;
-	size_t n = 0;
-
-	(void)key;
-	ok(token_new(&s->f.cfg, &s->f.issuer, &other));
-	s->f.token = other;
-	ok(unseal(&s->f, why));
-	s->f.token = mine;
-	ok(token_find(other, &s->c, what, COUNT(what), &found, &n, why));
-	assert_int_equal(n, 1);
-	ok(token_destroy(other, &s->c, found[0], why));
-	free(found);
-	token_freep(&other);
-	ok(object_table_refresh(mine, why));
-}
-
-static void
-closed_session(struct stage *s, CK_OBJECT_HANDLE key)
-{
-	(void)key;
-	token_session_closed(s->t, s->c.session);
 }
 
 static void

@@ -351,6 +351,39 @@ eddsa_signature_wrong(void **state)
 	    CVM_E_MECH_PARAM);
 }
 
+/* A context that did one message does the next as if it were the first, a
+ * false signature in between or not. */
+static void
+eddsa_context_keeps_a_message(void **state)
+{
+	struct stage *s = *state;
+	CK_MECHANISM mech = { CKM_EDDSA, NULL, 0 };
+	struct pair p = make_ec(s, CKM_EC_EDWARDS_KEY_PAIR_GEN, ed25519,
+	    sizeof(ed25519), false);
+	uint8_t text[3] = { 1 };
+
+	for (uint8_t i = 0; i < 6; i++) {
+		_cleanup_(blob_clear) struct blob sig = { 0 };
+
+		text[1] = i;
+		sign_as(s, &mech, p.priv, span(text, 2), &sig);
+		assert_int_equal(verify(s, &mech, p.pub, span(text, 2),
+				     blob_span(&sig)),
+		    CVM_OK);
+		assert_int_equal(verify(s, &mech, p.pub, span(text, 3),
+				     blob_span(&sig)),
+		    CVM_E_SIGNATURE_INVALID);
+		assert_int_equal(verify(s, &mech, p.pub, span(text, 2),
+				     span(sig.data, 63)),
+		    CVM_E_SIGNATURE_LEN);
+		sig.data[i] ^= 1;
+		assert_int_equal(verify(s, &mech, p.pub, span(text, 2),
+				     blob_span(&sig)),
+		    CVM_E_SIGNATURE_INVALID);
+	}
+	assert_int_equal(ERR_peek_error(), 0);
+}
+
 /* Pre-hash and context came with OpenSSL 3.2; before, they are refused, and
  * after, they make a signature that is not the plain one. */
 static void
@@ -835,6 +868,7 @@ main(void)
 		ON_STAGE(raw_input_of_wrong_length),
 		ON_STAGE(ecdsa_signature_wrong_on_some_curve),
 		ON_STAGE(eddsa_signature_wrong),
+		ON_STAGE(eddsa_context_keeps_a_message),
 		ON_STAGE(eddsa_variant_is_the_plain_one),
 		ON_STAGE(eddsa_not_of_rfc8032),
 		ON_STAGE(rsa_decryption_wrong),

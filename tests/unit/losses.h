@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+#ifndef TESTS_UNIT_LOSSES_H
+#define TESTS_UNIT_LOSSES_H
+
+#include "tests/unit/objects-fixture.h"
+#include "token/object_impl.h"
+
+/* The ways in which a key goes, and with it all that is made of it. */
+static inline void
+denial(struct stage *s, CK_OBJECT_HANDLE key)
+{
+	(void)key;
+	permit_revoke_all(&s->f.issuer);
+	token_wipe(s->t);
+}
+
+static inline void
+logout(struct stage *s, CK_OBJECT_HANDLE key)
+{
+	(void)key;
+	object_table_logout(token_objects(s->t));
+}
+
+static inline void
+destruction(struct stage *s, CK_OBJECT_HANDLE key)
+{
+	ok(token_destroy(s->t, &s->c, key, why));
+}
+
+/* Another process, on the same store. */
+static inline void
+destruction_elsewhere(struct stage *s, CK_OBJECT_HANDLE key)
+{
+	_cleanup_(blob_clear) struct blob id = get_attr(s, key, CKA_UNIQUE_ID);
+	CK_ATTRIBUTE what[] = { { CKA_UNIQUE_ID, id.data, id.len } };
+	struct token *mine = s->t, *other = NULL;
+	CK_OBJECT_HANDLE *found = NULL;
+	size_t n = 0;
+
+	ok(token_new(&s->f.cfg, &s->f.issuer, &other));
+	s->f.token = other;
+	ok(unseal(&s->f, why));
+	s->f.token = mine;
+	ok(token_find(other, &s->c, what, COUNT(what), &found, &n, why));
+	assert_int_equal(n, 1);
+	ok(token_destroy(other, &s->c, found[0], why));
+	free(found);
+	token_freep(&other);
+	ok(object_table_refresh(mine, why));
+}
+
+static inline void
+closed_session(struct stage *s, CK_OBJECT_HANDLE key)
+{
+	(void)key;
+	token_session_closed(s->t, s->c.session);
+}
+
+#endif
