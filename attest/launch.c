@@ -44,7 +44,7 @@ find(const struct launch_case *c, struct launch_endorsement *e)
 	if (bytes.len == 0 && c->a->endorsements != NULL)
 		bytes = endorsements_find(c->a->endorsements, name);
 	if (bytes.len == 0)
-		return verdict_fail(c->v, check_of(c, AT_HAND), name,
+		return verdict_absent(c->v, check_of(c, AT_HAND), name,
 		    "no such file, and none from the host");
 	return verdict_from_why(c->v, check_of(c, AT_HAND),
 	    launch_parse(bytes, e, &why), &why);

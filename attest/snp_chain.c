@@ -140,10 +140,10 @@ find_cas(struct snp_appraisal *s, const struct snp_pins *pins)
 	/* AMD serves both in one file. */
 	take_named(p, ask, ark_cn, pins, &s->ark);
 	if (s->ask == NULL)
-		return verdict_fail(s->v, CHECK_SNP_15, ask_file,
+		return verdict_absent(s->v, CHECK_SNP_15, ask_file,
 		    "no certificate of %s", ask_cn);
 	if (s->ark == NULL)
-		return verdict_fail(s->v, CHECK_SNP_15, ark_file,
+		return verdict_absent(s->v, CHECK_SNP_15, ark_file,
 		    "no certificate of %s", ark_cn);
 	return verdict_pass_value(s->v, CHECK_SNP_15, "%s, %s", ask_cn, ark_cn);
 }
@@ -194,7 +194,7 @@ check_crl(struct snp_appraisal *s, struct chain *c)
 		return verdict_skip(s->v, CHECK_SNP_18,
 		    "there is no CRL and the policy does not require one");
 	if (bytes.len == 0)
-		return verdict_fail(s->v, CHECK_SNP_18, file, "no such file");
+		return verdict_absent(s->v, CHECK_SNP_18, file, "no such file");
 	if (parsed_crl(chain_cache_parsed(s->a->cache), bytes, &crl) != CVM_OK)
 		return verdict_fail(s->v, CHECK_SNP_18, "a CRL",
 		    "%s is malformed", file);

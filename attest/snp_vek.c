@@ -169,7 +169,8 @@ find_vek(struct snp_appraisal *s)
 	}
 	if (s->vek != NULL)
 		return verdict_pass(s->v, CHECK_SNP_09);
-	return verdict_fail(s->v, CHECK_SNP_09, expected, "%s",
+	/* What cannot be read says nothing against the report. */
+	return verdict_absent(s->v, CHECK_SNP_09, expected, "%s",
 	    malformed ? "a malformed certificate" :
 			"neither that file nor one in the table");
 }

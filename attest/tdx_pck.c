@@ -70,6 +70,9 @@ tdx_check_pck(struct tdx_run *run)
 
 	r = intel_chain_known(chain_cache_parsed(run->a->cache),
 	    run->quote.pck_chain, "PCK chain", 3, &run->pck, &why);
+	/* It is the quote that has to bring it. */
+	if (r == CVM_E_NOT_FOUND)
+		r = CVM_E_DENIED;
 	if (!verdict_from_why(run->v, CHECK_TDX_08, r, &why) ||
 	    !check_each(run))
 		return false;

@@ -148,7 +148,7 @@ load_pem(const struct tpm_case *c, const char *name, struct cert **ret,
 	struct span pem = endorsements_find(c->a->endorsements, name);
 
 	if (pem.len == 0)
-		return why_set(why, CVM_E_DENIED, name, "endorsement",
+		return why_set(why, CVM_E_NOT_FOUND, name, "endorsement",
 		    "PEM certificates", "no such file");
 	if (parsed_certs(chain_cache_parsed(c->a->cache), pem, ret,
 		CHAIN_CERTS_MAX, ret_n) != CVM_OK)
@@ -312,6 +312,8 @@ revocation_appraise(struct tpm_case *c, struct material *m, struct chain *chain)
 	chain->require_crl = chain->crl_leaf = c->policy->require_crl;
 	if (r == CVM_OK)
 		r = chain_verify_cached(c->a->cache, chain, &why);
+	if (r == CVM_E_DENIED && m->n_crls == 0)
+		r = CVM_E_NOT_FOUND;
 	if (r == CVM_OK && chain_crls_validity(chain, &v) == CVM_OK)
 		facts_newer(c->facts, v.newest_crl);
 	return verdict_from_why(c->v, CHECK_TPM_18, r, &why);

@@ -23,6 +23,7 @@ verdict_init(struct verdict *v, unsigned groups)
 	 * to verify half a signature. */
 	for (size_t i = 0; i < CHECK_COUNT; i++) {
 		v->results[i].status = CHECK_NOT_RUN;
+		v->results[i].absent = false;
 		v->results[i].expected[0] = v->results[i].got[0] = '\0';
 	}
 }
@@ -90,6 +91,22 @@ verdict_fail(struct verdict *v, enum check_id id, const char *expected,
 }
 
 bool
+verdict_absent(struct verdict *v, enum check_id id, const char *expected,
+    const char *fmt, ...)
+{
+	bool first = v->results[id].status != CHECK_FAIL;
+	char got[CHECK_VALUE_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(got, sizeof(got), fmt, ap);
+	va_end(ap);
+	(void)put(v, id, CHECK_FAIL, expected, got);
+	v->results[id].absent = first;
+	return false;
+}
+
+bool
 verdict_check(struct verdict *v, enum check_id id, bool ok,
     const char *expected, const char *fmt, ...)
 {
@@ -112,10 +129,25 @@ verdict_from_why(struct verdict *v, enum check_id id, int r,
 {
 	if (r == CVM_OK)
 		return verdict_pass(v, id);
-	return verdict_fail(v, id, why->expected, "%s%s%s%s%s", why->where,
-	    why->where[0] ? ": " : "", why->field,
-	    why->field[0] && why->got[0] ? ": " : "",
+	return (r == CVM_E_NOT_FOUND ? verdict_absent : verdict_fail)(v, id,
+	    why->expected, "%s%s%s%s%s", why->where, why->where[0] ? ": " : "",
+	    why->field, why->field[0] && why->got[0] ? ": " : "",
 	    why->got[0] ? why->got : cvm_strerror(r));
+}
+
+bool
+verdict_lacks(const struct verdict *v)
+{
+	size_t absent = 0;
+
+	for (size_t i = 0; i < CHECK_COUNT; i++)
+		if (v->results[i].status != CHECK_FAIL)
+			continue;
+		else if (!v->results[i].absent)
+			return false;
+		else
+			absent++;
+	return absent > 0;
 }
 
 void

@@ -51,6 +51,7 @@ extern const struct check_info check_table[CHECK_COUNT];
 
 struct check_result {
 	enum check_status status;
+	bool absent; /* of a fail: an endorsement that is not at hand */
 	char expected[CHECK_VALUE_MAX]; /* of a fail: what was allowed */
 	char got[CHECK_VALUE_MAX];	/* what was found; a skip: why */
 };
@@ -77,15 +78,24 @@ bool verdict_pass_value(struct verdict *v, enum check_id id, const char *fmt,
 bool verdict_skip(struct verdict *v, enum check_id id, const char *reason);
 bool verdict_fail(struct verdict *v, enum check_id id, const char *expected,
     const char *fmt, ...) _printf_(4, 5);
+/* A fail that says nothing against the evidence: an endorsement, without which
+ * this cannot be judged, is not at hand. */
+bool verdict_absent(struct verdict *v, enum check_id id, const char *expected,
+    const char *fmt, ...) _printf_(4, 5);
 /* pass when ok, else fail with expected/got. */
 bool verdict_check(struct verdict *v, enum check_id id, bool ok,
     const char *expected, const char *fmt, ...) _printf_(5, 6);
-/* pass or fail from a why: expected and got are taken from it. */
+/* pass or fail from a why: expected and got are taken from it. A fail by
+ * CVM_E_NOT_FOUND is one of verdict_absent(). */
 bool verdict_from_why(struct verdict *v, enum check_id id, int r,
     const struct why *why);
 
 /* Decides: marks rows of other groups not applicable, sets v->admit. */
 void verdict_finish(struct verdict *v);
+
+/* Whether all that failed is what verdict_absent() says: then the evidence is
+ * not admitted, and nothing is known against it either. */
+bool verdict_lacks(const struct verdict *v);
 
 /* The first failed check (CHECK_COUNT when there is none, or when the verdict
  * denies only because something was not run: then see *ret_not_run). */

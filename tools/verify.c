@@ -132,7 +132,7 @@ report(const struct tool *t, const struct verification *v,
 {
 	bool same = memcmp(v->bundle->policy_digest, v->policy->digest,
 			POLICY_DIGEST_LEN) == 0;
-	bool fresh = v->leaf.len > 0;
+	bool fresh = v->leaf.len > 0, lacks = verdict_lacks(verdict);
 	char when[TIME_TEXT_MAX];
 	cJSON *root;
 	int status;
@@ -140,6 +140,13 @@ report(const struct tool *t, const struct verification *v,
 	(void)time_text(v->bundle->time, when);
 	if (t->opt[OPT_JSON] != NULL) {
 		root = json_verdict(verdict);
+		if (lacks)
+			(void)cJSON_ReplaceItemInObject(root, "sentence",
+			    cJSON_CreateString(NO_ENDORSEMENTS));
+		(void)cJSON_AddStringToObject(root, "answer",
+		    verdict->admit ? "admit" :
+			lacks	   ? "cannot-tell" :
+				     "deny");
 		(void)cJSON_AddStringToObject(root, "claimed_time", when);
 		(void)cJSON_AddBoolToObject(root, "nonce_checked", fresh);
 		(void)cJSON_AddBoolToObject(root, "machine_has_this_policy",
@@ -148,7 +155,12 @@ report(const struct tool *t, const struct verification *v,
 			(void)!birth_put(root, &v->bundle->key);
 		status = print_json(root);
 	} else {
-		print_verdict(stdout, verdict, t->opt[OPT_ALL] != NULL);
+		if (!lacks) {
+			print_verdict(stdout, verdict, t->opt[OPT_ALL] != NULL);
+		} else {
+			print_checks(stdout, verdict, t->opt[OPT_ALL] != NULL);
+			(void)printf("cannot tell: %s\n", NO_ENDORSEMENTS);
+		}
 		if (v->bundle->has_key)
 			print_key(&v->bundle->key);
 		(void)printf("The machine itself runs %s policy.\n",
@@ -161,7 +173,7 @@ report(const struct tool *t, const struct verification *v,
 	}
 	if (status != EXIT_OK)
 		return status;
-	return verdict->admit ? EXIT_OK : EXIT_DENY;
+	return verdict->admit ? EXIT_OK : lacks ? EXIT_TROUBLE : EXIT_DENY;
 }
 
 int

@@ -5,6 +5,11 @@
 
 #include "tools/options.h"
 
+/* Why nobody can tell, where verdict_lacks(). */
+#define NO_ENDORSEMENTS                                                        \
+	"endorsements are missing (--collateral, --vek, --ca), without which " \
+	"nothing is known to be genuine"
+
 /*
  * "verify" of evidence that is no bundle: SNP report or TDX quote, TPM quote,
  * event logs, in files of their own. Prints the verdict, or what is wrong with

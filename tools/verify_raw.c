@@ -427,21 +427,6 @@ judge(struct raw *r)
 	verdict_finish(&r->v);
 }
 
-/* Whether all that failed is that an endorsement is not there. */
-static bool
-lacks_endorsements(const struct verdict *v)
-{
-	static const enum check_id there[] = { CHECK_SNP_09, CHECK_SNP_15,
-		CHECK_TDX_20, CHECK_TDX_21, CHECK_TDX_23, CHECK_TDX_32 };
-	size_t failed = 0, missing = 0;
-
-	for (size_t id = 0; id < CHECK_COUNT; id++)
-		failed += v->results[id].status == CHECK_FAIL;
-	for (size_t i = 0; i < NELEMS(there); i++)
-		missing += v->results[there[i]].status == CHECK_FAIL;
-	return missing > 0 && missing == failed;
-}
-
 /* Was everything judged that an answer needs? A reason why not, or NULL. */
 static const char *
 open_question(const struct raw *r)
@@ -449,10 +434,7 @@ open_question(const struct raw *r)
 	const char *const *opt = r->t->opt;
 
 	if (!r->v.admit)
-		return lacks_endorsements(&r->v) ?
-		    "endorsements are missing (--collateral, --vek, --ca), "
-		    "without which nothing is known to be genuine" :
-		    NULL;
+		return verdict_lacks(&r->v) ? NO_ENDORSEMENTS : NULL;
 
 	if (r->own_policy)
 		return "genuine, as far as it was judged; without --policy "
@@ -534,6 +516,9 @@ load(struct raw *r, struct why *why)
 				    make_policy(r, why)) != CVM_OK ||
 	    (err = check_evidence(r, why)) != CVM_OK)
 		return err;
+	/* SEV without SNP has no report: the log says what it is (LOG-08). */
+	if (r->e.tee == TEE_NONE && r->policy->tee == TEE_SEV)
+		r->e.tee = TEE_SEV;
 	return expect_all(r, why);
 }
 

@@ -157,6 +157,13 @@ check "not compared is not admitted" answers 2 "REPORT_DATA was not compared" \
     snp milan-v2-vcek ask_ark_milan.pem --policy policy.json
 check "another REPORT_DATA is denied" answers 1 "BIND-01" snp milan-v2-vcek \
     ask_ark_milan.pem --policy policy.json --report-data "00${data:2}"
+sed 's/"crl": "skip"/"crl": "require"/' policy.json >crl.json
+check "without the CRL that it requires nobody can tell" answers 2 \
+    "endorsements are missing" snp milan-v2-vcek ask_ark_milan.pem \
+    --policy crl.json --report-data "$data"
+check "nor is a wrong one excused by that" answers 1 "BIND-01" \
+    snp milan-v2-vcek ask_ark_milan.pem --policy crl.json \
+    --report-data "00${data:2}"
 check "another measurement is denied" answers 1 "SNP-28" snp milan-v2-vcek \
     ask_ark_milan.pem --policy other.json --report-data "$data"
 check "a quote that the policy does not look at" answers 2 "--quote" \
@@ -193,6 +200,31 @@ check "qualifyingData of another length" answers 2 "32 bytes in hex" \
 check "a quote that is none" answers 2 "TPMS_ATTEST" verify --quote zeros \
     --signature "$G/quote-sha256.sig" --ak-public "$G/ak.tpmt_public" \
     --pcr-values "$G/pcrs-sha256.json"
+
+# A guest without a report, by the policy of one: its log says what it is. The
+# nonce of this quote is shorter than ours, and is not compared.
+sev() { quote sha256 sha256 --policy "$1" --event-log "$2"; }
+/usr/bin/python3 - "$G/pcrs-sha256.json" <<'END' >sev.json
+import json, sys
+pcrs = json.load(open(sys.argv[1]))["sha256"]
+print(json.dumps({"version": 1, "name": "auditor", "tee": "sev",
+    "bind": "session", "event_log": {"technology": ["AMD_SEV"], "unlogged_pcrs": [10]},
+    "tpm": {"bank": "sha256", "ak": {"trust": "pinned", "names":
+        ["000bf175bdb57297b2b289973f819863d6c9d09c236725676914f4248c9a2404c2a4"]},
+        "pcr_sets": [{"label": "a", "pcrs":
+            {k: pcrs[k] for k in ("0", "4", "7")}}]}}))
+END
+sed 's/000bf1/000bf2/' sev.json >sev-key.json
+sed 's/AMD_SEV/INTEL_TDX/' sev.json >sev-tdx.json
+check "a policy of SEV has nothing against it but its age" answers 2 \
+    "qualifyingData was not compared" sev sev.json "$G/eventlog.bin"
+check "of another key" answers 1 "TPM-10" sev sev-key.json "$G/eventlog.bin"
+check "of another technology" answers 1 "LOG-07" \
+    sev sev-tdx.json "$G/eventlog.bin"
+check "with another's log" answers 1 "LOG-02" sev sev.json \
+    "$V/tpm/eventlog-ubuntu-2404-amd-sevsnp.bin"
+check "without a log" answers 2 "--event-log" \
+    quote sha256 sha256 --policy sev.json
 
 ### Azure: the report of its paravisor, which has an SNP report in it
 
@@ -318,6 +350,14 @@ check "under the names that appraisals look for" sh -c \
     'test -s sorted/intel/qe-identity.json -a -s sorted/amd/milan/ask.pem'
 check "and does as well from there" answers 2 \
     "without --policy nothing says" fresh sorted
+for f in sorted/intel/*; do
+	case $f in *processor*) continue ;; esac # of another CA
+	rm -rf without
+	cp -r sorted without
+	rm "without/${f#sorted/}"
+	check "without ${f##*/} nobody can tell" answers 2 \
+	    "endorsements are missing" fresh without
+done
 check "for an SNP report, too" answers 2 "genuine" verify \
     --report "$V/snp/milan-v2-vcek.report.bin" \
     --vek "$V/snp/milan-v2-vcek.vek.der" --collateral sorted
