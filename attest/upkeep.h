@@ -70,6 +70,9 @@ int upkeep_init(struct span report, struct span aux,
     const struct policy *policy, enum snp_product product, int64_t now,
     struct upkeep *ret, struct why *reterr_why) _must_check_;
 void upkeep_clear(struct upkeep *u);
+/* The same without a report: the CAs and CRLs of a product line of AMD's. */
+void upkeep_init_line(struct upkeep *u, enum snp_product line,
+    const struct policy *policy);
 
 /* Judges every wanted file among e, at now. */
 void upkeep_judge(struct upkeep *u, const struct endorsements *e, int64_t now);

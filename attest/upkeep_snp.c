@@ -85,6 +85,23 @@ upkeep_init_snp(struct upkeep *u, struct span report, struct span aux,
 	return CVM_OK;
 }
 
+void
+upkeep_init_line(struct upkeep *u, enum snp_product line,
+    const struct policy *policy)
+{
+	const char *folder = snp_product_folder(line);
+
+	memset(u, 0, sizeof(*u));
+	u->tee = TEE_SNP;
+	u->policy = policy;
+	u->product = line;
+	upkeep_want(u, UPKEEP_ARK, "amd/%s/ark.pem", folder);
+	upkeep_want(u, UPKEEP_ASK, "amd/%s/ask.pem", folder);
+	upkeep_want(u, UPKEEP_CRL_VCEK, "amd/%s/crl-vcek.der", folder);
+	upkeep_want(u, UPKEEP_ASVK, "amd/%s/asvk.pem", folder);
+	upkeep_want(u, UPKEEP_CRL_VLEK, "amd/%s/crl-vlek.der", folder);
+}
+
 struct scene {
 	struct upkeep *u;
 	const struct endorsements *e;

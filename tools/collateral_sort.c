@@ -222,9 +222,14 @@ sort_quote_collateral(const struct sorter *s, const struct json_doc *doc)
 	static const char *const names[N] = { "tcb_info", "tcb_info_signature",
 		"tcb_info_issuer_chain", "qe_identity", "qe_identity_signature",
 		"qe_identity_issuer_chain", "root_ca_crl", "pck_crl" };
-	const char *v[N] = { NULL };
+	static const char pck_chain[] = "pck_crl_issuer_chain";
+	const char *v[N] = { NULL }, *pck = NULL;
 	char name[ENTRY_MAX];
 	int r = CVM_OK;
+
+	/* Some leave it out: the quote has it, too. */
+	if (json_member(json_root(doc), pck_chain) != NULL)
+		r = member(s, doc, pck_chain, &pck);
 
 	for (size_t i = 0; i < N && r == CVM_OK; i++)
 		r = member(s, doc, names[i], &v[i]);
@@ -239,6 +244,9 @@ sort_quote_collateral(const struct sorter *s, const struct json_doc *doc)
 		 span(v[INFO_CHAIN], strlen(v[INFO_CHAIN])))) != CVM_OK ||
 	    (r = add(s, "intel/qe-identity-chain.pem",
 		 span(v[QE_CHAIN], strlen(v[QE_CHAIN])))) != CVM_OK ||
+	    (pck != NULL &&
+		(r = add(s, "intel/pck-crl-chain.pem",
+		     span(pck, strlen(pck)))) != CVM_OK) ||
 	    (r = sort_crl_text(s, v[ROOT])) != CVM_OK)
 		return r;
 	return sort_crl_text(s, v[PCK]);

@@ -345,7 +345,7 @@ check "PEM of something else" answers 2 "key.pem" fresh key.pem
 
 mkdir sorted
 check "the same is imported, with AMD's" import sorted "$B" \
-    "$V/collateral/amd/ask_ark_milan.pem"
+    "$V/collateral/amd/ask_ark_milan.pem" --time 2026-02-20T00:00:00Z
 check "under the names that appraisals look for" sh -c \
     'test -s sorted/intel/qe-identity.json -a -s sorted/amd/milan/ask.pem'
 check "and does as well from there" answers 2 \
@@ -364,7 +364,8 @@ check "for an SNP report, too" answers 2 "genuine" verify \
 check "the answers of the PCS are imported one by one" import pcs \
     "$I/pcs-tcbinfo-50806f-2023-06.json" "$I/pcs-tdqe-identity-2023-06.json" \
     "$I/pcs-tcb-signing-chain-2018.pem" "$I/pcs-pckcrl-platform-2023-06.der" \
-    "$I/pcs-rootcrl-2023-04.der" "$I/pcs-pck-platform-ca-chain.pem"
+    "$I/pcs-rootcrl-2023-04.der" "$I/pcs-pck-platform-ca-chain.pem" \
+    --time 2023-07-01T01:00:00Z
 check "and tell that no level matches" answers 1 "TDX-5" verify \
     --report "$V/tdx/v4-spr-e4-2022.quote.bin" --collateral pcs \
     --time 2023-07-01T01:00:00Z
@@ -373,3 +374,17 @@ check "two of a kind are refused" answers 2 "another one" import two "$B" \
 check "and nothing is written" test ! -e two
 check "what is no endorsement is named" answers 2 "tiny" import two "$B" tiny
 check "nor is it in the way" test ! -e two
+check "what has expired is not imported" answers 1 "expired" import two "$B"
+check "nor what was changed" answers 1 "tcbinfo-90c06f000000.json" \
+    import two forged.json --time 2026-02-20T00:00:00Z
+check "nor what has no issuer" answers 1 "intel/tcbinfo-chain.pem: no such" \
+    import two "$I/pcs-tcbinfo-90c06f-2026-02.json"
+check "nor is there a directory for it" test ! -e two
+check "newer ones are" import june "$I/tdx-90c06f-2026-06.json" \
+    --time 2026-06-10T00:00:00Z
+check "what is older than in place" answers 1 "--older takes it" \
+    import june "$B" --time 2026-02-20T00:00:00Z
+check "is taken where that is meant" import june "$B" --older \
+    --time 2026-02-20T00:00:00Z
+check "and does its work" answers 2 "without --policy nothing says" fresh june
+check "a time that is none" answers 2 "--time" import two "$B" --time today
