@@ -169,6 +169,7 @@ session_open(struct session_table *t, struct slot *slot, bool writable,
 	atomic_store(&s->busy, true);
 	s->slot = slot;
 	s->writable = writable;
+	s->calls = 0;
 	(void)atomic_fetch_add(&slot->n_sessions, 1);
 	if (writable)
 		(void)atomic_fetch_add(&slot->n_writable, 1);
@@ -190,6 +191,7 @@ session_lock(struct session_table *t, CK_SESSION_HANDLE h)
 		return NULL;
 	}
 	atomic_store_explicit(&s->busy, true, memory_order_release);
+	s->calls++;
 	return s;
 }
 
@@ -210,6 +212,9 @@ session_close(struct session_table *t, struct session *s)
 	empty(s);
 	if (s->writable)
 		(void)atomic_fetch_sub(&slot->n_writable, 1);
+	/* Closing it is a call, too. */
+	if (s->calls > 1)
+		atomic_store(&slot->used, true);
 	/* PKCS#11 v3.0 section 5.6.2: the last one takes the login with it. */
 	if (atomic_fetch_sub(&slot->n_sessions, 1) == 1)
 		slot_forget_login(slot);
@@ -232,6 +237,7 @@ session_close_all(struct session_table *t, const struct slot *slot)
 		    (slot == NULL || s->slot == slot)) {
 			/* For a child that is forked meanwhile. */
 			atomic_store(&s->busy, true);
+			s->calls++;
 			session_close(t, s);
 		} else
 			(void)pthread_mutex_unlock(&s->lock);

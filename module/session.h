@@ -65,6 +65,7 @@ struct session {
 	_Atomic CK_SESSION_HANDLE handle; /* 0: not in use */
 	struct slot *slot;
 	bool writable;
+	uint64_t calls; /* of the application, but C_OpenSession */
 	struct gate_session gate;
 	struct operation op[SESSION_OPS];
 	CK_OBJECT_HANDLE *found; /* of C_FindObjectsInit */

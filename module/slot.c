@@ -190,6 +190,21 @@ slot_user(struct slot *s)
 	return t != NULL && token_user_logged_in(t);
 }
 
+/*
+ * Whether a logout has something to take away: a login, or what was opened in
+ * sessions. Programs that open a session and close it again, for an answer to
+ * whether they can, do not pay for a look at every object.
+ */
+static bool
+may_hold(struct slot *s, struct token *t)
+{
+	bool used = atomic_exchange(&s->used, false);
+
+	if (token_so_logged_in(t))
+		return true;
+	return s->cfg->login == LOGIN_PIN && (used || token_user_logged_in(t));
+}
+
 void
 slot_forget_login(struct slot *s)
 {
@@ -198,7 +213,7 @@ slot_forget_login(struct slot *s)
 	atomic_store(&s->attested_login, false);
 	(void)atomic_fetch_add(&s->login_ends, 1);
 	/* With login by attestation only the SO has logged in. */
-	if (t != NULL && (s->cfg->login == LOGIN_PIN || token_so_logged_in(t)))
+	if (t != NULL && may_hold(s, t))
 		token_logout(t);
 	/* What began in between saw the login that was ending. */
 	(void)atomic_fetch_add(&s->login_ends, 1);

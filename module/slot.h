@@ -16,6 +16,8 @@ struct slot {
 	const struct config_token *cfg;
 	struct gate *gate;
 	_Atomic unsigned long n_sessions, n_writable;
+	/* Something was done in a session since the last logout. */
+	_Atomic bool used;
 	/* C_Login was called where login is by attestation. */
 	_Atomic bool attested_login;
 	/* Ends of logins, and logins of the SO: an operation with a private

@@ -463,6 +463,33 @@ closed_key_stays_closed(void **state)
 	assert_ok(sign(more, find(more, CKO_PRIVATE_KEY, "ec")));
 }
 
+/* Whoever logged in, in a session that is not the last one any more. */
+static void
+idle_session_keeps_a_login(void **state)
+{
+	CK_SESSION_HANDLE s, idle;
+	CK_SESSION_INFO info;
+
+	BEGIN_TAKING();
+	assert_ok(C_Initialize(NULL));
+	for (int i = 0; i < 2; i++) {
+		s = open_session(RW);
+		idle = open_session(RO);
+		login(s);
+		assert_ok(sign(s, find(s, CKO_PRIVATE_KEY, "ec")));
+		assert_ok(C_CloseSession(s));
+		if (i == 0)
+			assert_ok(C_CloseSession(idle));
+		else
+			assert_ok(C_CloseAllSessions(the_slot()));
+		s = open_session(RO);
+		assert_ok(C_GetSessionInfo(s, &info));
+		assert_int_equal(info.state, CKS_RO_PUBLIC_SESSION);
+		assert_int_equal(find(s, CKO_PRIVATE_KEY, "ec"), 0);
+		assert_ok(C_CloseSession(s));
+	}
+}
+
 static int
 setup(void **state)
 {
@@ -493,6 +520,7 @@ main(void)
 		TEST(evidence_is_not_that_of_the_admission),
 		TEST(denied_open_does_not_fail),
 		TEST(admission_survives_finalize),
+		TEST(idle_session_keeps_a_login),
 		TEST(earlier_time_is_taken_over),
 		TEST(bound_operation_needs_no_round),
 		TEST(closed_key_stays_closed),
