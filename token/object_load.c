@@ -64,7 +64,11 @@ coarse_ns(void)
 bool
 object_table_stale(struct object_table *ot)
 {
-	return coarse_ns() - atomic_load(&ot->checked_ns) > TRUST_NS;
+	uint64_t now = coarse_ns();
+
+	/* Without a clock nothing is known to be fresh. */
+	return now == UINT64_MAX ||
+	    now - atomic_load(&ot->checked_ns) > TRUST_NS;
 }
 
 static int

@@ -21,8 +21,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	/* No policy that is accepted accepts everything. */
-	if ((p->tee == TEE_SNP && p->snp.measurement.n == 0) ||
-	    (p->tee == TEE_TDX && p->tdx.mrtd.n == 0) ||
+	if ((p->tee == TEE_SNP && p->snp.measurement.n == 0 &&
+		p->snp.launch.roots.n == 0) ||
+	    (p->tee == TEE_TDX && p->tdx.mrtd.n == 0 &&
+		p->tdx.launch.roots.n == 0) ||
 	    (p->has_tpm && p->tpm.pcr_sets[0].mask == 0) ||
 	    (!p->has_tpm && p->tee != TEE_SNP && p->tee != TEE_TDX))
 		abort();
