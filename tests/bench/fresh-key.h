@@ -3,6 +3,12 @@
 #ifndef TESTS_BENCH_FRESH_KEY_H
 #define TESTS_BENCH_FRESH_KEY_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
