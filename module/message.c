@@ -82,6 +82,27 @@ name_failure(CK_RV rv)
 	return rv == CKR_ENCRYPTED_DATA_INVALID ? CKR_AEAD_DECRYPT_FAILED : rv;
 }
 
+/* A process lasts: before each message its key is looked up, as that of an
+ * operation is, and may be another object by now, or none. */
+static CK_RV
+look_again(struct call *c, enum session_op which, struct operation *o)
+{
+	_cleanup_(object_unrefp) struct object *now = NULL;
+	CK_RV rv = call_key(c, object_handle(o->message_key), &now);
+	int err;
+
+	if (rv != CKR_OK || now == o->message_key)
+		return rv;
+	err = op_check(c->slot->cfg, operation_kind(which), o->message_mech,
+	    now, &c->why);
+	if (err != CVM_OK)
+		return rv_of_key(err);
+	object_unrefp(&o->message_key);
+	o->message_key = TAKE_PTR(now);
+	o->always_auth = object_bool(o->message_key, CKA_ALWAYS_AUTHENTICATE);
+	return CKR_OK;
+}
+
 /* Makes op for one message. */
 static CK_RV
 begin_message(struct call *c, enum session_op which, struct operation *o,
@@ -90,6 +111,8 @@ begin_message(struct call *c, enum session_op which, struct operation *o,
 	int err = CVM_OK;
 	CK_RV rv = operation_check_login(c, o, o->message_key);
 
+	if (rv == CKR_OK)
+		rv = look_again(c, which, o);
 	if (rv != CKR_OK)
 		return rv;
 	if (which == SESSION_MESSAGE_ENCRYPT)

@@ -2,6 +2,7 @@
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
 #include "module/operation.h"
+#include "token/object_impl.h"
 
 /*
  * Message-based signatures (PKCS#11 3.0 sections 5.14 and 5.16): the mechanism
@@ -21,18 +22,54 @@ look_up(struct call *c, CK_SESSION_HANDLE h, enum session_op which,
 	return (*ret)->op != NULL ? CKR_OK : CKR_OPERATION_NOT_INITIALIZED;
 }
 
-/* Where a message may begin. */
+/*
+ * A process lasts: before each message its key is looked up, as that of an
+ * operation is. One that is gone, or that may not do this any more, ends the
+ * process; so does one that wants other admissions than it was begun with.
+ */
+static CK_RV
+look_again(struct call *c, enum session_op which, struct operation *o)
+{
+	_cleanup_(object_unrefp) struct object *now = NULL;
+	struct object *key = op_object(o->op);
+	CK_RV rv;
+
+	call_look(c);
+	rv = call_key(c, object_handle(key), &now);
+	if (rv != CKR_OK || now == key)
+		return rv;
+	rv = rv_of_key(op_check(c->slot->cfg, operation_kind(which),
+	    op_mechanism(o->op), now, &c->why));
+	if (rv == CKR_OK &&
+	    (now->key != key->key ||
+		now->bind_operation != key->bind_operation ||
+		now->always_auth != key->always_auth))
+		rv = CKR_KEY_HANDLE_INVALID;
+	if (rv != CKR_OK)
+		operation_end(o);
+	return rv;
+}
+
+/* Between messages. */
 static CK_RV
 look_up_idle(struct call *c, CK_SESSION_HANDLE h, enum session_op which,
-    CK_ULONG param_len, struct operation **ret)
+    struct operation **ret)
 {
 	CK_RV rv = look_up(c, h, which, ret);
 
-	if (rv == CKR_OK && (*ret)->in_message)
-		rv = CKR_OPERATION_ACTIVE;
+	return rv == CKR_OK && (*ret)->in_message ? CKR_OPERATION_ACTIVE : rv;
+}
+
+/* Where a message may begin. */
+static CK_RV
+look_up_next(struct call *c, CK_SESSION_HANDLE h, enum session_op which,
+    CK_ULONG param_len, struct operation **ret)
+{
+	CK_RV rv = look_up_idle(c, h, which, ret);
+
 	if (rv == CKR_OK && param_len > 0)
 		rv = CKR_MECHANISM_PARAM_INVALID;
-	return rv;
+	return rv == CKR_OK ? look_again(c, which, *ret) : rv;
 }
 
 static CK_RV
@@ -89,7 +126,7 @@ C_SignMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
 {
 	_cleanup_(call_leave) struct call c = { 0 };
 	struct operation *o;
-	CK_RV rv = look_up_idle(&c, hSession, SESSION_MESSAGE_SIGN,
+	CK_RV rv = look_up_next(&c, hSession, SESSION_MESSAGE_SIGN,
 	    ulParameterLen, &o);
 
 	(void)pParameter;
@@ -110,7 +147,7 @@ C_SignMessageBegin(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
 {
 	_cleanup_(call_leave) struct call c = { 0 };
 	struct operation *o;
-	CK_RV rv = look_up_idle(&c, hSession, SESSION_MESSAGE_SIGN,
+	CK_RV rv = look_up_next(&c, hSession, SESSION_MESSAGE_SIGN,
 	    ulParameterLen, &o);
 
 	(void)pParameter;
@@ -163,7 +200,7 @@ end_process(CK_SESSION_HANDLE h, enum session_op which)
 {
 	_cleanup_(call_leave) struct call c = { 0 };
 	struct operation *o;
-	CK_RV rv = look_up_idle(&c, h, which, /* param_len= */ 0, &o);
+	CK_RV rv = look_up_idle(&c, h, which, &o);
 
 	if (rv == CKR_OK)
 		operation_end(o);
@@ -192,7 +229,7 @@ C_VerifyMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
 	_cleanup_(call_leave) struct call c = { 0 };
 	const struct span in = span(pData, ulDataLen);
 	struct operation *o;
-	CK_RV rv = look_up_idle(&c, hSession, SESSION_MESSAGE_VERIFY,
+	CK_RV rv = look_up_next(&c, hSession, SESSION_MESSAGE_VERIFY,
 	    ulParameterLen, &o);
 
 	(void)pParameter;
@@ -211,7 +248,7 @@ C_VerifyMessageBegin(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
 {
 	_cleanup_(call_leave) struct call c = { 0 };
 	struct operation *o;
-	CK_RV rv = look_up_idle(&c, hSession, SESSION_MESSAGE_VERIFY,
+	CK_RV rv = look_up_next(&c, hSession, SESSION_MESSAGE_VERIFY,
 	    ulParameterLen, &o);
 
 	(void)pParameter;

@@ -211,6 +211,119 @@ message_with_a_key_that_is_gone(void **state)
 	assert_false(given_out());
 }
 
+/* A process of messages is begun once, and its key looked up for each. */
+static CK_RV
+sealed(CK_OBJECT_HANDLE k, bool begin)
+{
+	CK_BYTE tag[16];
+	CK_GCM_MESSAGE_PARAMS p = { iv, sizeof(iv), 0, CKG_NO_GENERATE, tag,
+		128 };
+	CK_MECHANISM m = { CKM_AES_GCM, NULL, 0 };
+	CK_ULONG n = sizeof(out);
+
+	if (begin)
+		assert_ok(C_MessageEncryptInit(s, &m, k));
+	iv[0]++;
+	memset(out, UNTOUCHED, sizeof(out));
+	return C_EncryptMessage(s, &p, sizeof(p), NULL, 0, text, MESSAGE, out,
+	    &n);
+}
+
+static CK_RV
+signed_by(CK_OBJECT_HANDLE k, bool begin)
+{
+	CK_ULONG n = sizeof(out);
+
+	if (begin)
+		assert_ok(C_MessageSignInit(s, MECH(CKM_ECDSA), k));
+	memset(out, UNTOUCHED, sizeof(out));
+	return C_SignMessage(s, NULL, 0, text, 32, out, &n);
+}
+
+static void
+relabelled(CK_OBJECT_HANDLE k)
+{
+	CK_UTF8CHAR label[] = "another";
+	CK_ATTRIBUTE a = { CKA_LABEL, label, sizeof(label) - 1 };
+
+	assert_ok(C_SetAttributeValue(s, k, &a, 1));
+}
+
+static void
+forbidden_to_encrypt(CK_OBJECT_HANDLE k)
+{
+	CK_BBOOL no = CK_FALSE;
+	CK_ATTRIBUTE a = { CKA_ENCRYPT, &no, 1 };
+
+	assert_ok(C_SetAttributeValue(s, k, &a, 1));
+}
+
+static void
+forbidden_to_sign(CK_OBJECT_HANDLE k)
+{
+	CK_BBOOL no = CK_FALSE;
+	CK_ATTRIBUTE a = { CKA_SIGN, &no, 1 };
+
+	assert_ok(C_SetAttributeValue(s, k, &a, 1));
+}
+
+static void
+bound_to_operations(CK_OBJECT_HANDLE k)
+{
+	CK_BBOOL yes = CK_TRUE;
+	CK_ATTRIBUTE a = { CKA_CVM_BIND_OPERATION, &yes, 1 };
+
+	assert_ok(C_SetAttributeValue(s, k, &a, 1));
+}
+
+static void
+destroyed(CK_OBJECT_HANDLE k)
+{
+	assert_ok(C_DestroyObject(s, k));
+}
+
+static const struct {
+	const char *name;
+	CK_RV (*message)(CK_OBJECT_HANDLE k, bool begin);
+	void (*between)(CK_OBJECT_HANDLE k);
+	CK_RV want;
+} changes[] = {
+	{ "encrypts, relabelled", sealed, relabelled, CKR_OK },
+	{ "encrypts, restricted", sealed, forbidden_to_encrypt,
+	    CKR_KEY_FUNCTION_NOT_PERMITTED },
+	{ "encrypts, destroyed", sealed, destroyed, CKR_KEY_HANDLE_INVALID },
+	{ "signs, relabelled", signed_by, relabelled, CKR_OK },
+	{ "signs, restricted", signed_by, forbidden_to_sign,
+	    CKR_KEY_FUNCTION_NOT_PERMITTED },
+	{ "signs, bound", signed_by, bound_to_operations,
+	    CKR_KEY_HANDLE_INVALID },
+	{ "signs, destroyed", signed_by, destroyed, CKR_KEY_HANDLE_INVALID },
+};
+
+static void
+process_goes_on_with_a_key_that_changed(void **state)
+{
+	(void)state;
+	NEEDS_MACHINE();
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		CK_OBJECT_HANDLE k = changes[i].message == sealed ?
+		    key :
+		    find(s, CKO_PRIVATE_KEY, "ec");
+
+		print_message("# %s\n", changes[i].name);
+		assert_ok(C_CopyObject(s, k, NULL, 0, &k));
+		assert_ok(changes[i].message(k, true));
+		assert_ok(changes[i].message(k, false));
+		changes[i].between(k);
+		assert_rv(changes[i].want, changes[i].message(k, false));
+		assert_int_equal(given_out(), changes[i].want == CKR_OK);
+		(void)C_MessageEncryptFinal(s);
+		(void)C_MessageSignFinal(s);
+		if (changes[i].between != destroyed)
+			assert_ok(C_DestroyObject(s, k));
+	}
+}
+
 /* The child has nobody's admission, and asks for its own. */
 static void
 child_goes_on_with_the_admission_of_its_parent(void **state)
@@ -242,6 +355,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(message_after_the_right_was_lost),
 		TEST(message_with_a_key_that_is_gone),
+		TEST(process_goes_on_with_a_key_that_changed),
 		TEST(child_goes_on_with_the_admission_of_its_parent),
 		TEST(message_with_a_key_that_changed),
 	};
