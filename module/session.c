@@ -257,6 +257,12 @@ session_after_fork(struct session *s)
 		s->evidence = NULL;
 		session_find_end(s);
 	}
+	for (size_t i = 0; i < SESSION_OPS; i++) {
+		op_after_fork(s->op[i].op);
+		op_after_fork(s->op[i].rest);
+		if (s->op[i].message_key != NULL)
+			object_after_fork(s->op[i].message_key);
+	}
 	/* Two processes must not count their nonces on from one number. */
 	operation_end(&s->op[SESSION_MESSAGE_ENCRYPT]);
 	op_freep(&s->op[SESSION_MESSAGE_ENCRYPT].rest);

@@ -148,6 +148,13 @@ object_handle(const struct object *o)
 	return o->handle;
 }
 
+void
+object_after_fork(struct object *o)
+{
+	if (o->key != NULL)
+		key_cache_after_fork(o->key);
+}
+
 bool
 object_is_private(const struct object *o)
 {

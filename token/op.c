@@ -242,6 +242,13 @@ op_prepare_cipher(struct op *op, const struct permit *p, uint64_t tag,
 	return CVM_OK;
 }
 
+void
+op_after_fork(struct op *op)
+{
+	if (op != NULL && op->object != NULL)
+		object_after_fork(op->object);
+}
+
 enum op_kind
 op_get_kind(const struct op *op)
 {

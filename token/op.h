@@ -75,6 +75,9 @@ bool op_again(struct op **rest, const struct caller *c,
 bool op_again_with(struct op **rest, const CK_MECHANISM *mech,
     const struct object *key, const struct permit *p,
     struct op **ret) _must_check_;
+/* In the child, before op, or NULL, is used or freed: its key may be one that a
+ * thread of the parent was taking out of the table, which forgot it. */
+void op_after_fork(struct op *op);
 enum op_kind op_get_kind(const struct op *op);
 struct object *op_object(const struct op *op); /* borrowed */
 /* True when op_once() and op_final() need a permit. */

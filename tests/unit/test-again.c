@@ -3,6 +3,7 @@
 
 #include <openssl/err.h>
 #include <pthread.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/unit/losses.h"
@@ -342,6 +343,34 @@ used_cipher_comes_to_rest_after_a_wipe(void **state)
 	}
 }
 
+/* A thread of the parent destroys the key, and holds its lock at the fork; the
+ * table no longer knows it. */
+static void
+child_waits_for_a_key_that_was_being_destroyed(void **state)
+{
+	struct stage *s = *state;
+	CK_OBJECT_HANDLE key = make_key(s, false);
+	struct op *rest = use_and_keep(s, key);
+	struct key_cache *cache = op_object(rest)->key;
+	int status;
+	pid_t pid;
+
+	destruction(s, key);
+	(void)pthread_mutex_lock(&cache->lock);
+	pid = fork();
+	if (pid == 0) {
+		alarm(20);
+		token_after_fork(s->t);
+		op_after_fork(rest);
+		op_freep(&rest);
+		_exit(0);
+	}
+	(void)pthread_mutex_unlock(&cache->lock);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	op_freep(&rest);
+}
+
 /* The same, before it ever rested. */
 static void
 first_use_comes_to_rest_after_a_wipe(void **state)
@@ -517,6 +546,7 @@ main(void)
 		cmocka_unit_test(kept_cipher_outlives_the_right),
 		cmocka_unit_test(used_cipher_comes_to_rest_after_a_wipe),
 		ON_STAGE(first_use_comes_to_rest_after_a_wipe),
+		ON_STAGE(child_waits_for_a_key_that_was_being_destroyed),
 		ON_STAGE(another_key_or_mechanism_served),
 		ON_STAGE(bound_use_kept),
 		ON_STAGE(leases_without_limit),
