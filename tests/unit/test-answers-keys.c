@@ -411,7 +411,7 @@ openssl_kdf(const char *kdf, const char *md, struct span z, struct span info,
 	EVP_KDF *k = EVP_KDF_fetch(crypto_libctx(), kdf, NULL);
 	EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(k);
 	uint8_t secret[66], more[16];
-	char name[16];
+	char name[16] = "";
 	OSSL_PARAM params[] = {
 		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, name,
 		    0),
