@@ -424,6 +424,7 @@ openssl_kdf(const char *kdf, const char *md, struct span z, struct span info,
 
 	assert_non_null(ctx);
 	(void)snprintf(name, sizeof(name), "%s", md);
+	params[0].data_size = strlen(name);
 	memcpy(secret, z.data, z.len);
 	memcpy(more, info.data, info.len);
 	assert_int_equal(EVP_KDF_derive(ctx, out, len, params), 1);
