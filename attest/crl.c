@@ -76,6 +76,17 @@ read_true(struct reader *r, uint8_t tag)
 	return true;
 }
 
+/* Places are addresses, as all lists that are fetched have them. */
+static bool
+are_addresses(struct span places)
+{
+	struct reader r = reader_init(places);
+
+	while (reader_left(&r) > 0)
+		(void)der_value(&r, DER_IMPLICIT(6));
+	return reader_end(&r) == CVM_OK;
+}
+
 /* RFC 5280 section 5.2.5: false for a list of some reasons, an indirect one,
  * one of attribute certificates, and a place that has no full name. */
 static bool
@@ -89,7 +100,7 @@ read_point(struct crl *c, const struct cert_extension *e)
 		name = der_open(&in, DER_EXPLICIT(0));
 		c->places = der_value(&name, DER_EXPLICIT(0));
 		der_close(&in, &name);
-		empty |= c->places.len == 0;
+		empty |= c->places.len == 0 || !are_addresses(c->places);
 	}
 	c->user_only = read_true(&in, DER_IMPLICIT(1));
 	c->ca_only = read_true(&in, DER_IMPLICIT(2));
