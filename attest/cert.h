@@ -97,7 +97,7 @@ struct crl {
 	 * known: its silence means something. */
 	bool complete;
 	/* issuingDistributionPoint: a list of CAs, or of others, alone; and of
-	 * those that name one of these places (GeneralNames), unless empty. */
+	 * those that name one of these places (URIs), unless empty. */
 	bool has_point, ca_only, user_only;
 	struct span places;
 	bool has_number, has_authority;

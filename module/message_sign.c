@@ -24,8 +24,9 @@ look_up(struct call *c, CK_SESSION_HANDLE h, enum session_op which,
 
 /*
  * A process lasts: before each message its key is looked up, as that of an
- * operation is. One that is gone, or that may not do this any more, ends the
- * process; so does one that wants other admissions than it was begun with.
+ * operation is, and one that is gone is refused. One that may not do this any
+ * more ends the process; so does one that wants other admissions or logins
+ * than it was begun with.
  */
 static CK_RV
 look_again(struct call *c, enum session_op which, struct operation *o)

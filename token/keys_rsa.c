@@ -283,7 +283,7 @@ check_modulus(struct span n, struct why *why)
 	if (n.len > 0 && (n.data[n.len - 1] & 1) == 1)
 		return CVM_OK;
 	return template_refuse(why, CVM_E_ATTR_VALUE, CKA_MODULUS,
-	    "an odd number", "another");
+	    "an odd number", n.len > 0 ? "an even one" : "none");
 }
 
 int

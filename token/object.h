@@ -19,15 +19,14 @@
 struct token;
 struct object;
 
-/* owner: the session of a session object, 0 for a token object. */
-/* In the child, for who holds an object that the table may have lost. */
-void object_after_fork(struct object *o);
 CK_OBJECT_HANDLE object_handle(const struct object *o);
 bool object_is_private(const struct object *o); /* CKA_PRIVATE */
 bool object_is_token(const struct object *o);
 CK_OBJECT_CLASS object_class(const struct object *o);
 CK_KEY_TYPE object_key_type(const struct object *o);
 void object_unrefp(struct object **o);
+/* In the child, for who holds an object that the table may have lost. */
+void object_after_fork(struct object *o);
 
 /* Who asks: decides what is visible and writable. */
 struct caller {

@@ -437,7 +437,7 @@ judge_age(const struct bench *b, const char *name)
 {
 	struct span new = endorsements_find(b->c->fresh, name);
 	struct span old = endorsements_find(b->c->old, name);
-	char was[TIME_TEXT_MAX], is[TIME_TEXT_MAX];
+	char was[TIME_TEXT_MAX], is[TIME_TEXT_MAX], least[32];
 	struct stamp x, y;
 	int r = CVM_OK;
 
@@ -447,10 +447,11 @@ judge_age(const struct bench *b, const char *name)
 	if (x.issued < y.issued)
 		r = why_set(b->why, CVM_E_DENIED, name, "date of issue",
 		    time_text(y.issued, was), time_text(x.issued, is));
-	else if (x.number < y.number)
+	else if (x.number < y.number) {
+		(void)snprintf(least, sizeof(least), "at least %u", y.number);
 		r = why_setf(b->why, CVM_E_DENIED, name,
-		    "tcbEvaluationDataNumber", "as in the one in place", "%u",
-		    x.number);
+		    "tcbEvaluationDataNumber", least, "%u", x.number);
+	}
 	if (r != CVM_OK)
 		why_hint(b->why,
 		    "it is older than the one in place; --older takes it");
