@@ -169,15 +169,17 @@ replace(struct token *t, struct object *old, struct attrs *attrs,
 static int
 set_attributes_once(struct token *t, const struct caller *c,
     CK_OBJECT_HANDLE handle, const CK_ATTRIBUTE *templ, CK_ULONG n,
-    struct why *reterr_why)
+    bool *ret_stored, struct why *reterr_why)
 {
 	_cleanup_(object_unrefp) struct object *o = NULL;
 	_cleanup_(attrs_clear) struct attrs attrs = { 0 };
 	struct template_use use;
 	int err = token_object(t, c, handle, &o);
 
-	if (err == CVM_OK)
+	if (err == CVM_OK) {
+		*ret_stored = o->token;
 		err = check_writable(t, o, c, reterr_why);
+	}
 	if (err != CVM_OK)
 		return err;
 	if (!attrs_bool(&o->attrs, CKA_MODIFIABLE, true))
@@ -196,14 +198,18 @@ token_set_attributes(struct token *t, const struct caller *c,
     CK_OBJECT_HANDLE handle, const CK_ATTRIBUTE *templ, CK_ULONG n,
     struct why *reterr_why)
 {
+	bool stored = false;
 	int err = CVM_E_STALE;
 
-	/* What others changed meanwhile stays, and is changed further. */
-	for (int i = 0; i < CHANGE_TRIES && err == CVM_E_STALE; i++) {
+	/* What others changed meanwhile stays, and is changed further. In a
+	 * session object each lost race is another thread's change made, which
+	 * ends by itself; in the store others may go on for ever. */
+	for (int i = 0; i < CHANGE_TRIES && err == CVM_E_STALE; i += stored) {
 		if (i > 0 &&
 		    (err = object_table_refresh(t, reterr_why)) != CVM_OK)
 			return err;
-		err = set_attributes_once(t, c, handle, templ, n, reterr_why);
+		err = set_attributes_once(t, c, handle, templ, n, &stored,
+		    reterr_why);
 	}
 	return err;
 }

@@ -355,6 +355,11 @@ child_waits_for_a_key_that_was_being_destroyed(void **state)
 	int status;
 	pid_t pid;
 
+#ifdef __SANITIZE_THREAD__
+	/* It takes a lock that is made anew in the child for the parent's. */
+	op_freep(&rest);
+	skip();
+#endif
 	destruction(s, key);
 	(void)pthread_mutex_lock(&cache->lock);
 	pid = fork();

@@ -195,7 +195,7 @@ rename_often(void *arg)
 {
 	struct renamer *r = arg;
 
-	for (unsigned i = 0; i < 200; i++)
+	for (unsigned i = 0; i < 2000; i++)
 		r->failures += SET(r->s, r->h, TEXT_ATTR(CKA_LABEL, "x")) !=
 		    CVM_OK;
 	return NULL;
@@ -209,13 +209,19 @@ restriction_lost_to_a_thread(void **state)
 	struct pair p = make_ec(s, CKM_EC_KEY_PAIR_GEN, p256, sizeof(p256),
 	    false);
 	struct renamer r = { .s = s, .h = p.priv };
-	pthread_t thread;
+	struct renamer other = r;
+	pthread_t thread[2];
 
-	assert_int_equal(pthread_create(&thread, NULL, rename_often, &r), 0);
+	/* Two rename against each other, and neither is refused for it. */
+	assert_int_equal(pthread_create(&thread[0], NULL, rename_often, &r), 0);
+	assert_int_equal(pthread_create(&thread[1], NULL, rename_often, &other),
+	    0);
 	(void)usleep(1000);
 	ok(SET(s, p.priv, BOOL_ATTR(CKA_WRAP_WITH_TRUSTED, true)));
-	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(pthread_join(thread[0], NULL), 0);
+	assert_int_equal(pthread_join(thread[1], NULL), 0);
 	assert_int_equal(r.failures, 0);
+	assert_int_equal(other.failures, 0);
 	assert_true(get_bool(s, p.priv, CKA_WRAP_WITH_TRUSTED));
 }
 
