@@ -13,7 +13,6 @@
 
 struct receipt_log {
 	const struct config_token *cfg;
-	const struct policy *policy;
 	struct receipt_file file;
 	struct receipt_known known;
 	uint64_t n_loaded; /* set of endorsements last written; 0: none */
@@ -40,15 +39,13 @@ lines_clear(struct lines *l)
 }
 
 int
-receipt_log_new(const struct config_token *cfg, const struct policy *policy,
-    struct receipt_log **ret)
+receipt_log_new(const struct config_token *cfg, struct receipt_log **ret)
 {
 	struct receipt_log *l = calloc(1, sizeof(*l));
 
 	if (l == NULL)
 		return CVM_E_NOMEM;
 	l->cfg = cfg;
-	l->policy = policy;
 	l->file.fd = -1;
 	*ret = l;
 	return CVM_OK;
@@ -227,7 +224,7 @@ add_round(struct lines *l, const struct receipt_log *log,
 		return err;
 	r.why = text;
 	r.head_path = path; /* borrowed */
-	memcpy(r.policy_digest, log->policy->digest, SHA256_LEN);
+	memcpy(r.policy_digest, rr->policy->digest, SHA256_LEN);
 	memcpy(r.root, rr->root, SHA256_LEN);
 	memcpy(r.head, log->head, SHA256_LEN);
 	if (verdict != RECEIPT_NONE &&

@@ -13,8 +13,8 @@
  */
 struct receipt_log;
 
-/* cfg and policy outlive it. Touches no file. */
-int receipt_log_new(const struct config_token *cfg, const struct policy *policy,
+/* cfg outlives it. Touches no file. */
+int receipt_log_new(const struct config_token *cfg,
     struct receipt_log **ret) _must_check_;
 void receipt_log_freep(struct receipt_log **l);
 /* What rounds_set_witness() is to be given. */

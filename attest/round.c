@@ -28,7 +28,6 @@ struct batch {
 
 struct rounds {
 	const struct config *cfg;
-	const struct policy *policy;
 	struct permit_issuer issuer;
 	pthread_mutex_t lock; /* guards what follows up to the blank line */
 	pthread_cond_t cond;  /* the end of a round */
@@ -45,8 +44,11 @@ struct rounds {
 	uint64_t last_failure_ns; /* 0: the last attempt admitted */
 
 	/* The leader's own, by virtue of leading. */
+	const struct policy *policy;
+	int (*follow)(void *, const struct policy **, struct why *);
+	void *follow_arg;
 	struct collector collector;
-	struct vtpm *vtpm;
+	struct vtpm *_Atomic vtpm; /* read by everybody */
 	struct endorsements *endorsements;
 	uint64_t n_loaded; /* sets of endorsements so far */
 	struct round_witness witness;
@@ -123,6 +125,24 @@ init_locks(struct rounds *r)
 	return err == 0 ? CVM_OK : CVM_E_NOMEM;
 }
 
+/* The report in hand names the policy that it was asked for under, so that the
+ * collector asks for another one. */
+static int
+adopt_policy(struct rounds *r, const struct policy *policy)
+{
+	struct vtpm *vtpm = atomic_load(&r->vtpm);
+
+	if (policy->has_tpm && vtpm == NULL) {
+		if ((vtpm = vtpm_new(&r->cfg->tpm)) == NULL)
+			return CVM_E_NOMEM;
+		atomic_store(&r->vtpm, vtpm);
+	}
+	r->collector.policy = policy;
+	r->collector.vtpm = policy->has_tpm ? vtpm : NULL;
+	r->policy = policy;
+	return CVM_OK;
+}
+
 int
 rounds_new(const struct config *cfg, const struct policy *policy,
     struct rounds **ret)
@@ -136,13 +156,11 @@ rounds_new(const struct config *cfg, const struct policy *policy,
 	r->policy = policy;
 	if ((err = init_locks(r)) != CVM_OK)
 		return err;
-	if (policy->has_tpm && (r->vtpm = vtpm_new(&cfg->tpm)) == NULL)
-		return CVM_E_NOMEM;
 	if ((r->cache = chain_cache_new()) == NULL)
 		return CVM_E_NOMEM;
 	r->collector.cfg = cfg;
-	r->collector.policy = policy;
-	r->collector.vtpm = r->vtpm;
+	if ((err = adopt_policy(r, policy)) != CVM_OK)
+		return err;
 	*ret = TAKE_PTR(r);
 	return CVM_OK;
 }
@@ -151,9 +169,11 @@ void
 rounds_freep(struct rounds **rp)
 {
 	struct rounds *r;
+	struct vtpm *vtpm;
 
 	if (rp == NULL || (r = *rp) == NULL)
 		return;
+	vtpm = atomic_exchange(&r->vtpm, NULL);
 	collector_forget(&r->collector);
 	if (r->forming != NULL) { /* a caller that ran out of memory */
 		r->forming->refs++;
@@ -162,7 +182,7 @@ rounds_freep(struct rounds **rp)
 	(void)pthread_cond_destroy(&r->cond);
 	(void)pthread_cond_destroy(&r->cond_leader);
 	(void)pthread_mutex_destroy(&r->lock);
-	vtpm_freep(&r->vtpm);
+	vtpm_freep(&vtpm);
 	endorsements_freep(&r->endorsements);
 	chain_cache_freep(&r->cache);
 	free(r);
@@ -172,7 +192,7 @@ rounds_freep(struct rounds **rp)
 struct vtpm *
 rounds_vtpm(struct rounds *r)
 {
-	return r->vtpm;
+	return atomic_load(&r->vtpm);
 }
 
 struct permit_issuer *
@@ -210,6 +230,15 @@ void
 rounds_set_witness(struct rounds *r, const struct round_witness *w)
 {
 	r->witness = *w;
+}
+
+void
+rounds_follow(struct rounds *r,
+    int (*fn)(void *arg, const struct policy **ret, struct why *reterr_why),
+    void *arg)
+{
+	r->follow = fn;
+	r->follow_arg = arg;
 }
 
 enum round_state
@@ -268,8 +297,7 @@ refresh_endorsements(struct rounds *r, struct why *why)
 
 /* Computed anew from what the verdict will rest on, not from what was asked. */
 static int
-expect_nonces(const struct round_result *rr, const struct policy *policy,
-    struct appraisal *a)
+expect_nonces(const struct round_result *rr, struct appraisal *a)
 {
 	const struct evidence *e = &rr->evidence;
 	uint8_t name[TPM_NAME_MAX];
@@ -281,7 +309,7 @@ expect_nonces(const struct round_result *rr, const struct policy *policy,
 		CVM_OK)
 		return err;
 	if ((err = derive_report_data(rr->tee_root, span(name, name_len),
-		 policy->digest, a->report_data)) != CVM_OK)
+		 rr->policy->digest, a->report_data)) != CVM_OK)
 		return err;
 	return derive_qualifying(rr->root, blob_span(&e->tee_report),
 	    a->qualifying);
@@ -322,7 +350,7 @@ static int
 judge(struct rounds *r, struct round_result *rr, struct why *why)
 {
 	struct appraisal a = {
-		.policy = r->policy,
+		.policy = rr->policy,
 		.evidence = &rr->evidence,
 		.endorsements = r->endorsements,
 		.now = rr->judged_time,
@@ -339,7 +367,7 @@ judge(struct rounds *r, struct round_result *rr, struct why *why)
 		    NS_PER_S;
 	a.tee_age_s = rr->tee_age_s;
 	memcpy(rr->tee_root, r->collector.report_root, SHA256_LEN);
-	if ((err = expect_nonces(rr, r->policy, &a)) != CVM_OK)
+	if ((err = expect_nonces(rr, &a)) != CVM_OK)
 		return why_set(why, err, "nonces of the round", "", "", "");
 	appraise(&a, &rr->verdict, &facts);
 	if (!rr->verdict.admit) {
@@ -353,9 +381,9 @@ judge(struct rounds *r, struct round_result *rr, struct why *why)
 	note_restart(r, rr, &facts.clock);
 	rounds_not_before(r, facts.newest_time);
 	r->last_clock = facts.clock;
-	r->has_clock = r->policy->has_tpm;
+	r->has_clock = rr->policy->has_tpm;
 	r->last_guest = facts.guest;
-	r->has_guest = r->policy->tee == TEE_SNP;
+	r->has_guest = rr->policy->tee == TEE_SNP;
 	return CVM_OK;
 }
 
@@ -423,6 +451,22 @@ record(struct rounds *r, struct batch *b, const struct round_result *rr,
 }
 
 static int
+follow_policy(struct rounds *r, struct why *why)
+{
+	const struct policy *policy = r->policy;
+	int err;
+
+	if (r->follow == NULL)
+		return CVM_OK;
+	err = r->follow(r->follow_arg, &policy, why);
+	if (err != CVM_OK || policy == r->policy)
+		return err;
+	err = adopt_policy(r, policy);
+	return err == CVM_OK ? CVM_OK :
+			       why_set(why, err, "round", "policy", "", "");
+}
+
+static int
 run_round(struct rounds *r, struct batch *b)
 {
 	_cleanup_(round_result_unrefp) struct round_result *rr = NULL;
@@ -432,6 +476,10 @@ run_round(struct rounds *r, struct batch *b)
 	if ((rr = calloc(1, sizeof(*rr))) == NULL)
 		return why_set(&b->why, CVM_E_NOMEM, "round", "", "", "");
 	rr->refs = 1;
+	err = follow_policy(r, &b->why);
+	rr->policy = r->policy;
+	if (err != CVM_OK)
+		return err;
 	rr->id = ++r->rounds;
 	rr->epoch = atomic_load(&r->issuer.epoch);
 	rr->time = (int64_t)time(NULL);

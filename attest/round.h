@@ -38,6 +38,7 @@ struct round_result {
 	struct verdict verdict;
 	uint8_t root[SHA256_LEN];     /* of this round */
 	uint8_t tee_root[SHA256_LEN]; /* root that the TEE report names */
+	const struct policy *policy;  /* that it was judged by; borrowed */
 	uint64_t id;		      /* 1, 2, ... in this process */
 	uint64_t epoch;		      /* issuer's, before collecting */
 	uint64_t asked_ns;	      /* CLOCK_BOOTTIME before collecting */
@@ -96,6 +97,17 @@ struct round_witness {
 	void (*after_fork)(void *arg);
 };
 void rounds_set_witness(struct rounds *r, const struct round_witness *w);
+
+/*
+ * Who knows the policy of the next round. Called by its leader, outside of
+ * locks, before anything else: *ret is the one of the last round, and may be
+ * replaced by one that outlives the rounds. Whoever replaces it sees to it that
+ * nothing admitted under the former goes on. An error ends the round without
+ * evidence. Set before the first round.
+ */
+void rounds_follow(struct rounds *r,
+    int (*fn)(void *arg, const struct policy **ret, struct why *reterr_why),
+    void *arg);
 
 /*
  * The host sets the clock; what its vendors signed it cannot. Certificates,

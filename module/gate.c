@@ -12,15 +12,15 @@
 #include "attest/receipt_log.h"
 #include "base/forkid.h"
 #include "base/log.h"
-#include "conf/policy.h"
 #include "module/gate.h"
+#include "module/policy_file.h"
 #include "module/recent.h"
 #include "token/mech.h"
 
 struct gate {
 	const struct config *cfg;
 	const struct config_token *tcfg;
-	struct policy *policy;	      /* NULL: it did not load */
+	struct policy_file *policy;   /* NULL: it did not load */
 	struct rounds *rounds;	      /* NULL like policy */
 	struct receipt_log *receipts; /* or NULL: none are kept */
 	struct why trouble;	      /* of the policy */
@@ -73,8 +73,8 @@ say_admitted(const struct gate *g)
 {
 	char digest[2 * POLICY_DIGEST_LEN + 1];
 
-	(void)hex_encode(span(g->policy->digest, POLICY_DIGEST_LEN), digest,
-	    sizeof(digest));
+	(void)hex_encode(span(gate_policy(g)->digest, POLICY_DIGEST_LEN),
+	    digest, sizeof(digest));
 	log_line(LOG_LEVEL_NOTICE,
 	    "token %s: admitted by policy %s, sha256 %s%s", g->tcfg->name,
 	    g->tcfg->policy, digest,
@@ -100,11 +100,37 @@ verdict_changed(void *arg, enum round_state state, const struct why *why)
 		say(g, LOG_LEVEL_WARNING, "denied", why);
 	} else {
 		/* Keys stay: permits run out by themselves. */
-		if (strcmp(why->field, RECEIPT_FIELD) == 0)
+		if (why->err == CVM_E_CONFIG)
+			say(g, LOG_LEVEL_WARNING, "policy refused", why);
+		else if (strcmp(why->field, RECEIPT_FIELD) == 0)
 			say(g, LOG_LEVEL_WARNING, "no receipt", why);
 		else
 			say(g, LOG_LEVEL_WARNING, "no evidence", why);
 	}
+}
+
+/* By the leader of a round, at its beginning. In this order, for what is
+ * unsealed meanwhile. */
+static int
+policy_of_round(void *arg, const struct policy **ret, struct why *reterr_why)
+{
+	struct gate *g = arg;
+	struct token *t = atomic_load(&g->token);
+	bool changed = false;
+	int err = policy_file_refresh(g->policy, &changed, reterr_why);
+
+	if (err != CVM_OK)
+		return err;
+	*ret = policy_file_current(g->policy);
+	if (!changed)
+		return CVM_OK;
+	permit_revoke_all(issuer_of(g));
+	if (t != NULL)
+		token_wipe(t);
+	log_line(LOG_LEVEL_NOTICE,
+	    "token %s: policy %s was changed: what the former admitted is over",
+	    g->tcfg->name, g->tcfg->policy);
+	return CVM_OK;
 }
 
 static int
@@ -125,7 +151,7 @@ keep_receipts(struct gate *g)
 
 	if (g->tcfg->receipts.log == RECEIPTS_OFF)
 		return CVM_OK;
-	err = receipt_log_new(g->tcfg, g->policy, &g->receipts);
+	err = receipt_log_new(g->tcfg, &g->receipts);
 	if (err != CVM_OK)
 		return err;
 	receipt_log_witness(g->receipts, &witness);
@@ -147,15 +173,16 @@ gate_new(const struct config *cfg, const struct config_token *tcfg,
 	if ((err = init_locks(g)) != CVM_OK ||
 	    (err = recent_init(&g->recent)) != CVM_OK)
 		return err;
-	err = policy_load(tcfg->policy, &g->policy, &g->trouble);
+	err = policy_file_open(tcfg->policy, &g->policy, &g->trouble);
 	if (err == CVM_E_NOMEM)
 		return err;
 	g->trouble.err = err;
 	if (err == CVM_OK) {
-		err = rounds_new(cfg, g->policy, &g->rounds);
+		err = rounds_new(cfg, gate_policy(g), &g->rounds);
 		if (err != CVM_OK || (err = keep_receipts(g)) != CVM_OK)
 			return err;
 		rounds_on_change(g->rounds, verdict_changed, g);
+		rounds_follow(g->rounds, policy_of_round, g);
 	} else if (!gate_forbidden(g)) {
 		say(g, LOG_LEVEL_ERROR, "policy refused", &g->trouble);
 	}
@@ -178,7 +205,7 @@ gate_freep(struct gate **gp)
 	token_freep(&t);
 	rounds_freep(&g->rounds);
 	receipt_log_freep(&g->receipts);
-	policy_freep(&g->policy);
+	policy_file_freep(&g->policy);
 	free(g);
 }
 
@@ -200,7 +227,7 @@ gate_token(struct gate *g)
 const struct policy *
 gate_policy(const struct gate *g)
 {
-	return g->policy;
+	return g->policy != NULL ? policy_file_current(g->policy) : NULL;
 }
 
 struct rounds *
@@ -319,7 +346,8 @@ join(struct gate *g, struct gate_session *s, struct span leaf, bool single_use,
 	if (err != CVM_OK)
 		return err;
 	permit_issue(issuer_of(g), s->admission.round->epoch,
-	    s->admission.round->asked_ns, g->policy->session_max_age_s, ret);
+	    s->admission.round->asked_ns,
+	    s->admission.round->policy->session_max_age_s, ret);
 	if (single_use)
 		permit_once(ret, &s->turn);
 	return CVM_OK;
@@ -410,7 +438,8 @@ agree_on_time(struct gate *g, const struct gate_session *s,
 
 /* Seals that do not open are a denial in all that follows from it. */
 static int
-unseal_locked(struct gate *g, const struct permit *p, struct why *why)
+unseal_locked(struct gate *g, const struct permit *p, const struct policy *by,
+    struct why *why)
 {
 	struct token *t = gate_token(g);
 	bool was_open = token_unsealed(t);
@@ -418,7 +447,7 @@ unseal_locked(struct gate *g, const struct permit *p, struct why *why)
 
 	if (!was_open && (err = recently_sealed(g, why)) != CVM_OK)
 		return err;
-	err = token_unseal(t, p, g->policy, gate_vtpm(g), why);
+	err = token_unseal(t, p, by, gate_vtpm(g), why);
 	/* Half open is closed: the next try begins from the beginning. */
 	if (err != CVM_OK && !was_open)
 		token_wipe(t);
@@ -447,7 +476,7 @@ unseal(struct gate *g, const struct gate_session *s, const struct permit *p,
 	if (why == NULL)
 		why = &unused;
 	(void)pthread_mutex_lock(&g->unsealing);
-	err = unseal_locked(g, p, why);
+	err = unseal_locked(g, p, s->admission.round->policy, why);
 	if (err == CVM_OK)
 		err = agree_on_time(g, s, p, why);
 	(void)pthread_mutex_unlock(&g->unsealing);
@@ -504,9 +533,9 @@ admit_session(struct gate *g, struct gate_session *s, struct why *why)
 	}
 	if (err != CVM_OK)
 		s->permit = (struct permit){ 0 };
-	else if (g->policy->session_open_max_age_s > 0)
+	else if (s->admission.round->policy->session_open_max_age_s > 0)
 		recent_keep(&g->recent, &s->permit, &s->admission,
-		    g->policy->session_open_max_age_s);
+		    s->admission.round->policy->session_open_max_age_s);
 	return err;
 }
 
@@ -528,10 +557,12 @@ static bool
 take_over(struct gate *g, struct gate_session *s)
 {
 	_cleanup_(admission_clear) struct admission a = { 0 };
+	const struct policy *by = gate_policy(g);
 	struct token *t = atomic_load(&g->token);
 	struct permit p;
 
-	if (g->rounds == NULL || g->policy->session_open_max_age_s == 0 ||
+	if (g->rounds == NULL || by == NULL ||
+	    by->session_open_max_age_s == 0 ||
 	    rounds_state(g->rounds) != ROUND_ADMIT || !all_open(g, t) ||
 	    !recent_take(&g->recent, issuer_of(g), &p, &a) ||
 	    a.round->judged_time < token_time_mark(t))
@@ -587,7 +618,9 @@ gate_permit(struct gate *g, struct gate_session *s, struct permit *ret,
 bool
 gate_binds_operation(const struct gate *g, const struct object *key)
 {
-	if (g->policy != NULL && g->policy->bind == BIND_OPERATION)
+	const struct policy *p = gate_policy(g);
+
+	if (p != NULL && p->bind == BIND_OPERATION)
 		return true;
 	return key != NULL && object_bool(key, CKA_CVM_BIND_OPERATION);
 }
@@ -738,12 +771,12 @@ encode(struct gate *g, const struct admission *a, const struct birth *key,
 {
 	_cleanup_(endorsements_freep) struct endorsements *e = NULL;
 
-	if (a->round == NULL || g->policy == NULL)
+	if (a->round == NULL)
 		return CVM_E_NOT_FOUND;
 	/* A bundle without them is still evidence. */
 	if (endorsements_load(g->cfg->evidence.collateral, &e, why) != CVM_OK)
 		endorsements_freep(&e);
-	return bundle_encode_key(a, g->policy, e, key, ret_json);
+	return bundle_encode_key(a, a->round->policy, e, key, ret_json);
 }
 
 int

@@ -18,7 +18,10 @@ struct gate;
 /*
  * Reads the policy and nothing else. cfg and tcfg outlive the gate. A policy
  * that does not load is not an error here: the slot is listed in error state
- * (gate_trouble()) and nothing is admitted.
+ * (gate_trouble()) and nothing is admitted. Each round looks whether the
+ * policy's file has changed, and judges by what it has now; with a new policy,
+ * what was admitted by the former is over and the token is wiped. While the
+ * file is gone or refused, no round admits.
  */
 int gate_new(const struct config *cfg, const struct config_token *tcfg,
     struct gate **ret) _must_check_;
@@ -26,8 +29,9 @@ void gate_freep(struct gate **g);
 /* The token, whose store is opened when it is first asked for; NULL when out
  * of memory. Owned by the gate. */
 struct token *gate_token(struct gate *g);
-const struct policy *gate_policy(const struct gate *g); /* or NULL */
-struct rounds *gate_rounds(struct gate *g);		/* or NULL */
+/* Of the last round; NULL where none could be read. Lives as long as g. */
+const struct policy *gate_policy(const struct gate *g);
+struct rounds *gate_rounds(struct gate *g); /* or NULL */
 /* The TPM connection, or NULL where the policy uses no TPM. */
 struct vtpm *gate_vtpm(struct gate *g);
 /* Why nothing can be admitted (policy, store), or err 0. */

@@ -72,7 +72,7 @@ keep(struct kept *k)
 
 	assert_int_equal(rounds_new(scene.cfg, scene.policy, &k->rounds),
 	    CVM_OK);
-	assert_int_equal(receipt_log_new(&cfg, scene.policy, &k->log), CVM_OK);
+	assert_int_equal(receipt_log_new(&cfg, &k->log), CVM_OK);
 	receipt_log_witness(k->log, &w);
 	rounds_set_witness(k->rounds, &w);
 }

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The cvm-pkcs11 authors */
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "module/policy_file.h"
+
+/* Which file it is, and which of its contents. */
+struct identity {
+	dev_t dev;
+	ino_t ino;
+	off_t size;
+	struct timespec modified, changed;
+	bool settled; /* another content would have another time */
+};
+
+struct version {
+	struct policy *policy;
+	struct version *older;
+};
+
+struct policy_file {
+	const char *path;
+	struct version *_Atomic newest;
+	struct identity identity; /* the reader's own */
+};
+
+static bool
+same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+static bool
+same_identity(const struct identity *a, const struct identity *b)
+{
+	return a->settled && a->dev == b->dev && a->ino == b->ino &&
+	    a->size == b->size && same_time(&a->modified, &b->modified) &&
+	    same_time(&a->changed, &b->changed);
+}
+
+/* CVM_E_NOT_FOUND, without words: not for this process to see. */
+static int
+identify(const char *path, struct identity *ret, struct why *why)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0) {
+		if (errno == EACCES)
+			return CVM_E_NOT_FOUND;
+		return why_setf(why, CVM_E_CONFIG, path, "policy file",
+		    "the one that was read", "%s", strerror(errno));
+	}
+	*ret = (struct identity){
+		.dev = st.st_dev,
+		.ino = st.st_ino,
+		.size = st.st_size,
+		.modified = st.st_mtim,
+		.changed = st.st_ctim,
+		/* Two writes within a tick have the same time. */
+		.settled = time(NULL) - st.st_ctim.tv_sec > 1,
+	};
+	return CVM_OK;
+}
+
+static int
+add_version(struct policy_file *f, struct policy **policy)
+{
+	struct version *v = calloc(1, sizeof(*v));
+
+	if (v == NULL)
+		return CVM_E_NOMEM;
+	v->policy = TAKE_PTR(*policy);
+	v->older = atomic_load(&f->newest);
+	/* Whole before it is to be seen, by a child that is forked now, too. */
+	atomic_store(&f->newest, v);
+	return CVM_OK;
+}
+
+int
+policy_file_open(const char *path, struct policy_file **ret,
+    struct why *reterr_why)
+{
+	_cleanup_(policy_file_freep) struct policy_file *f = NULL;
+	_cleanup_(policy_freep) struct policy *policy = NULL;
+	int err;
+
+	if ((f = calloc(1, sizeof(*f))) == NULL)
+		return CVM_E_NOMEM;
+	f->path = path;
+	/* First: what is written after this is noticed. */
+	if (identify(path, &f->identity, /* why= */ NULL) != CVM_OK)
+		f->identity.settled = false;
+	if ((err = policy_load(path, &policy, reterr_why)) != CVM_OK ||
+	    (err = add_version(f, &policy)) != CVM_OK)
+		return err;
+	*ret = TAKE_PTR(f);
+	return CVM_OK;
+}
+
+void
+policy_file_freep(struct policy_file **fp)
+{
+	struct policy_file *f = TAKE_PTR(*fp);
+	struct version *v;
+
+	if (f == NULL)
+		return;
+	while ((v = atomic_load(&f->newest)) != NULL) {
+		atomic_store(&f->newest, v->older);
+		policy_freep(&v->policy);
+		free(v);
+	}
+	free(f);
+}
+
+const struct policy *
+policy_file_current(const struct policy_file *f)
+{
+	return atomic_load(&f->newest)->policy;
+}
+
+int
+policy_file_refresh(struct policy_file *f, bool *ret_changed,
+    struct why *reterr_why)
+{
+	_cleanup_(policy_freep) struct policy *policy = NULL;
+	const struct policy *old = policy_file_current(f);
+	struct identity now = { 0 };
+	bool changed;
+	int err;
+
+	*ret_changed = false;
+	err = identify(f->path, &now, reterr_why);
+	if (err == CVM_E_NOT_FOUND)
+		return CVM_OK;
+	if (err != CVM_OK)
+		return err;
+	if (same_identity(&f->identity, &now))
+		return CVM_OK;
+	err = policy_load(f->path, &policy, reterr_why);
+	if (err == CVM_E_NOT_FOUND || err == CVM_E_IO)
+		err = CVM_E_CONFIG;
+	if (err != CVM_OK) {
+		if (reterr_why != NULL)
+			reterr_why->err = err;
+		return err;
+	}
+	changed = memcmp(policy->digest, old->digest, POLICY_DIGEST_LEN) != 0;
+	if (changed && (err = add_version(f, &policy)) != CVM_OK)
+		return why_set(reterr_why, err, f->path, "", "", "");
+	f->identity = now;
+	*ret_changed = changed;
+	return CVM_OK;
+}
