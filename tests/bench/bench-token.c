@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "tests/bench/softhsm.h"
 #include "tests/bench/token-tasks.h"
 #include "tests/unit/scene.h"
 
@@ -204,62 +204,22 @@ measure_ours(void)
 	scene_stop(&scene);
 }
 
-static void *
-load_softhsm(void)
-{
-	static const char *const places[] = {
-		"/usr/lib/softhsm/libsofthsm2.so",
-		"/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
-	};
-	const char *named = getenv("CVM_SOFTHSM");
-	void *lib = named == NULL ? NULL : dlopen(named, RTLD_NOW);
-
-	for (size_t i = 0; i < 2 && lib == NULL; i++)
-		lib = dlopen(places[i], RTLD_NOW | RTLD_LOCAL);
-	return lib;
-}
-
-/* A token in a directory of its own, gone with it. */
 static void
 measure_softhsm(void)
 {
-	char dir[] = "/tmp/bench-token.XXXXXX", conf[64], cmd[64];
-	CK_UTF8CHAR label[32] = "bench", pin[] = "1234";
 	struct peer p = { .name = "SoftHSM2" };
-	void *lib = load_softhsm();
-	CK_RV (*list)(CK_FUNCTION_LIST **) = NULL;
-	CK_ULONG n = 1;
-	FILE *f;
+	struct softhsm hsm;
 
-	if (lib == NULL) {
+	if (!softhsm_start(&hsm)) {
 		(void)printf("SoftHSM2 is not installed: not measured\n");
 		return;
 	}
-	*(void **)&list = dlsym(lib, "C_GetFunctionList");
-	MUST(list != NULL && list(&p.f) == CKR_OK && mkdtemp(dir) != NULL);
-	(void)snprintf(conf, sizeof(conf), "%s/softhsm2.conf", dir);
-	f = fopen(conf, "we");
-	MUST(f != NULL &&
-	    fprintf(f, "directories.tokendir = %s\nlog.level = ERROR\n", dir) >
-		0 &&
-	    fclose(f) == 0 && setenv("SOFTHSM2_CONF", conf, 1) == 0);
-	memset(&label[5], ' ', sizeof(label) - 5);
-	MUST(p.f->C_Initialize(&(CK_C_INITIALIZE_ARGS){
-		 .flags = CKF_OS_LOCKING_OK }) == CKR_OK &&
-	    p.f->C_GetSlotList(CK_FALSE, &p.slot, &n) == CKR_OK &&
-	    p.f->C_InitToken(p.slot, pin, 4, label) == CKR_OK);
-	n = 1;
-	MUST(p.f->C_GetSlotList(CK_TRUE, &p.slot, &n) != CKR_ARGUMENTS_BAD &&
-	    p.f->C_OpenSession(p.slot, RW, NULL, NULL, &p.main) == CKR_OK &&
-	    p.f->C_Login(p.main, CKU_SO, pin, 4) == CKR_OK &&
-	    p.f->C_InitPIN(p.main, pin, 4) == CKR_OK &&
-	    p.f->C_Logout(p.main) == CKR_OK &&
-	    p.f->C_Login(p.main, CKU_USER, pin, 4) == CKR_OK);
+	p.f = hsm.f;
+	p.slot = hsm.slot;
+	p.main = hsm.session;
 	tasks_import(&p);
 	measure(&p);
-	(void)p.f->C_Finalize(NULL);
-	(void)snprintf(cmd, sizeof(cmd), "rm -rf '%s'", dir);
-	(void)!system(cmd);
+	softhsm_stop(&hsm);
 }
 
 int
