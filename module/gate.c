@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,7 +28,8 @@ struct gate {
 	struct permit_issuer nobody;  /* issues nothing: without a policy */
 	struct token *_Atomic token;
 	_Atomic bool was_readable; /* the store, at some time */
-	pthread_mutex_t making;	   /* of the token */
+	_Atomic bool closed;
+	pthread_mutex_t making; /* of the token */
 	/* One unseals, the others wait and find it done. The TPM takes one
 	 * command at a time anyway. */
 	pthread_mutex_t unsealing;
@@ -209,6 +211,19 @@ gate_freep(struct gate **gp)
 	free(g);
 }
 
+void
+gate_close(struct gate *g)
+{
+	struct token *t;
+
+	/* First: who unseals after the wipe sees it. */
+	atomic_store(&g->closed, true);
+	permit_revoke_all(issuer_of(g));
+	t = atomic_load(&g->token);
+	if (t != NULL)
+		token_wipe(t);
+}
+
 struct token *
 gate_token(struct gate *g)
 {
@@ -329,6 +344,33 @@ make_session_leaf(struct gate *g, struct gate_session *s, struct blob *ret)
 	    ret);
 }
 
+static int
+refuse_closed(struct why *why)
+{
+	return why_set(why, CVM_E_SEALED, "library", "state", "initialised",
+	    "finalized by another thread");
+}
+
+/* Evidence that came later than an admission may last: the machine is not
+ * denied, and nobody would be told why nothing works. */
+static int
+refuse_late(struct gate *g, const struct round_result *rr, struct why *why)
+{
+	struct why here = { 0 };
+	char allowed[48];
+
+	(void)snprintf(allowed, sizeof(allowed),
+	    "its end within session_max_age_s, %u s",
+	    rr->policy->session_max_age_s);
+	(void)why_setf(&here, CVM_E_UNREACHABLE, "round", "evidence", allowed,
+	    "after %" PRIu64 " s", (boottime_ns() - rr->asked_ns) / NS_PER_S);
+	why_hint(&here, "what keeps the TPM or the host busy?");
+	say_once(g, CVM_E_UNREACHABLE, &here);
+	if (why != NULL)
+		*why = here;
+	return CVM_E_UNREACHABLE;
+}
+
 /* Joins with a leaf; the admission replaces the session's in any case. */
 static int
 join(struct gate *g, struct gate_session *s, struct span leaf, bool single_use,
@@ -337,6 +379,8 @@ join(struct gate *g, struct gate_session *s, struct span leaf, bool single_use,
 	_cleanup_(admission_clear) struct admission a = { 0 };
 	int err;
 
+	if (atomic_load(&g->closed))
+		return refuse_closed(why);
 	err = rounds_join(g->rounds, leaf, /* fresh= */ false, &a, why);
 	if (a.round != NULL) {
 		admission_clear(&s->admission);
@@ -350,6 +394,8 @@ join(struct gate *g, struct gate_session *s, struct span leaf, bool single_use,
 	    s->admission.round->policy->session_max_age_s, ret);
 	if (single_use)
 		permit_once(ret, &s->turn);
+	if (boottime_ns() >= ret->deadline_ns)
+		return refuse_late(g, s->admission.round, why);
 	return CVM_OK;
 }
 
@@ -479,6 +525,10 @@ unseal(struct gate *g, const struct gate_session *s, const struct permit *p,
 	err = unseal_locked(g, p, s->admission.round->policy, why);
 	if (err == CVM_OK)
 		err = agree_on_time(g, s, p, why);
+	if (atomic_load(&g->closed)) {
+		token_wipe(gate_token(g));
+		err = refuse_closed(why);
+	}
 	(void)pthread_mutex_unlock(&g->unsealing);
 	/* Verdicts and seals have been said already. */
 	if (err != CVM_E_SEALED && err != CVM_E_PERMIT)

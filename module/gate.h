@@ -26,6 +26,9 @@ struct gate;
 int gate_new(const struct config *cfg, const struct config_token *tcfg,
     struct gate **ret) _must_check_;
 void gate_freep(struct gate **g);
+/* Where threads may still be inside, instead of gate_freep(), which follows:
+ * every admission is over, keys are wiped, and nothing is admitted any more. */
+void gate_close(struct gate *g);
 /* The token, whose store is opened when it is first asked for; NULL when out
  * of memory. Owned by the gate. */
 struct token *gate_token(struct gate *g);

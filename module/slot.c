@@ -63,6 +63,12 @@ slot_clear(struct slot *s)
 }
 
 void
+slot_close(struct slot *s)
+{
+	gate_close(s->gate);
+}
+
+void
 slot_after_fork(struct slot *s)
 {
 	(void)pthread_mutex_init(&s->logging_in, /* attr= */ NULL);

@@ -32,6 +32,8 @@ struct slot {
 int slots_new(const struct config *cfg, struct slot *slots,
     size_t *ret_n) _must_check_;
 void slot_clear(struct slot *s);
+/* Before it, where threads may still be inside: see gate_close(). */
+void slot_close(struct slot *s);
 /* In the child after a fork. */
 void slot_after_fork(struct slot *s);
 

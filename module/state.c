@@ -16,7 +16,7 @@
  * The one mutable global. Entry points count themselves in and out, so that
  * C_Finalize in the middle of other threads' calls frees nothing that they
  * use: it then retires the library, and the next C_Initialize or C_Finalize
- * that finds nobody inside frees it.
+ * that finds nobody inside frees it. Its keys are wiped at once.
  */
 static struct {
 	/* 2 * forkid() of the process that this state was put in order for;
@@ -242,6 +242,14 @@ state_initialize(const char *reserved)
 	return rv;
 }
 
+/* For the threads that are still inside. */
+static void
+close_slots(struct library *lib)
+{
+	for (size_t i = 0; i < lib->n_slots; i++)
+		slot_close(&lib->slots[i]);
+}
+
 CK_RV
 state_finalize(void)
 {
@@ -255,6 +263,8 @@ state_finalize(void)
 		lib->next = module.retired;
 		module.retired = lib;
 		free_retired();
+		if (module.retired != NULL)
+			close_slots(lib);
 	}
 	(void)pthread_mutex_unlock(&module.lock);
 	return lib != NULL ? CKR_OK : CKR_CRYPTOKI_NOT_INITIALIZED;

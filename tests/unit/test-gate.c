@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "module/gate.h"
+#include "module/state.h"
 #include "tests/unit/scene-program.h"
 
 /* What an application sees of admissions, denials and lost evidence. One
@@ -195,6 +195,64 @@ denial_wipes_the_token(void **state)
 	scene_allow(&scene);
 	assert_int_equal(gate_permit(g, &s, &p, &why), CVM_OK);
 	assert_true(token_unsealed(gate_token(g)));
+}
+
+/* No denial, and nothing works: it has to be said. */
+static void
+round_outlasts_its_admission_in_silence(void **state)
+{
+	CK_SESSION_HANDLE s;
+	CK_OBJECT_HANDLE key;
+
+	(void)state;
+	NEEDS_MACHINE();
+	s = begin(&(struct scene_options){ .max_age_s = 1 });
+	key = find(s, CKO_PRIVATE_KEY, "ec");
+	machine_ctl(&scene.m, "set tsm.delay_ms 1200");
+	(void)open_session(RO);
+	assert_true(scene_logged(&scene, "session_max_age_s, 1 s"));
+	assert_rv(CKR_DEVICE_ERROR, sign(s, key));
+	machine_ctl(&scene.m, "set tsm.delay_ms 0");
+	assert_ok(sign(s, key));
+}
+
+/* Another thread is inside, and may stay there. */
+static void
+finalized_library_keeps_keys(void **state)
+{
+	CK_SESSION_HANDLE s;
+	struct library *lib;
+	struct gate_session late = { 0 };
+	struct why why = { 0 };
+	struct gate *g;
+	unsigned shard;
+
+	(void)state;
+	NEEDS_MACHINE();
+	s = begin(&(struct scene_options){ .open_max_age_s = 60 });
+	assert_ok(sign(s, find(s, CKO_PRIVATE_KEY, "ec")));
+	lib = state_enter(&shard);
+	assert_non_null(lib);
+	g = lib->slots[0].gate;
+	assert_int_equal(gate_open_session(g, &late, &why), CVM_OK);
+	assert_ok(C_Finalize(NULL));
+	assert_false(token_unsealed(gate_token(g)));
+	assert_int_equal(permit_check(&late.permit,
+			     rounds_issuer(gate_rounds(g))),
+	    CVM_E_PERMIT);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(gate_open_session(g, &late, &why),
+		    CVM_E_SEALED);
+		assert_string_equal(why.where, "library");
+		assert_false(token_unsealed(gate_token(g)));
+	}
+	gate_session_clear(&late);
+	state_leave(lib, shard);
+	assert_rv(CKR_CRYPTOKI_NOT_INITIALIZED, C_Finalize(NULL));
+	assert_ok(C_Initialize(NULL));
+	s = open_session(RW);
+	login(s);
+	assert_ok(sign(s, find(s, CKO_PRIVATE_KEY, "ec")));
 }
 
 static void
@@ -660,6 +718,8 @@ main(void)
 		TEST(admitted_sessions_sign),
 		TEST(denial_refuses_every_use),
 		TEST(denial_wipes_the_token),
+		TEST(round_outlasts_its_admission_in_silence),
+		TEST(finalized_library_keeps_keys),
 		TEST(denial_ends_operations_in_progress),
 		TEST(denied_sessions_open_and_do_not_log_in),
 		TEST(denial_can_fail_the_open),
