@@ -55,6 +55,24 @@ counts "1 0 0" 0 "silent success" </dev/null
 counts "0 1 0" 3 "silent failure" </dev/null
 counts "0 0 1" 77 "silent skip" </dev/null
 
+# logged EXPECTED STATUS WHAT: tallies stdin as meson's log.
+logged() {
+	rm -rf "$top/count"
+	mkdir "$top/count"
+	cat >"$top/count/log"
+	/usr/bin/python3 "$here/tally.py" meson "$top/count" a "$2" \
+	    "$top/count/log" >/dev/null 2>&1
+	report "$1" "$(cut -d ' ' -f 1-3 "$top/count/counts" 2>/dev/null |
+	    paste -s -d +)" "$3"
+}
+passed='{"name":"a:u / b","returncode":0,"result":"OK","stdout":"1..1\nok 1"}'
+logged "1 0 0" 0 "a program that passed" <<<"$passed"
+logged "1 0 0+0 1 0" 1 "meson fails, and no program" <<<"$passed"
+logged "0 1 0" 1 "a program out of time" \
+    <<<'{"name":"a:u / b","returncode":0,"result":"TIMEOUT","stdout":""}'
+logged "0 1 0" 0 "no program ran" </dev/null
+logged "" 0 "a log that is cut off counts nothing" <<<'{"name":"a:u / b",'
+
 contain() {
 	/usr/bin/python3 "$here/contain.py" "$1" "$top/log" bash -c "$2"
 }

@@ -4,12 +4,13 @@
 """Counts test results and remembers the failures.
 
 usage: tally.py output DIR LABEL STATUS FILE
-       tally.py meson DIR LABEL TESTLOG.json
+       tally.py meson DIR LABEL STATUS TESTLOG.json
        tally.py sum DIR
 
 `output` counts one program's output: each TAP line is a test; without TAP the
 program is one test by its exit status (0 passed, 77 skipped).  `meson` counts
-every program in meson's log.  Both append to DIR/counts and DIR/failures and
+every program in meson's log, and meson itself where it failed and no program
+did.  Both append to DIR/counts and DIR/failures and
 print one line for each program.  `sum` prints the failures and the total, and
 exits 1 if anything failed or nothing passed.
 """
@@ -121,9 +122,10 @@ def do_output(directory, label, status, path):
 	record(directory, label, count(text, int(status)), text)
 
 
-def do_meson(directory, label, path):
+def do_meson(directory, label, meson_status, path):
 	with open(path, encoding='utf-8', errors='replace') as f:
 		tests = [json.loads(line) for line in f if line.strip()]
+	failed = 0
 	for test in sorted(tests, key=lambda t: t['name']):
 		status = test.get('returncode', 1)
 		# A test that ran out of time has no exit status of its own.
@@ -132,9 +134,13 @@ def do_meson(directory, label, path):
 		text = test.get('stdout') or ''
 		errors = test.get('stderr') or ''
 		outcome = count(text, status)
+		failed += outcome.failed
 		name = test['name'].rsplit('/', 1)[-1].split(':')[-1].strip()
 		record(directory, f'{label}: {name}', outcome,
 		    f'{text}{errors}\n(meson: {test["result"]})')
+	if int(meson_status) != 0 and failed == 0 or not tests:
+		record(directory, label, count('', int(meson_status) or 1),
+		    f'meson ended with {meson_status}')
 
 
 def do_sum(directory):
@@ -153,7 +159,7 @@ def do_sum(directory):
 	sys.exit(1 if totals[1] > 0 or totals[0] == 0 else 0)
 
 
-VERBS = {'output': (do_output, 4), 'meson': (do_meson, 3), 'sum': (do_sum, 1)}
+VERBS = {'output': (do_output, 4), 'meson': (do_meson, 4), 'sum': (do_sum, 1)}
 
 
 def main(argv):

@@ -46,17 +46,26 @@ refuse() {
 }
 fails() {
 	"$@"
-	local rc=$?
-	[ "$rc" -eq 255 ] ||
-	    { [ "$rc" -ne 0 ] && [ "$rc" -ne 124 ] && [ "$rc" -lt 128 ]; }
+	refused $?
+}
+refused() {
+	[ "$1" -eq 255 ] ||
+	    { [ "$1" -ne 0 ] && [ "$1" -ne 124 ] && [ "$1" -lt 128 ]; }
 }
 
-# says TEXT COMMAND...: the command's output has the text, whatever its status.
+# says TEXT COMMAND...: the command's output has the text, whether it fails or
+# not; but it ends by itself.
 says() {
-	local text=$1
+	local text=$1 rc
 	shift
-	"$@" 2>&1 | tee says.out | grep -qF -- "$text" ||
-	    { cat says.out; return 1; }
+	"$@" >says.out 2>&1
+	rc=$?
+	if [ "$rc" -eq 0 ] || refused "$rc"; then
+		grep -qF -- "$text" says.out && return
+	fi
+	cat says.out
+	echo "exit status $rc"
+	return 1
 }
 not() { ! "$@"; }
 
