@@ -54,6 +54,6 @@ for k in rsa ec; do
 done
 ctl tdx pcr extend 8 "another kernel command line" >/dev/null
 check "the machine is another: a new server has no key" \
-    not says "listening on IPv4" timeout 5 gnutls-serv --provider="$MODULE" \
+    lacks "listening on IPv4" timeout 5 gnutls-serv --provider="$MODULE" \
     --port="$(port)" --disable-client-cert --x509certfile=ec.pem \
     --x509keyfile="pkcs11:token=web;object=ec;type=private"

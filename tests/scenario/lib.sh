@@ -54,19 +54,17 @@ refused() {
 }
 
 # says TEXT COMMAND...: the command's output has the text, whether it fails or
-# not; but it ends by itself.
-says() {
-	local text=$1 rc
-	shift
+# not; but it ends by itself. lacks: and does not have it.
+answers() {
+	local rc
 	"$@" >says.out 2>&1
 	rc=$?
-	if [ "$rc" -eq 0 ] || refused "$rc"; then
-		grep -qF -- "$text" says.out && return
-	fi
 	cat says.out
 	echo "exit status $rc"
-	return 1
+	[ "$rc" -eq 0 ] || refused "$rc"
 }
+says() { answers "${@:2}" && grep -qF -- "$1" says.out; }
+lacks() { answers "${@:2}" && ! grep -qF -- "$1" says.out; }
 not() { ! "$@"; }
 
 # until_true SECONDS COMMAND...: waits for it.

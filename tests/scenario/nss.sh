@@ -52,4 +52,4 @@ check "which OpenSSL verifies" openssl req -in request.pem -verify -noout
 ctl snp pcr extend 8 "another kernel command line" >/dev/null
 refuse "on a changed machine NSS is refused" nss certutil -S -n denied \
     -s CN=denied -x -t ,, -k ec -q nistp256 -z /bin/sh
-check "and finds no key" not says "web:ec" nss certutil -K
+check "and finds no key" lacks "web:ec" nss certutil -K

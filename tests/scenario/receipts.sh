@@ -61,7 +61,7 @@ check "with four operations" json \
     "a['good'] and a['whole'] and a['operations'] == 4 and not a['missed']"
 check "and to an independent verifier" /usr/bin/python3 "$PROTOCOL" "$LOG"
 check "it is not for everybody" test "$(stat -c %a "$LOG")" = 600
-check "no session has a line in it" not says "session open" show
+check "no session has a line in it" lacks "session open" show
 check "it shows who signed" says "C_Sign by 0x1041" show
 check "as JSON, too" sh -c "'$TOKEN' --json receipt show '$LOG' >answer.json"
 check "with every line" json \
