@@ -26,15 +26,29 @@ key_cache_ref(struct key_cache *k)
 	return k;
 }
 
+/* Each context is taken out before it is freed, so that a child that is forked
+ * in between finds nothing to free. */
+static void
+prepared_empty(struct prepared *p)
+{
+	EVP_PKEY_CTX *pctx = TAKE_PTR(p->pctx);
+	EVP_MD_CTX *md = TAKE_PTR(p->md);
+	EVP_CIPHER_CTX *cipher = TAKE_PTR(p->cipher);
+
+	atomic_signal_fence(memory_order_seq_cst);
+	EVP_PKEY_CTX_free(pctx);
+	EVP_MD_CTX_free(md);
+	EVP_CIPHER_CTX_free(cipher);
+	secret_wipe(p->rejection, sizeof(p->rejection));
+	p->has_rejection = false;
+}
+
 void
 prepared_freep(struct prepared **p)
 {
 	if (*p == NULL)
 		return;
-	EVP_PKEY_CTX_free((*p)->pctx);
-	EVP_MD_CTX_free((*p)->md);
-	EVP_CIPHER_CTX_free((*p)->cipher);
-	secret_wipe((*p)->rejection, sizeof((*p)->rejection));
+	prepared_empty(*p);
 	free(*p);
 	*p = NULL;
 }
@@ -55,12 +69,8 @@ static void
 end_leases(struct key_cache *k)
 {
 	for (struct prepared *p = k->leases; p != NULL; p = p->next)
-		if (atomic_exchange(&p->lease, LEASE_OVER) == LEASE_RESTS) {
-			/* A child that is forked here finds nothing to free. */
-			EVP_CIPHER_CTX *c = TAKE_PTR(p->cipher);
-
-			EVP_CIPHER_CTX_free(c);
-		}
+		if (atomic_exchange(&p->lease, LEASE_OVER) == LEASE_RESTS)
+			prepared_empty(p);
 }
 
 void

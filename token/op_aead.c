@@ -274,12 +274,14 @@ ccm_once(struct op *op, struct span in, uint8_t *out, size_t *len)
 
 const struct op_ops op_aead = {
 	.begin = aead_begin,
+	.tag = aead_tag,
 	.arm = aead_arm,
 	.bound = aead_bound,
 	.update_bound = aead_update_bound,
 	.update = aead_update,
 	.final = aead_final,
 	.once = aead_once,
+	.rereads = true,
 	.streams = aead_streams,
 	.silent = true,
 };

@@ -4,20 +4,21 @@
 #include "token/op_impl.h"
 
 /*
- * The same again. A session that encrypts one message after another with one
- * key asks the same questions each time; what was found out is kept between
- * its operations, with a lease on the key's cipher. None of it is a right: the
- * permit is asked as ever, and what could have changed is looked at.
+ * The same again. A session that encrypts or signs one message after another
+ * with one key asks the same questions each time; what was found out is kept
+ * between its operations, with a lease on the contexts that have the key. None
+ * of it is a right: the permit is asked as ever, and what could have changed is
+ * looked at.
  */
 
-/* Ciphers that wait for nothing but a nonce, of a use that was admitted when
- * it began. */
+/* Contexts that wait for nothing but a message, of a use that was admitted
+ * when it began. */
 static bool
 can_rest(struct op *op)
 {
 	struct prepared *k = op->key;
 
-	if (!op->begun || k == NULL || k->cipher == NULL || k->tag == 0 ||
+	if (!op->begun || k == NULL || op->ops->tag == NULL || k->tag == 0 ||
 	    op->permit.issuer == NULL || op->input_md != NULL)
 		return false;
 	return atomic_load(&k->lease) != LEASE_NONE ||
@@ -50,6 +51,8 @@ op_rest(struct op **op, struct op **rest)
 	o->streamed = 0;
 	o->permit = (struct permit){ 0 };
 	o->cipher = NULL;
+	EVP_MD_CTX_free(o->md);
+	o->md = NULL;
 	/* From here on a wipe takes the key. */
 	if (lease_rest(o->key))
 		*rest = TAKE_PTR(*op);
@@ -57,15 +60,28 @@ op_rest(struct op **op, struct op **rest)
 		op_freep(op);
 }
 
-/* A parameter that is refused is refused by op_new(), with its reason. */
+/* The parameter of this message, of which nothing of the last one's is left.
+ */
+static int
+read_params(struct op *o, const CK_MECHANISM *mech)
+{
+	if (o->ops->rereads)
+		return mech_params_again(mech, o->mech, &o->params,
+		    /* reterr_why= */ NULL);
+	mech_params_clear(&o->params);
+	return mech_params_read(mech, o->mech, /* bound= */ false, &o->params,
+	    /* reterr_why= */ NULL);
+}
+
+/* A parameter that is refused is refused by op_new(), with its reason; one that
+ * the contexts are not set up for wants others. */
 static bool
 resume(struct op **rest, const CK_MECHANISM *mech, const struct permit *p,
     struct op **ret)
 {
 	struct op *o = *rest;
 
-	if (mech_params_again(mech, o->mech, &o->params,
-		/* reterr_why= */ NULL) != CVM_OK ||
+	if (read_params(o, mech) != CVM_OK || o->ops->tag(o) != o->key->tag ||
 	    !lease_resume(o->key)) {
 		op_freep(rest);
 		return false;

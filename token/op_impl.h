@@ -43,6 +43,10 @@ struct op {
 struct op_ops {
 	/* Brings the key in; p is valid for secret keys, NULL for others. */
 	int (*begin)(struct op *op, const struct permit *p, struct why *why);
+	/* What op->key is set up for, as a prepared operation's tag. Where
+	 * it is neither NULL nor gives 0, the operation may rest between
+	 * messages: it waits for nothing but what arm() brings in. */
+	uint64_t (*tag)(const struct op *op);
 	/* Brings the parameter in, before the first input; NULL: nothing. */
 	int (*arm)(struct op *op);
 	/* Upper bound of what once() or final() writes for held plus in. */
@@ -57,6 +61,9 @@ struct op_ops {
 	int (*once)(struct op *op, struct span in, uint8_t *out, size_t *len);
 	/* update() works without the key: hashing. */
 	bool keyless;
+	/* The parser sets all that matters here with each parameter, as
+	 * mech_params_again() wants it. */
+	bool rereads;
 	/* Whether this operation streams at all; NULL: it does. */
 	bool (*streams)(const struct op *op);
 	/* bound() may be more than is needed: room below it is no error. */

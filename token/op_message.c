@@ -184,6 +184,7 @@ message_once(struct op *op, struct span in, uint8_t *out, size_t *len)
 
 const struct op_ops op_message = {
 	.begin = message_begin,
+	.tag = message_tag,
 	.bound = message_bound,
 	.once = message_once,
 };

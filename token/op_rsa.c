@@ -200,6 +200,7 @@ rsa_once(struct op *op, struct span in, uint8_t *out, size_t *len)
 
 const struct op_ops op_rsa_crypt = {
 	.begin = rsa_crypt_begin,
+	.tag = rsa_tag,
 	.bound = rsa_bound,
 	.once = rsa_once,
 	.inexact = true,

@@ -251,16 +251,20 @@ sign_held_max(const struct op *op)
 /* With a hash, input streams; without, it is short and held. */
 const struct op_ops op_hash_sign = {
 	.begin = sign_begin,
+	.tag = sign_tag,
 	.bound = sign_bound,
 	.update = sign_update,
 	.final = sign_final,
 	.once = sign_once,
 	.keyless = true,
+	.silent = true,
 };
 
 const struct op_ops op_raw_sign = {
 	.begin = sign_begin,
+	.tag = sign_tag,
 	.bound = sign_bound,
 	.once = sign_once,
+	.silent = true,
 	.held_max = sign_held_max,
 };

@@ -8,7 +8,7 @@
 #include "attest/permit.h"
 #include "tests/unit/fake-clock.h"
 
-/* For a program that is linked with --wrap of the three ways to ask a permit:
+/* For a program that is linked with --wrap of the four ways to ask a permit:
  * they refuse, or time passes at one of them. */
 static atomic_bool refuse;
 static unsigned hour_strikes_at, looks; /* 0: never */
@@ -53,6 +53,18 @@ __wrap_permit_holds(const struct permit *p, const struct permit_issuer *i)
 {
 	look();
 	return atomic_load(&refuse) ? CVM_E_PERMIT : __real_permit_holds(p, i);
+}
+
+bool __real_permit_stands(const struct permit *p,
+    const struct permit_issuer *i);
+bool __wrap_permit_stands(const struct permit *p,
+    const struct permit_issuer *i);
+
+/* Of a permit that was refused none stands; one whose time is over does. */
+bool
+__wrap_permit_stands(const struct permit *p, const struct permit_issuer *i)
+{
+	return !atomic_load(&refuse) && __real_permit_stands(p, i);
 }
 
 #endif

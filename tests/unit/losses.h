@@ -57,4 +57,41 @@ closed_session(struct stage *s, CK_OBJECT_HANDLE key)
 	token_session_closed(s->t, s->c.session);
 }
 
+/* What takes the right to the key, but leaves it. */
+static inline void
+revocation(struct stage *s, CK_OBJECT_HANDLE key)
+{
+	(void)key;
+	permit_revoke_all(&s->f.issuer);
+}
+
+static inline void
+expiry(struct stage *s, CK_OBJECT_HANDLE key)
+{
+	(void)key;
+	s->f.permit.deadline_ns = boottime_ns();
+}
+
+static inline void
+no_permit(struct stage *s, CK_OBJECT_HANDLE key)
+{
+	(void)key;
+	s->c.permit = NULL;
+}
+
+static inline void
+end_of_login(struct stage *s, CK_OBJECT_HANDLE key)
+{
+	(void)key;
+	s->c.user = false;
+}
+
+static inline void
+fork_in_child(struct stage *s, CK_OBJECT_HANDLE key)
+{
+	(void)key;
+	token_after_fork(s->t);
+	s->f.permit.fork_count++;
+}
+
 #endif

@@ -190,49 +190,12 @@ wrong_tag_accepted_or_poisons(void **state)
 	op_freep(&op);
 }
 
-/* What takes the right to the key, but leaves it. */
-static void
-revocation(struct stage *s, CK_OBJECT_HANDLE key)
-{
-	(void)key;
-	permit_revoke_all(&s->f.issuer);
-}
-
-static void
-expiry(struct stage *s, CK_OBJECT_HANDLE key)
-{
-	(void)key;
-	s->f.permit.deadline_ns = boottime_ns();
-}
-
-static void
-no_permit(struct stage *s, CK_OBJECT_HANDLE key)
-{
-	(void)key;
-	s->c.permit = NULL;
-}
-
-static void
-end_of_login(struct stage *s, CK_OBJECT_HANDLE key)
-{
-	(void)key;
-	s->c.user = false;
-}
-
 static void
 modification(struct stage *s, CK_OBJECT_HANDLE key)
 {
 	CK_ATTRIBUTE off[] = { BOOL_ATTR(CKA_ENCRYPT, false) };
 
 	ok(token_set_attributes(s->t, &s->c, key, off, 1, why));
-}
-
-static void
-fork_in_child(struct stage *s, CK_OBJECT_HANDLE key)
-{
-	(void)key;
-	token_after_fork(s->t);
-	s->f.permit.fork_count++;
 }
 
 static const struct {
