@@ -58,7 +58,8 @@ agree(EVP_PKEY *ours, EVP_PKEY *theirs, struct secret **ret)
 	if (ctx == NULL)
 		return CVM_E_NOMEM;
 	if (EVP_PKEY_derive_init(ctx) != 1 ||
-	    EVP_PKEY_derive_set_peer(ctx, theirs) != 1 ||
+	    /* ec_peer() has looked at the point. */
+	    EVP_PKEY_derive_set_peer_ex(ctx, theirs, /* validate= */ 0) != 1 ||
 	    EVP_PKEY_derive(ctx, NULL, &len) != 1)
 		return CVM_E_MECH_PARAM;
 	z = secret_new(len);

@@ -326,12 +326,14 @@ from_point(const struct curve *c, struct span point, EVP_PKEY **ret)
 	err = from_params(EVP_PKEY_PUBLIC_KEY, params, &pkey);
 	if (err != CVM_OK)
 		return err;
-	/* On the curve, and not the point at infinity. */
+	/* On the curve, and not the point at infinity. All curves here have
+	 * cofactor 1, so that each such point has the right order (SP 800-56A
+	 * section 5.6.2.3.4), which is not computed again. */
 	check = EVP_PKEY_CTX_new_from_pkey(crypto_libctx(), pkey,
 	    /* props= */ NULL);
 	if (check == NULL)
 		return CVM_E_NOMEM;
-	if (EVP_PKEY_public_check(check) != 1)
+	if (EVP_PKEY_public_check_quick(check) != 1)
 		return CVM_E_ATTR_VALUE;
 	*ret = TAKE_PTR(pkey);
 	return CVM_OK;
