@@ -44,16 +44,18 @@ call_slot(struct call *c, CK_SLOT_ID id)
 static void
 call_as(struct call *c, const struct permit *p)
 {
+	uint64_t logouts;
 	bool so;
 
-	/* First: an operation that begins under a login that ends meanwhile
-	 * ends with it. */
+	/* First: what begins under a login that ends meanwhile ends with it. */
 	c->login_ends = atomic_load(&c->slot->login_ends);
+	logouts = token_logouts(c->token);
 	so = token_so_logged_in(c->token);
 	c->caller = (struct caller){
 		.session = atomic_load(&c->session->handle),
 		.so = so,
 		.writable = c->session->writable,
+		.logouts = logouts,
 		.permit = p,
 	};
 	if (c->slot->cfg->login == LOGIN_ATTESTATION)

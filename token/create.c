@@ -138,12 +138,12 @@ objects_publish(struct token *t, const struct caller *c, struct newborn *v,
 		n_change += o[i]->token ? 1 : 0;
 	}
 	if (n_change > 0) {
-		err = object_table_write(t, change, n_change, reterr_why);
+		err = object_table_write(t, c->permit, change, n_change,
+		    reterr_why);
 		if (err != CVM_OK)
 			return err;
 	}
-	for (size_t i = 0; i < n; i++)
-		ret[i] = object_table_put(token_objects(t), o[i]);
+	object_table_publish(t, c, o, n, ret);
 	return CVM_OK;
 }
 

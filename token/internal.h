@@ -32,14 +32,17 @@ struct record_change {
 	const struct attrs *was;       /* replace: what attrs were made of */
 	const struct secret *material; /* insert; NULL on replace: keep */
 };
-/* CVM_E_STALE: a record is not any more what its change was made of. */
-int records_write(struct token *t, const struct record_change *v, size_t n,
+/* CVM_E_STALE: a record is not any more what its change was made of.
+ * CVM_E_PERMIT: p ended, at the latest while another writer was waited for. */
+int records_write(struct token *t, const struct permit *p,
+    const struct record_change *v, size_t n,
     struct why *reterr_why) _must_check_;
 /* The same; fn learns the versions (records_version) before and after the
  * change, before any other thread can see the latter. Under the store lock: fn
  * calls nothing of the token. */
-int records_write_noting(struct token *t, const struct record_change *v,
-    size_t n, void (*fn)(void *arg, uint64_t before, uint64_t after), void *arg,
+int records_write_noting(struct token *t, const struct permit *p,
+    const struct record_change *v, size_t n,
+    void (*fn)(void *arg, uint64_t before, uint64_t after), void *arg,
     struct why *reterr_why) _must_check_;
 /* Calls fn for each record (as store_object_each), under the store lock: of
  * the functions here, fn may call record_seal, record_open_attrs and

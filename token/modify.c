@@ -140,8 +140,8 @@ token_copy(struct token *t, const struct caller *c, CK_OBJECT_HANDLE from,
 }
 
 static int
-replace(struct token *t, struct object *old, struct attrs *attrs,
-    struct why *why)
+replace(struct token *t, const struct caller *c, struct object *old,
+    struct attrs *attrs, struct why *why)
 {
 	_cleanup_(object_unrefp) struct object *o = NULL;
 	struct record_change change = { .what = RECORD_REPLACE };
@@ -151,7 +151,7 @@ replace(struct token *t, struct object *old, struct attrs *attrs,
 	if (old->token) {
 		change.attrs = attrs;
 		change.was = &old->attrs;
-		err = object_table_write(t, &change, 1, why);
+		err = object_table_write(t, c->permit, &change, 1, why);
 		if (err != CVM_OK)
 			return err;
 	}
@@ -190,7 +190,7 @@ set_attributes_once(struct token *t, const struct caller *c,
 		    CKA_VALUE, "unchanged in a private object", "another");
 	use = use_of(o, c, IN_SET);
 	err = overlay(o, &use, templ, n, &attrs, reterr_why);
-	return err == CVM_OK ? replace(t, o, &attrs, reterr_why) : err;
+	return err == CVM_OK ? replace(t, c, o, &attrs, reterr_why) : err;
 }
 
 int
@@ -230,7 +230,7 @@ token_destroy(struct token *t, const struct caller *c, CK_OBJECT_HANDLE handle,
 		return refuse_action(reterr_why, CKA_DESTROYABLE);
 	memcpy(change.id, o->id, sizeof(change.id));
 	if (o->token) {
-		err = object_table_write(t, &change, 1, reterr_why);
+		err = object_table_write(t, c->permit, &change, 1, reterr_why);
 		/* Another process was first: it is gone all the same. */
 		if (err != CVM_OK && err != CVM_E_NOT_FOUND)
 			return err;

@@ -105,7 +105,7 @@ object_husk(const struct object *o, struct object **ret)
 	husk->refs = 1;
 	husk->husk = true;
 	husk->token = true;
-	husk->private = true;
+	husk->private = o->private;
 	husk->class = husk->key_type = CK_UNAVAILABLE_INFORMATION;
 	husk->handle = o->handle;
 	husk->seen = o->seen;

@@ -31,13 +31,17 @@ void object_after_fork(struct object *o);
 /* Who asks: decides what is visible and writable. */
 struct caller {
 	CK_SESSION_HANDLE session;
-	bool user;     /* logged in as user (or admitted with login
+	bool user;	  /* logged in as user (or admitted with login
 			  "attestation"): private objects are visible */
-	bool so;       /* logged in as SO */
-	bool writable; /* R/W session */
+	bool so;	  /* logged in as SO */
+	bool writable;	  /* R/W session */
+	uint64_t logouts; /* token_logouts(), before user was asked for */
 	const struct permit *permit; /* NULL: unadmitted; private and secret
 					keys are not visible at all */
 };
+
+/* How many logouts there were; for struct caller. */
+uint64_t token_logouts(struct token *t);
 
 /* CVM_E_NOT_FOUND: no such handle, or not visible to the caller. CVM_E_PERMIT:
  * not visible any more, since the caller's permit is over; so with all that

@@ -148,10 +148,11 @@ int object_material(struct token *t, struct object *o, const struct permit *p,
 #define OPEN_ALL_MAX 256
 #define OPEN_MAX 1024
 /* Opens the husk and puts it into the table where the table has room or must
- * have it. CVM_E_BUSY: the record is another than the index says, refresh;
+ * have it. *ret_kept (or NULL): whether *ret is what the table has now; what is
+ * not is to be looked at, and not to be used. CVM_E_BUSY: the record is another than the index says, refresh;
  * CVM_E_SEALED; CVM_E_NOT_FOUND: it does not open (logged). */
 int object_open(struct token *t, const struct object *husk, bool must,
-    struct object **ret) _must_check_;
+    struct object **ret, bool *ret_kept) _must_check_;
 /* Opens all husks when there are few. */
 int object_open_few(struct token *t) _must_check_;
 /* Calls fn for all objects, or those whose CKA_ID or CKA_LABEL (index) has
@@ -168,7 +169,8 @@ int object_table_refresh(struct token *t, struct why *reterr_why) _must_check_;
 int object_table_glance(struct token *t, struct why *reterr_why) _must_check_;
 /* records_write(), which spares the table a load for our own change: the
  * caller puts it into the table itself. */
-int object_table_write(struct token *t, const struct record_change *v, size_t n,
+int object_table_write(struct token *t, const struct permit *p,
+    const struct record_change *v, size_t n,
     struct why *reterr_why) _must_check_;
 /* Whether the last look at the store is long ago. */
 bool object_table_stale(struct object_table *ot);
@@ -176,9 +178,10 @@ bool object_table_stale(struct object_table *ot);
  * handle has come to name another object since. The second takes no lock. */
 uint64_t object_table_mark(struct object_table *ot, const struct object *o);
 bool object_table_marked(struct object_table *ot, uint64_t mark);
-/* Puts o into the table, and gives it a handle if it has none. An object
- * with the same handle or record is replaced. */
-CK_OBJECT_HANDLE object_table_put(struct object_table *ot, struct object *o);
+/* Puts n new objects into the table. A denial or a logout since c was admitted
+ * does to them what it did to the others: their handles may be over. */
+void object_table_publish(struct token *t, const struct caller *c,
+    struct object *const *o, size_t n, CK_OBJECT_HANDLE *ret);
 /* Puts o in the place of old. False, and nothing is put, when old was destroyed
  * meanwhile, or is a session object that was changed. */
 bool object_table_renew(struct object_table *ot, const struct object *old,

@@ -52,8 +52,9 @@ recall_material(struct key_cache *k, struct secret **ret)
 	if (there)
 		copy = secret_copy(secret_span(k->material));
 	(void)pthread_mutex_unlock(&k->lock);
+	/* A denial, or the end of its session, destroyed it. */
 	if (copy == NULL)
-		return there ? CVM_E_NOMEM : CVM_E_PERMIT;
+		return there ? CVM_E_NOMEM : CVM_E_NOT_FOUND;
 	*ret = copy;
 	return CVM_OK;
 }
@@ -73,8 +74,9 @@ object_material(struct token *t, struct object *o, const struct permit *p,
 		err = record_open_material(t, o->id, &s, reterr_why);
 	else
 		err = recall_material(o->key, &s);
-	if (err == CVM_OK)
-		err = permit_check(p, token_issuer(t));
+	/* A denial is the reason, where there was one. */
+	if (permit_check(p, token_issuer(t)) != CVM_OK)
+		err = CVM_E_PERMIT;
 	if (err != CVM_OK)
 		return err;
 	*ret = TAKE_PTR(s);

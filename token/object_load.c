@@ -128,7 +128,10 @@ static struct object *
 merge_row(struct object_table *ot, const struct row *r)
 {
 	struct object *o = table_find_record(ot, r->id), *husk = NULL;
-	struct object new = { .hint_id = r->hint_id,
+	/* Whether it is private does not change, and is not known before it is
+	 * opened for the first time. */
+	struct object new = { .private = o == NULL || o->private,
+		.hint_id = r->hint_id,
 		.hint_label = r->hint_label };
 
 	if (o != NULL && memcmp(o->stamp, r->stamp, sizeof(r->stamp)) == 0 &&
@@ -333,9 +336,9 @@ object_table_note(struct token *t, uint64_t before, uint64_t after)
 }
 
 int
-object_table_write(struct token *t, const struct record_change *v, size_t n,
-    struct why *reterr_why)
+object_table_write(struct token *t, const struct permit *p,
+    const struct record_change *v, size_t n, struct why *reterr_why)
 {
-	return records_write_noting(t, v, n, note_write, token_objects(t),
+	return records_write_noting(t, p, v, n, note_write, token_objects(t),
 	    reterr_why);
 }

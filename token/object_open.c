@@ -38,24 +38,35 @@ close_idle(struct object_table *ot)
 	}
 }
 
-/* What the index says still holds, and there is room: into the table. */
-static void
-keep(struct object_table *ot, const struct object *husk, struct object *o,
+/*
+ * What the index says still holds, and there is room: into the table, unless
+ * another thread was first, whose object it is then: a wipe finds what is in
+ * the table, and one cache. False: o is not what the table has.
+ */
+static bool
+keep(struct object_table *ot, const struct object *husk, struct object **o,
     bool must)
 {
-	const struct object *now;
+	struct object *now;
+	bool same, kept = false;
 
 	(void)pthread_rwlock_wrlock(&ot->lock);
 	now = table_find_record(ot, husk->id);
-	if (now != NULL && now->husk && ot->loaded &&
-	    memcmp(now->stamp, o->stamp, sizeof(o->stamp)) == 0 &&
-	    (must || ot->n_open < OPEN_MAX)) {
-		o->seen = now->seen;
-		table_put(ot, o);
+	same = now != NULL && ot->loaded &&
+	    memcmp(now->stamp, (*o)->stamp, sizeof(now->stamp)) == 0;
+	if (same && !now->husk) {
+		object_unrefp(o);
+		*o = object_ref(now);
+		kept = true;
+	} else if (same && (must || ot->n_open < OPEN_MAX)) {
+		(*o)->seen = now->seen;
+		table_put(ot, *o);
+		kept = true;
 		if (ot->n_open > OPEN_MAX)
 			close_idle(ot);
 	}
 	(void)pthread_rwlock_unlock(&ot->lock);
+	return kept;
 }
 
 /*
@@ -140,11 +151,12 @@ open_record(struct token *t, const struct object *husk, struct attrs *ret,
 
 int
 object_open(struct token *t, const struct object *husk, bool must,
-    struct object **ret)
+    struct object **ret, bool *ret_kept)
 {
 	_cleanup_(object_unrefp) struct object *o = NULL;
 	_cleanup_(attrs_clear) struct attrs attrs = { 0 };
 	struct why why = { 0 };
+	bool kept;
 	int err;
 
 	err = open_record(t, husk, &attrs, &why);
@@ -158,7 +170,9 @@ object_open(struct token *t, const struct object *husk, bool must,
 	o->hint_id = husk->hint_id;
 	o->hint_label = husk->hint_label;
 	o->handle = husk->handle;
-	keep(token_objects(t), husk, o, must);
+	kept = keep(token_objects(t), husk, &o, must);
+	if (ret_kept != NULL)
+		*ret_kept = kept;
 	*ret = TAKE_PTR(o);
 	return CVM_OK;
 }
@@ -268,7 +282,8 @@ open_husks(struct token *t, struct hunt *h)
 {
 	for (size_t i = 0; i < h->husks.n; i++) {
 		_cleanup_(object_unrefp) struct object *o = NULL;
-		int err = object_open(t, h->husks.v[i], !h->all, &o);
+		int err = object_open(t, h->husks.v[i], !h->all, &o,
+		    /* ret_kept= */ NULL);
 
 		if (err == CVM_E_SEALED)
 			return CVM_OK;

@@ -155,19 +155,6 @@ table_unload(struct object_table *ot)
 	atomic_store(&ot->checked_ns, 0);
 }
 
-CK_OBJECT_HANDLE
-object_table_put(struct object_table *ot, struct object *o)
-{
-	(void)pthread_rwlock_wrlock(&ot->lock);
-	ot->changes++;
-	table_put(ot, o);
-	/* What is made here has no stamp before the next load. */
-	if (o->token && ++ot->n_unknown > OPEN_MAX)
-		table_unload(ot);
-	(void)pthread_rwlock_unlock(&ot->lock);
-	return o->handle;
-}
-
 bool
 object_table_renew(struct object_table *ot, const struct object *old,
     struct object *o)
@@ -310,10 +297,58 @@ is_private(const void *arg, const struct object *o)
 	return o->private;
 }
 
+/*
+ * What a denial or a logout that has passed the table would have done to o,
+ * had it been there. Both are known before they come for the table.
+ */
+static void
+catch_up(struct token *t, const struct caller *c, struct object *o)
+{
+	struct object_table *ot = token_objects(t);
+	bool admitted = permit_stands(c->permit, token_issuer(t));
+
+	if (o->private && atomic_load(&ot->logouts) != c->logouts) {
+		if (o->key != NULL)
+			key_cache_wipe(o->key);
+		table_remove(ot, o);
+	} else if (!admitted && is_session_secret(NULL, o) && o->key != NULL) {
+		key_cache_wipe(o->key);
+		table_remove(ot, o);
+	} else if (!admitted && o->token) {
+		wipe_object(ot, o);
+	}
+}
+
+void
+object_table_publish(struct token *t, const struct caller *c,
+    struct object *const *o, size_t n, CK_OBJECT_HANDLE *ret)
+{
+	struct object_table *ot = token_objects(t);
+
+	(void)pthread_rwlock_wrlock(&ot->lock);
+	ot->changes++;
+	for (size_t i = 0; i < n; i++) {
+		table_put(ot, o[i]);
+		ret[i] = o[i]->handle;
+		/* What is made here has no stamp before the next load. */
+		if (o[i]->token && ++ot->n_unknown > OPEN_MAX)
+			table_unload(ot);
+		catch_up(t, c, o[i]);
+	}
+	(void)pthread_rwlock_unlock(&ot->lock);
+}
+
+uint64_t
+token_logouts(struct token *t)
+{
+	return atomic_load(&token_objects(t)->logouts);
+}
+
 void
 object_table_logout(struct object_table *ot)
 {
 	(void)pthread_rwlock_wrlock(&ot->lock);
+	(void)atomic_fetch_add(&ot->logouts, 1);
 	ot->changes++;
 	ot->loaded = false;
 	table_sweep(ot, is_private, /* arg= */ NULL);
@@ -405,14 +440,24 @@ static int
 open_handle(struct token *t, CK_OBJECT_HANDLE handle, struct object **ret)
 {
 	_cleanup_(object_unrefp) struct object *o = NULL;
-	bool husk;
+	_cleanup_(object_unrefp) struct object *opened = NULL;
+	bool husk, kept;
+	int err;
 
 	o = get_handle(token_objects(t), handle, &husk);
 	if (o == NULL)
 		return CVM_E_NOT_FOUND;
-	if (husk)
-		return object_open(t, o, /* must= */ true, ret);
-	*ret = TAKE_PTR(o);
+	if (!husk) {
+		*ret = TAKE_PTR(o);
+		return CVM_OK;
+	}
+	err = object_open(t, o, /* must= */ true, &opened, &kept);
+	if (err != CVM_OK)
+		return err;
+	/* A wipe would not find it. */
+	if (!kept)
+		return CVM_E_BUSY;
+	*ret = TAKE_PTR(opened);
 	return CVM_OK;
 }
 

@@ -24,7 +24,8 @@ struct object_table {
 	bool loaded;
 	_Atomic uint64_t version; /* of the store when loaded */
 	_Atomic uint64_t checked_ns;
-	_Atomic size_t n_session;  /* session objects */
+	_Atomic size_t n_session; /* session objects */
+	_Atomic uint64_t logouts;
 	size_t n_rows;		   /* of the store when loaded */
 	size_t n_open;		   /* token objects that are no husks */
 	size_t n_unknown;	   /* of them, made here since then */

@@ -8,6 +8,7 @@
 /* One transaction of record changes. */
 struct writing {
 	struct token *t;
+	const struct permit *permit;
 	struct store *s;
 	struct manifest m;
 	struct manifest_mac *mac;
@@ -130,6 +131,18 @@ write_all(struct writing *w, const uint8_t *token_id, const struct key *key,
 	return err;
 }
 
+/* Last before the commit: others may have kept the store for a minute. */
+static int
+still_admitted(struct token *t, const struct permit *p, struct why *why)
+{
+	int err = permit_check(p, token_issuer(t));
+
+	return err == CVM_OK ? CVM_OK :
+			       why_set(why, err, t->cfg->store, "admission",
+				   "one that lasts until the change is written",
+				   "one that ended before");
+}
+
 /* A transaction that found the manifest good leaves it good. */
 static int
 write_locked(struct writing *w, const uint8_t *token_id, const struct key *key,
@@ -147,6 +160,8 @@ write_locked(struct writing *w, const uint8_t *token_id, const struct key *key,
 	if (err == CVM_OK)
 		err = write_all(w, token_id, key, v, n, reterr_why);
 	if (err == CVM_OK)
+		err = still_admitted(w->t, w->permit, reterr_why);
+	if (err == CVM_OK)
 		err = store_commit(w->s, reterr_why);
 	else
 		store_rollback(w->s);
@@ -162,21 +177,22 @@ write_locked(struct writing *w, const uint8_t *token_id, const struct key *key,
 }
 
 int
-records_write(struct token *t, const struct record_change *v, size_t n,
-    struct why *reterr_why)
+records_write(struct token *t, const struct permit *p,
+    const struct record_change *v, size_t n, struct why *reterr_why)
 {
-	return records_write_noting(t, v, n, /* fn= */ NULL, /* arg= */ NULL,
+	return records_write_noting(t, p, v, n, /* fn= */ NULL, /* arg= */ NULL,
 	    reterr_why);
 }
 
 int
-records_write_noting(struct token *t, const struct record_change *v, size_t n,
+records_write_noting(struct token *t, const struct permit *p,
+    const struct record_change *v, size_t n,
     void (*fn)(void *arg, uint64_t before, uint64_t after), void *arg,
     struct why *reterr_why)
 {
 	_cleanup_(key_unrefp) struct key *key = token_key(t, KEY_TOKEN);
 	_cleanup_(manifest_mac_freep) struct manifest_mac *mac = NULL;
-	struct writing w = { .t = t, .fn = fn, .arg = arg };
+	struct writing w = { .t = t, .permit = p, .fn = fn, .arg = arg };
 	struct token_meta meta = { 0 };
 	int err;
 

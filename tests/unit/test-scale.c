@@ -32,7 +32,7 @@ make_many(struct stage *s, size_t n)
 			.material = m };
 		ok(random_bytes(c[i].id, sizeof(c[i].id)));
 	}
-	ok(records_write(s->t, c, n, why));
+	ok(records_write(s->t, s->c.permit, c, n, why));
 	for (size_t i = 0; i < n; i++)
 		attrs_clear(&a[i]);
 	free(a);
@@ -110,7 +110,7 @@ rows_read_twice(void **state)
 	object_unrefp(&o);
 	c.material = m;
 	ok(random_bytes(c.id, sizeof(c.id)));
-	ok(records_write(s->t, &c, 1, why)); /* past the table */
+	ok(records_write(s->t, s->c.permit, &c, 1, why)); /* past the table */
 	assert_int_equal(count(s, &by_id, 1, NULL), 2);
 	assert_int_equal(ot->loads, 2);
 }

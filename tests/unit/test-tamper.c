@@ -254,7 +254,7 @@ one_row_rolled_back(void **state)
 	memset(c.id, 1, sizeof(c.id));
 	ok(attrs_set_ulong(&a, CKA_CLASS, CKO_PRIVATE_KEY));
 	ok(attrs_set(&a, CKA_LABEL, text("newer")));
-	ok(records_write(f.token, &c, 1, why));
+	ok(records_write(f.token, &f.permit, &c, 1, why));
 	ok(records_version(f.token, &v, why));
 	(void)snprintf(sql, sizeof(sql),
 	    "ATTACH '%s.copy' AS old; "
@@ -349,16 +349,16 @@ replace_keeps_a_foreign_private_box(void **state)
 	memset(c.id, 1, sizeof(c.id));
 	ok(attrs_set(&a, CKA_LABEL, text("newer")));
 	ok(attrs_set_bool(&a, CKA_PRIVATE, true));
-	ok(records_write(f.token, &c, 1, why));
+	ok(records_write(f.token, &f.permit, &c, 1, why));
 	ok(record_open_material(f.token, c.id, &m, why));
 	assert_true(span_equal(secret_span(m), text("one")));
 	ok(attrs_set_bool(&a, CKA_PRIVATE, false));
-	refused(CVM_E_INVAL, records_write(f.token, &c, 1, why));
+	refused(CVM_E_INVAL, records_write(f.token, &f.permit, &c, 1, why));
 	ok(attrs_set_bool(&a, CKA_PRIVATE, true));
 	edit(&f,
 	    "UPDATE objects SET private_box = (SELECT private_box "
 	    "FROM objects WHERE id = " ID2 ") WHERE id = " ID1);
-	refused(CVM_E_CORRUPT, records_write(f.token, &c, 1, why));
+	refused(CVM_E_CORRUPT, records_write(f.token, &f.permit, &c, 1, why));
 }
 
 static void
@@ -379,12 +379,12 @@ half_of_a_batch_is_written(void **state)
 	memset(c[0].id, 0x41, STORE_ID_LEN);
 	memset(c[1].id, 0x01, STORE_ID_LEN);
 	memset(c[2].id, 0x02, STORE_ID_LEN); /* is there already */
-	refused(CVM_E_EXISTS, records_write(f.token, c, 3, why));
+	refused(CVM_E_EXISTS, records_write(f.token, &f.permit, c, 3, why));
 	refused(CVM_E_NOT_FOUND, record_read(f.token, c[0].id, &o, why));
 	ok(record_read(f.token, c[1].id, &o, why));
 	store_object_clear(&o);
 	memset(c[2].id, 0x42, STORE_ID_LEN);
-	ok(records_write(f.token, c, 3, why));
+	ok(records_write(f.token, &f.permit, c, 3, why));
 	ok(records_version(f.token, &v, why));
 	refused(CVM_E_NOT_FOUND, record_read(f.token, c[1].id, &o, why));
 }

@@ -898,7 +898,8 @@ killed_while_writing(void **state)
 				    CVM_OK)
 					break;
 				store_object_clear(&o);
-				ok(records_write(f.token, &c, 1, why));
+				ok(records_write(f.token, &f.permit, &c, 1,
+				    why));
 			}
 		}
 	}

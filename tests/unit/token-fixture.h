@@ -210,7 +210,7 @@ insert_object(struct fixture *f, uint8_t n, const char *label, bool private)
 	ok(attrs_set_bool(&a, CKA_PRIVATE, private));
 	ok(attrs_set(&a, CKA_LABEL, text(label)));
 	ok(attrs_set(&a, CKA_ID, span(&n, 1)));
-	ok(records_write(f->token, &c, 1, why));
+	ok(records_write(f->token, &f->permit, &c, 1, why));
 }
 
 #endif
