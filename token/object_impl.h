@@ -149,8 +149,9 @@ int object_material(struct token *t, struct object *o, const struct permit *p,
 #define OPEN_MAX 1024
 /* Opens the husk and puts it into the table where the table has room or must
  * have it. *ret_kept (or NULL): whether *ret is what the table has now; what is
- * not is to be looked at, and not to be used. CVM_E_BUSY: the record is another than the index says, refresh;
- * CVM_E_SEALED; CVM_E_NOT_FOUND: it does not open (logged). */
+ * not is to be looked at, and not to be used. CVM_E_BUSY: the record is another
+ * than the index says, refresh; CVM_E_SEALED; CVM_E_NOT_FOUND: it does not open
+ * (logged). */
 int object_open(struct token *t, const struct object *husk, bool must,
     struct object **ret, bool *ret_kept) _must_check_;
 /* Opens all husks when there are few. */
