@@ -34,11 +34,13 @@ prepared_empty(struct prepared *p)
 	EVP_PKEY_CTX *pctx = TAKE_PTR(p->pctx);
 	EVP_MD_CTX *md = TAKE_PTR(p->md);
 	EVP_CIPHER_CTX *cipher = TAKE_PTR(p->cipher);
+	EVP_MAC_CTX *mac = TAKE_PTR(p->mac);
 
 	atomic_signal_fence(memory_order_seq_cst);
 	EVP_PKEY_CTX_free(pctx);
 	EVP_MD_CTX_free(md);
 	EVP_CIPHER_CTX_free(cipher);
+	EVP_MAC_CTX_free(mac);
 	secret_wipe(p->rejection, sizeof(p->rejection));
 	p->has_rejection = false;
 }

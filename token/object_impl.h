@@ -36,7 +36,8 @@ struct prepared {
 	EVP_PKEY_CTX *pctx;
 	EVP_MD_CTX *md;
 	EVP_CIPHER_CTX *cipher; /* with the key of a secret-key object */
-	bool used;		/* md signed or verified a message */
+	EVP_MAC_CTX *mac;	/* the same */
+	bool used;		/* md or mac was given a message */
 	uint64_t tag;
 	size_t nonce_len; /* that cipher is set up for; 0: not known */
 	uint64_t generation;

@@ -28,8 +28,7 @@ drop_contexts(struct op *op)
 		prepared_give(op->object->key, &op->key);
 	EVP_CIPHER_CTX_free(op->cipher);
 	op->cipher = NULL;
-	EVP_MAC_CTX_free(op->mac);
-	op->mac = NULL;
+	op->mac = NULL; /* the key's */
 	EVP_MD_CTX_free(op->md);
 	op->md = NULL;
 	digest_state_freep(&op->state);
@@ -209,8 +208,8 @@ op_prepare(struct op *op, const struct permit *p, uint64_t tag,
 }
 
 int
-op_prepare_cipher(struct op *op, const struct permit *p, uint64_t tag,
-    int (*init)(struct op *op, EVP_CIPHER_CTX *ctx, struct span key),
+op_prepare_secret(struct op *op, const struct permit *p, uint64_t tag,
+    int (*init)(struct op *op, struct prepared *k, struct span key),
     struct why *reterr_why)
 {
 	_cleanup_(prepared_freep) struct prepared *k = NULL;
@@ -230,15 +229,13 @@ op_prepare_cipher(struct op *op, const struct permit *p, uint64_t tag,
 		    reterr_why);
 		if (err != CVM_OK)
 			return err;
-		k->cipher = EVP_CIPHER_CTX_new();
-		if (k->cipher == NULL)
-			return CVM_E_NOMEM;
-		err = init(op, k->cipher, secret_span(key));
+		err = init(op, k, secret_span(key));
 		if (err != CVM_OK)
 			return err;
 		op->key = TAKE_PTR(k);
 	}
 	op->cipher = op->key->cipher;
+	op->mac = op->key->mac;
 	return CVM_OK;
 }
 

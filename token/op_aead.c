@@ -39,11 +39,14 @@ aead_update_bound(const struct op *op, size_t in)
 /* The key. CCM's schedule is of its tag's and nonce's lengths too, which
  * OpenSSL wants to learn first. */
 static int
-set_key(struct op *op, EVP_CIPHER_CTX *ctx, struct span key)
+set_key(struct op *op, struct prepared *k, struct span key)
 {
 	const struct mech_params *mp = &op->params;
+	EVP_CIPHER_CTX *ctx = k->cipher = EVP_CIPHER_CTX_new();
 	int encrypt = op->kind == OP_ENCRYPT;
 
+	if (ctx == NULL)
+		return CVM_E_NOMEM;
 	if (EVP_CipherInit_ex2(ctx,
 		cipher_get((enum cipher)op->mech->cipher, key.len), NULL, NULL,
 		encrypt, /* params= */ NULL) != 1)
@@ -106,7 +109,7 @@ feed_aad(struct op *op)
 static int
 aead_begin(struct op *op, const struct permit *p, struct why *why)
 {
-	return op_prepare_cipher(op, p, aead_tag(op), set_key, why);
+	return op_prepare_secret(op, p, aead_tag(op), set_key, why);
 }
 
 static int

@@ -51,6 +51,7 @@ op_rest(struct op **op, struct op **rest)
 	o->streamed = 0;
 	o->permit = (struct permit){ 0 };
 	o->cipher = NULL;
+	o->mac = NULL;
 	EVP_MD_CTX_free(o->md);
 	o->md = NULL;
 	/* From here on a wipe takes the key. */
@@ -87,6 +88,7 @@ resume(struct op **rest, const CK_MECHANISM *mech, const struct permit *p,
 		return false;
 	}
 	o->cipher = o->key->cipher;
+	o->mac = o->key->mac;
 	o->permit = *p;
 	*ret = TAKE_PTR(*rest);
 	return true;

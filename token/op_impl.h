@@ -30,7 +30,7 @@ struct op {
 	bool parts;	      /* op_update() was called */
 	struct prepared *key;
 	EVP_CIPHER_CTX *cipher;
-	EVP_MAC_CTX *mac;
+	EVP_MAC_CTX *mac;	    /* of key */
 	EVP_MD_CTX *md;		    /* of streamed input */
 	struct digest_state *state; /* in its place, where it can be saved */
 	uint64_t streamed;	    /* bytes given to the cipher */
@@ -92,10 +92,11 @@ int op_prepare(struct op *op, const struct permit *p, uint64_t tag,
 /* For init: k->pctx, with the key in it. */
 int op_prepare_pctx(struct prepared *k, EVP_PKEY *pkey) _must_check_;
 
-/* The same for a secret key's cipher, which init gives the key and nothing
- * else; op->cipher is then the prepared one. */
-int op_prepare_cipher(struct op *op, const struct permit *p, uint64_t tag,
-    int (*init)(struct op *op, EVP_CIPHER_CTX *ctx, struct span key),
+/* The same for a secret key: init makes k->cipher or k->mac with the key and
+ * nothing of one message, unless tag is 0; op->cipher and op->mac are then the
+ * prepared ones. */
+int op_prepare_secret(struct op *op, const struct permit *p, uint64_t tag,
+    int (*init)(struct op *op, struct prepared *k, struct span key),
     struct why *reterr_why) _must_check_;
 
 #endif

@@ -65,21 +65,46 @@ choose(const struct op *op, size_t key_len, OSSL_PARAM params[static 3])
 }
 
 static int
+mac_init(struct op *op, struct prepared *k, struct span key)
+{
+	OSSL_PARAM params[3];
+
+	k->mac = EVP_MAC_CTX_new(choose(op, key.len, params));
+	if (k->mac == NULL)
+		return CVM_E_NOMEM;
+	return EVP_MAC_init(k->mac, key.data, key.len, params) == 1 ?
+	    CVM_OK :
+	    CVM_E_CRYPTO;
+}
+
+/* OpenSSL begins again with an HMAC key that it has. GMAC's nonce is in its
+ * context; and not every OpenSSL 3 begins CMAC anew without its key. */
+static uint64_t
+mac_tag(const struct op *op)
+{
+	return op->mech->digest == DIGEST_NONE ?
+	    0 :
+	    (uint64_t)op->mech->type << 40 | 1;
+}
+
+static int
 mac_begin(struct op *op, const struct permit *p, struct why *why)
 {
-	_cleanup_(secret_freep) struct secret *key = NULL;
-	OSSL_PARAM params[3];
-	struct span k;
-	int err = object_secret_value(op->token, op->object, p, &key, why);
+	return op_prepare_secret(op, p, mac_tag(op), mac_init, why);
+}
 
-	if (err != CVM_OK)
-		return err;
-	k = secret_span(key);
-	op->mac = EVP_MAC_CTX_new(choose(op, k.len, params));
-	if (op->mac == NULL)
-		return CVM_E_NOMEM;
-	return EVP_MAC_init(op->mac, k.data, k.len, params) == 1 ? CVM_OK :
-								   CVM_E_CRYPTO;
+/* Nothing of the last message stays. */
+static int
+mac_arm(struct op *op)
+{
+	bool used = op->key->used;
+
+	op->key->used = true;
+	return !used ||
+		EVP_MAC_init(op->mac, /* key= */ NULL, 0, /* params= */ NULL) ==
+		    1 ?
+	    CVM_OK :
+	    CVM_E_CRYPTO;
 }
 
 static int
@@ -126,6 +151,8 @@ mac_once(struct op *op, struct span in, uint8_t *out, size_t *len)
 
 const struct op_ops op_mac = {
 	.begin = mac_begin,
+	.tag = mac_tag,
+	.arm = mac_arm,
 	.bound = mac_bound,
 	.update = mac_update,
 	.final = mac_final,

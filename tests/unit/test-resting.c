@@ -2,6 +2,7 @@
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
 #include <openssl/err.h>
+#include <openssl/hmac.h>
 
 #include "tests/unit/losses.h"
 #include "token/op_impl.h"
@@ -37,6 +38,20 @@ make_rsa1024(struct stage *s, bool token)
 	return make_rsa(s, 1024, token).priv;
 }
 
+static CK_OBJECT_HANDLE
+make_hmac(struct stage *s, bool token)
+{
+	CK_ATTRIBUTE templ[] = { ULONG_ATTR(CKA_CLASS, CKO_SECRET_KEY),
+		ULONG_ATTR(CKA_KEY_TYPE, CKK_GENERIC_SECRET),
+		{ CKA_VALUE, (CK_BYTE[32]){ 1, 2, 3, 4 }, 32 },
+		BOOL_ATTR(CKA_TOKEN, token), BOOL_ATTR(CKA_SIGN, true),
+		BOOL_ATTR(CKA_VERIFY, true) };
+	CK_OBJECT_HANDLE h = 0;
+
+	ok(token_create(s->t, &s->c, templ, COUNT(templ), &h, why));
+	return h;
+}
+
 /* A kind of use; in is the length of its input. */
 static const struct use {
 	const char *name;
@@ -54,6 +69,7 @@ static const struct use {
 	    make_rsa1024 },
 	{ "RSA decryption", OP_DECRYPT, CKM_RSA_PKCS, 128, CKA_DECRYPT,
 	    make_rsa1024 },
+	{ "HMAC", OP_SIGN, CKM_SHA256_HMAC, MESSAGE, CKA_SIGN, make_hmac },
 };
 
 static const struct use *now; /* in this row */
@@ -119,7 +135,7 @@ has_key(const struct op *rest)
 	const struct prepared *k = rest->key;
 
 	return k->pctx != NULL || k->md != NULL || k->cipher != NULL ||
-	    memcmp(k->rejection, none, sizeof(none)) != 0;
+	    k->mac != NULL || memcmp(k->rejection, none, sizeof(none)) != 0;
 }
 
 static bool
@@ -369,6 +385,101 @@ part_left_for_the_next_message(void **state)
 	}
 }
 
+/* Each is as OpenSSL has it, whatever became of the one before. */
+static void
+mac_goes_on_from_the_last_message(void **state)
+{
+	struct stage *s = *state;
+	CK_MECHANISM mech = { CKM_SHA256_HMAC, NULL, 0 };
+	CK_OBJECT_HANDLE key = make_hmac(s, false);
+	struct op *op = begin(s, OP_SIGN, &mech, key), *rest = NULL;
+	static const uint8_t value[32] = { 1, 2, 3, 4 };
+
+	for (size_t i = 0; i < 12; i++) {
+		uint8_t mac[32], want[32];
+		CK_ULONG n = sizeof(mac);
+		size_t len = i % 5;
+
+		assert_non_null(HMAC(EVP_sha256(), value, sizeof(value),
+		    message, len, want, NULL));
+		if (i % 3 == 0) {
+			ok(op_once(op, s->c.permit, span(message, len), mac, &n,
+			    why));
+		} else {
+			ok(op_update(op, s->c.permit, span(message, len), NULL,
+			    NULL, why));
+			if (i % 3 == 1)
+				ok(op_final(op, s->c.permit, mac, &n, why));
+		}
+		/* The third of three is given up. */
+		if (i % 3 != 2)
+			assert_memory_equal(mac, want, sizeof(want));
+		op_rest(&op, &rest);
+		assert_true(op_again(&rest, &s->c, &mech, key, &op));
+	}
+	op_freep(&op);
+}
+
+/* A code is right or wrong whatever the one before was, and no longer or
+ * shorter than this mechanism's. */
+static void
+mac_verified_as_the_last_one(void **state)
+{
+	struct stage *s = *state;
+	CK_OBJECT_HANDLE key = make_hmac(s, false);
+	CK_ULONG cut[] = { 16, 20 };
+	CK_MECHANISM mech[] = {
+		{ CKM_SHA256_HMAC_GENERAL, &cut[0], sizeof(cut[0]) },
+		{ CKM_SHA256_HMAC_GENERAL, &cut[1], sizeof(cut[1]) },
+	};
+	static const uint8_t value[32] = { 1, 2, 3, 4 };
+	struct op *op = begin(s, OP_VERIFY, &mech[0], key), *rest = NULL;
+	uint8_t mac[32];
+
+	assert_non_null(HMAC(EVP_sha256(), value, sizeof(value), message,
+	    MESSAGE, mac, NULL));
+	for (size_t i = 0; i < 8; i++) {
+		size_t len = cut[i / 2 % 2];
+
+		mac[3] ^= i % 2;
+		op_admit(op, s->c.permit);
+		assert_int_equal(op_verify_once(op, span(message, MESSAGE),
+				     span(mac, len)),
+		    i % 2 ? CVM_E_SIGNATURE_INVALID : CVM_OK);
+		mac[3] ^= i % 2;
+		op_rest(&op, &rest);
+		assert_true(
+		    op_again(&rest, &s->c, &mech[(i + 1) / 2 % 2], key, &op));
+	}
+	assert_int_equal(op_verify_once(op, span(message, MESSAGE),
+			     span(mac, 20)),
+	    CVM_E_SIGNATURE_LEN);
+	op_freep(&op);
+}
+
+/* CMAC and GMAC are made anew for each message. */
+static void
+mac_kept_that_cannot_begin_again(void **state)
+{
+	static CK_BYTE iv[12];
+	static const uint8_t value[16] = { 9 };
+	struct stage *s = *state;
+	CK_MECHANISM mech[] = { { CKM_AES_CMAC, NULL, 0 },
+		{ CKM_AES_GMAC, iv, sizeof(iv) } };
+	CK_OBJECT_HANDLE key = make_secret(s, CKK_AES, value, sizeof(value));
+
+	for (size_t i = 0; i < COUNT(mech); i++) {
+		struct op *op = begin(s, OP_SIGN, &mech[i], key), *rest = NULL;
+		uint8_t mac[16];
+		CK_ULONG n = sizeof(mac);
+
+		ok(op_once(op, s->c.permit, span(message, MESSAGE), mac, &n,
+		    why));
+		op_rest(&op, &rest);
+		assert_null(rest);
+	}
+}
+
 int
 main(void)
 {
@@ -379,6 +490,9 @@ main(void)
 		ON_STAGE(parameter_left_for_the_next_message),
 		ON_STAGE(optional_parameter_left_for_the_next_message),
 		ON_STAGE(part_left_for_the_next_message),
+		ON_STAGE(mac_goes_on_from_the_last_message),
+		ON_STAGE(mac_verified_as_the_last_one),
+		ON_STAGE(mac_kept_that_cannot_begin_again),
 	};
 
 	return cmocka_run_group_tests_name("resting", tests, NULL, NULL);
