@@ -7,10 +7,12 @@
 
 #include <openssl/engine.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/rsa.h>
 
 #include "token/evp.h"
 #include "token/keys.h"
+#include "token/rsa_unpad.h"
 
 /* Signatures and RSA encryption, checked by OpenSSL itself, or by values that
  * RFCs and NIST published. */
@@ -624,6 +626,62 @@ pkcs1_padding_told_by_error(void **state)
 	}
 }
 
+/* HMAC(key, i || label || bits), as much of it as is wanted. */
+static void
+expand_plainly(const uint8_t *key, const char *label, uint8_t *out, size_t len)
+{
+	uint8_t in[16], block[32];
+	size_t n = strlen(label);
+
+	for (size_t at = 0; at < len; at += 32) {
+		size_t left = len - at < 32 ? len - at : 32;
+
+		in[0] = 0;
+		in[1] = (uint8_t)(at / 32);
+		memcpy(&in[2], label, n);
+		in[2 + n] = (uint8_t)(len * 8 >> 8);
+		in[3 + n] = (uint8_t)(len * 8);
+		assert_non_null(
+		    HMAC(EVP_sha256(), key, 32, in, n + 4, block, NULL));
+		memcpy(&out[at], block, left);
+	}
+}
+
+/* What OpenSSL 3.2 and later make of the same key and ciphertext, worked out
+ * with branches: another OpenSSL decrypts it to the same. */
+static void
+false_message_of_our_own(void **state)
+{
+	static const uint8_t key[32] = { 1, 2, 3 };
+	static const size_t sizes[] = { 128, 250, 256, 512 };
+	uint8_t text[512] = { 9 }, em[512], out[512], want[512], kdk[32];
+	uint8_t lengths[256];
+
+	(void)state;
+	for (size_t i = 0; i < 200; i++) {
+		size_t k = sizes[i % COUNT(sizes)], n = 0, len = 0, mask = 1;
+
+		text[1] = (uint8_t)i;
+		memset(em, 0, sizeof(em)); /* no padding at all */
+		assert_non_null(
+		    HMAC(EVP_sha256(), key, 32, text, k, kdk, NULL));
+		expand_plainly(kdk, "length", lengths, sizeof(lengths));
+		expand_plainly(kdk, "message", want, k);
+		while (mask < k - 10)
+			mask = mask * 2 + 1;
+		for (size_t c = 0; c < 128; c++) {
+			size_t candidate = mask &
+			    (size_t)(lengths[2 * c] << 8 | lengths[2 * c + 1]);
+
+			if (candidate < k - 10)
+				len = candidate;
+		}
+		ok(rsa_unpad(key, span(text, k), span(em, k), out, &n));
+		assert_int_equal(n, len);
+		assert_memory_equal(out, &want[k - n], n);
+	}
+}
+
 static void
 pkcs1_decryption_allowed_when_forbidden(void **state)
 {
@@ -875,6 +933,7 @@ main(void)
 		ON_STAGE(oaep_failure_tells_apart),
 		ON_STAGE(oaep_label_of_another_operation),
 		ON_STAGE(pkcs1_padding_told_by_error),
+		cmocka_unit_test(false_message_of_our_own),
 		ON_STAGE(pkcs1_decryption_allowed_when_forbidden),
 		ON_STAGE(x509_number_above_modulus),
 		ON_STAGE(padded_text_wants_more_room_than_it_has),
