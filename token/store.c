@@ -533,14 +533,27 @@ store_commit(struct store *s, struct why *reterr_why)
 	return CVM_OK;
 }
 
-/* After some errors SQLite has rolled back by itself. */
+bool
+store_is_open(const struct store *s)
+{
+	return s->db != NULL;
+}
+
+/*
+ * After some errors SQLite has rolled back by itself. What it cannot end, for
+ * want of memory perhaps, would keep every process from writing for as long as
+ * this one lives, and this one from beginning anything: closing ends it.
+ */
 void
 store_rollback(struct store *s)
 {
-	if (s->db != NULL && s->fork_count == forkid() &&
-	    sqlite3_get_autocommit(s->db) == 0)
-		(void)sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
 	s->writes = false;
+	if (s->db == NULL || s->fork_count != forkid() ||
+	    sqlite3_get_autocommit(s->db) != 0)
+		return;
+	(void)sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+	if (sqlite3_get_autocommit(s->db) == 0)
+		sql_close(s);
 }
 
 int

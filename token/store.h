@@ -62,7 +62,9 @@ int store_begin(struct store *s, struct why *reterr_why) _must_check_;
 /* A transaction that only reads: all its reads see one state. */
 int store_begin_read(struct store *s, struct why *reterr_why) _must_check_;
 int store_commit(struct store *s, struct why *reterr_why) _must_check_;
+/* Where SQLite cannot roll back, the store is closed: store_reopen() it. */
 void store_rollback(struct store *s);
+bool store_is_open(const struct store *s);
 /* As it was given; borrowed. */
 const char *store_path(const struct store *s);
 bool store_writable(const struct store *s);

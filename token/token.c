@@ -250,6 +250,8 @@ token_reload(struct token *t)
 	look(t, &stamp); /* before reading: later changes show */
 	if (stamp.ino != 0 && !same_file(&stamp, &t->opened))
 		return; /* replaced: the next use opens the new one */
+	if (t->connected && !store_is_open(t->store))
+		return; /* the next use opens it anew */
 	if (stamp.ino != 0 && t->connected) {
 		err = store_begin_read(t->store, &r.trouble);
 		if (err == CVM_OK) {
@@ -316,7 +318,8 @@ token_store(struct token *t, struct store **ret, struct why *reterr_why)
 
 	look(t, &now);
 	err = known(t, &before, &why);
-	if (!t->connected || !same_file(&now, &t->opened)) {
+	if (!t->connected || !store_is_open(t->store) ||
+	    !same_file(&now, &t->opened)) {
 		err = connect_store(t, &why);
 		if (err != CVM_OK)
 			err = refuse_connection(t, err, &why, &now);
