@@ -185,7 +185,7 @@ read_seal(const struct store *s, sqlite3_stmt *q, struct store_seal *seal,
 {
 	int64_t purpose = sqlite3_column_int64(q, 1);
 	int64_t kind = sqlite3_column_int64(q, 2);
-	const char *label = (const char *)sqlite3_column_text(q, 3);
+	const char *label = NULL;
 	int err;
 
 	if (purpose < 0 || purpose > UINT32_MAX || kind < 0 ||
@@ -194,6 +194,8 @@ read_seal(const struct store *s, sqlite3_stmt *q, struct store_seal *seal,
 		    "purpose and kind of 32 bits", "more");
 	seal->purpose = (uint32_t)purpose;
 	seal->kind = (uint32_t)kind;
+	if (sql_text(q, 3, &label) != CVM_OK)
+		return sql_refuse(s, SQLITE_NOMEM, "seals.label", reterr_why);
 	if (label == NULL || strlen(label) > LABEL_MAX)
 		return why_set(reterr_why, CVM_E_CORRUPT, s->path,
 		    "seals.label", "at most 256 bytes", "more, or none");

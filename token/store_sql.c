@@ -177,6 +177,22 @@ sql_refuse(const struct store *s, int rc, const char *what,
 	return err;
 }
 
+/* What lacks the memory for a text gives NULL, as a row without one does. */
+int
+sql_text(sqlite3_stmt *q, int i, const char **ret)
+{
+	const int type = sqlite3_column_type(q, i);
+	const bool there = type == SQLITE_TEXT || type == SQLITE_INTEGER;
+	const char *text = NULL;
+
+	if (there)
+		text = (const char *)sqlite3_column_text(q, i);
+	if (there && text == NULL)
+		return CVM_E_NOMEM;
+	*ret = text;
+	return CVM_OK;
+}
+
 void
 sql_done(sqlite3_stmt **q)
 {
@@ -253,7 +269,7 @@ pragma(struct store *s, const char *name, const char *value, int err,
     struct why *reterr_why)
 {
 	_cleanup_(stmt_freep) sqlite3_stmt *stmt = NULL;
-	const char *got;
+	const char *got = NULL;
 	char sql[64];
 	int rc;
 
@@ -264,7 +280,8 @@ pragma(struct store *s, const char *name, const char *value, int err,
 		rc = sqlite3_step(stmt);
 	if (rc != SQLITE_ROW)
 		return sql_refuse(s, rc, "open", reterr_why);
-	got = (const char *)sqlite3_column_text(stmt, 0);
+	if (sql_text(stmt, 0, &got) != CVM_OK)
+		return sql_refuse(s, SQLITE_NOMEM, "open", reterr_why);
 	if (got == NULL || strcmp(got, value) != 0)
 		return why_set(reterr_why, err, s->path, name, value, got);
 	return CVM_OK;
@@ -283,9 +300,12 @@ check_schema(struct store *s, struct why *reterr_why)
 
 	rc = sqlite3_prepare_v2(s->db, sql, -1, &stmt, /* tail= */ NULL);
 	while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-		const char *name = (const char *)sqlite3_column_text(stmt, 0);
-		const char *text = (const char *)sqlite3_column_text(stmt, 1);
+		const char *name = NULL, *text = NULL;
 
+		if (sql_text(stmt, 0, &name) != CVM_OK ||
+		    sql_text(stmt, 1, &text) != CVM_OK)
+			return sql_refuse(s, SQLITE_NOMEM, "schema",
+			    reterr_why);
 		if (n >= NELEMS(schema) || name == NULL || text == NULL ||
 		    strcmp(name, schema[n].name) != 0 ||
 		    strcmp(text, schema[n].sql) != 0)

@@ -64,6 +64,8 @@ bool sql_wait_turn(const struct store *s, struct sql_wait *w, int n,
 /* Fills why with the file, what was tried and SQLite's reason. */
 int sql_refuse(const struct store *s, int rc, const char *what,
     struct why *reterr_why);
+/* Borrows a column as text; NULL: there is none. CVM_E_NOMEM. */
+int sql_text(sqlite3_stmt *q, int i, const char **ret) _must_check_;
 /* Opens file (already looked at) and checks application, format, schema. */
 int sql_open(struct store *s, const char *file,
     struct why *reterr_why) _must_check_;
