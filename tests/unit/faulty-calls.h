@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "base/cleanup.h"
 #include "tests/unit/injector.h"
@@ -33,6 +34,20 @@ static const CK_RV rv_of_fault[] = { CKR_HOST_MEMORY, CKR_DEVICE_MEMORY,
 
 static unsigned complaints; /* of this test */
 
+static inline const char *
+name_of_kind(void)
+{
+	switch (injector.kind) {
+	case INJECT_EVP:
+		return "OpenSSL";
+	case INJECT_SQLITE:
+		return injector.code == SQLITE_BUSY ? "SQLite (busy)" :
+						      "SQLite";
+	default:
+		return "memory";
+	}
+}
+
 static inline void __attribute__((format(printf, 1, 2)))
 complain(const char *fmt, ...)
 {
@@ -44,7 +59,7 @@ complain(const char *fmt, ...)
 	va_end(ap);
 	if (complaints++ < 20)
 		print_message("# fault %u of %s: %s\n", injector.at,
-		    injector.kind == INJECT_EVP ? "OpenSSL" : "memory", text);
+		    name_of_kind(), text);
 }
 
 /* What OpenSSL cannot tell from wrong data, one says of the data. */

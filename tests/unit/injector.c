@@ -1,15 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
+#include <cjson/cJSON.h>
+#include <dirent.h>
+#include <errno.h>
+#include <netdb.h>
+#include <openssl/asn1.h>
+#include <openssl/bio.h>
 #include <openssl/decoder.h>
 #include <openssl/ec.h>
 #include <openssl/encoder.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
+#include <openssl/objects.h>
+#include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <sqlite3.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,6 +27,14 @@
 #include "tests/unit/injector.h"
 
 struct injector injector;
+
+const struct sqlite_code sqlite_codes[5] = {
+	{ SQLITE_NOMEM, "SQLITE_NOMEM" },
+	{ SQLITE_IOERR, "SQLITE_IOERR" },
+	{ SQLITE_BUSY, "SQLITE_BUSY" },
+	{ SQLITE_FULL, "SQLITE_FULL" },
+	{ SQLITE_CORRUPT, "SQLITE_CORRUPT" },
+};
 
 bool
 inject_due(enum injected kind)
@@ -49,9 +67,66 @@ WRAP(INJECT_MEMORY, void *, calloc, NULL, (size_t n, size_t m), (n, m))
 WRAP(INJECT_MEMORY, void *, realloc, NULL, (void *p, size_t n), (p, n))
 WRAP(INJECT_MEMORY, char *, strdup, NULL, (const char *s), (s))
 WRAP(INJECT_MEMORY, char *, strndup, NULL, (const char *s, size_t n), (s, n))
+WRAP(INJECT_MEMORY, void *, reallocarray, NULL, (void *p, size_t n, size_t m),
+    (p, n, m))
+WRAP(INJECT_MEMORY, int, posix_memalign, ENOMEM, (void **p, size_t n, size_t m),
+    (p, n, m))
+WRAP(INJECT_MEMORY, char *, realpath, NULL, (const char *a, char *b), (a, b))
+WRAP(INJECT_MEMORY, DIR *, fdopendir, NULL, (int fd), (fd))
+WRAP(INJECT_MEMORY, int, getaddrinfo, EAI_MEMORY,
+    (const char *a, const char *b, const struct addrinfo *c,
+	struct addrinfo **d),
+    (a, b, c, d))
 WRAP(INJECT_MEMORY, void *, mmap64, MAP_FAILED,
     (void *a, size_t n, int prot, int flags, int fd, off_t at),
     (a, n, prot, flags, fd, at))
+
+/* By either name: a hardened build calls the second one. */
+int __wrap_asprintf(char **ret, const char *fmt, ...);
+int __wrap___asprintf_chk(char **ret, int flag, const char *fmt, ...);
+
+int
+__wrap_asprintf(char **ret, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	if (inject_due(INJECT_MEMORY))
+		return -1;
+	va_start(ap, fmt);
+	n = vasprintf(ret, fmt, ap);
+	va_end(ap);
+	return n;
+}
+
+int
+__wrap___asprintf_chk(char **ret, int flag, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	(void)flag;
+	if (inject_due(INJECT_MEMORY))
+		return -1;
+	va_start(ap, fmt);
+	n = vasprintf(ret, fmt, ap);
+	va_end(ap);
+	return n;
+}
+
+/* cJSON's memory is malloc() within its own library. */
+WRAP(INJECT_MEMORY, cJSON *, cJSON_ParseWithLength, NULL,
+    (const char *a, size_t b), (a, b))
+WRAP(INJECT_MEMORY, cJSON *, cJSON_CreateObject, NULL, (void), ())
+WRAP(INJECT_MEMORY, cJSON *, cJSON_AddObjectToObject, NULL,
+    (cJSON * a, const char *b), (a, b))
+WRAP(INJECT_MEMORY, cJSON *, cJSON_AddStringToObject, NULL,
+    (cJSON * a, const char *b, const char *c), (a, b, c))
+WRAP(INJECT_MEMORY, cJSON *, cJSON_AddNumberToObject, NULL,
+    (cJSON * a, const char *b, double c), (a, b, c))
+WRAP(INJECT_MEMORY, cJSON *, cJSON_AddBoolToObject, NULL,
+    (cJSON * a, const char *b, cJSON_bool c), (a, b, c))
+WRAP(INJECT_MEMORY, char *, cJSON_Print, NULL, (const cJSON *a), (a))
 
 WRAP(INJECT_EVP, EVP_MD *, EVP_MD_fetch, NULL,
     (OSSL_LIB_CTX * a, const char *b, const char *c), (a, b, c))
@@ -144,8 +219,6 @@ WRAP(INJECT_EVP, int, EVP_PKEY_generate, 0, (EVP_PKEY_CTX * a, EVP_PKEY **b),
 WRAP(INJECT_EVP, int, EVP_PKEY_fromdata_init, 0, (EVP_PKEY_CTX * a), (a))
 WRAP(INJECT_EVP, int, EVP_PKEY_fromdata, 0,
     (EVP_PKEY_CTX * a, EVP_PKEY **b, int c, OSSL_PARAM d[]), (a, b, c, d))
-WRAP(INJECT_EVP, int, EVP_PKEY_todata, 0,
-    (const EVP_PKEY *a, int b, OSSL_PARAM **c), (a, b, c))
 WRAP(INJECT_EVP, EVP_PKEY *, EVP_PKEY_new_raw_public_key_ex, NULL,
     (OSSL_LIB_CTX * a, const char *b, const char *c, const unsigned char *d,
 	size_t e),
@@ -279,6 +352,63 @@ WRAP(INJECT_EVP, X509 *, d2i_X509, NULL,
     (X509 * *a, const unsigned char **b, long c), (a, b, c))
 WRAP(INJECT_EVP, X509 *, X509_new_ex, NULL, (OSSL_LIB_CTX * a, const char *b),
     (a, b))
+WRAP(INJECT_EVP, int, EVP_CIPHER_CTX_copy, 0,
+    (EVP_CIPHER_CTX * a, const EVP_CIPHER_CTX *b), (a, b))
+WRAP(INJECT_EVP, EVP_PKEY *, EVP_PKEY_dup, NULL, (EVP_PKEY * a), (a))
+WRAP(INJECT_EVP, int, EVP_PKEY_eq, -1, (const EVP_PKEY *a, const EVP_PKEY *b),
+    (a, b))
+WRAP(INJECT_EVP, int, EVP_PKEY_set1_encoded_public_key, 0,
+    (EVP_PKEY * a, const unsigned char *b, size_t c), (a, b, c))
+WRAP(INJECT_EVP, int, EVP_PKEY_encrypt_init_ex, 0,
+    (EVP_PKEY_CTX * a, const OSSL_PARAM b[]), (a, b))
+WRAP(INJECT_EVP, int, EVP_PKEY_encapsulate_init, 0,
+    (EVP_PKEY_CTX * a, const OSSL_PARAM b[]), (a, b))
+WRAP(INJECT_EVP, int, EVP_PKEY_encapsulate, 0,
+    (EVP_PKEY_CTX * a, unsigned char *b, size_t *c, unsigned char *d,
+	size_t *e),
+    (a, b, c, d, e))
+WRAP(INJECT_EVP, int, EVP_PKEY_decapsulate_init, 0,
+    (EVP_PKEY_CTX * a, const OSSL_PARAM b[]), (a, b))
+WRAP(INJECT_EVP, int, EVP_PKEY_decapsulate, 0,
+    (EVP_PKEY_CTX * a, unsigned char *b, size_t *c, const unsigned char *d,
+	size_t e),
+    (a, b, c, d, e))
+WRAP(INJECT_EVP, ECDSA_SIG *, ECDSA_SIG_new, NULL, (void), ())
+WRAP(INJECT_EVP, int, ECDSA_SIG_set0, 0, (ECDSA_SIG * a, BIGNUM *b, BIGNUM *c),
+    (a, b, c))
+WRAP(INJECT_EVP, X509_SIG *, X509_SIG_new, NULL, (void), ())
+WRAP(INJECT_EVP, int, X509_ALGOR_set0, 0,
+    (X509_ALGOR * a, ASN1_OBJECT *b, int c, void *d), (a, b, c, d))
+WRAP(INJECT_EVP, int, ASN1_OCTET_STRING_set, 0,
+    (ASN1_OCTET_STRING * a, const unsigned char *b, int c), (a, b, c))
+WRAP(INJECT_EVP, ASN1_OBJECT *, OBJ_txt2obj, NULL, (const char *a, int b),
+    (a, b))
+WRAP(INJECT_EVP, EVP_PKEY *, X509_get_pubkey, NULL, (X509 * a), (a))
+WRAP(INJECT_EVP, EVP_PKEY *, d2i_PUBKEY_ex, NULL,
+    (EVP_PKEY * *a, const unsigned char **b, long c, OSSL_LIB_CTX *d,
+	const char *e),
+    (a, b, c, d, e))
+WRAP(INJECT_EVP, int, i2d_PUBKEY, -1, (const EVP_PKEY *a, unsigned char **b),
+    (a, b))
+WRAP(INJECT_EVP, int, i2d_X509_PUBKEY, -1,
+    (const X509_PUBKEY *a, unsigned char **b), (a, b))
+WRAP(INJECT_EVP, int, i2d_X509_NAME, -1,
+    (const X509_NAME *a, unsigned char **b), (a, b))
+WRAP(INJECT_EVP, int, i2d_X509_SIG, -1, (const X509_SIG *a, unsigned char **b),
+    (a, b))
+WRAP(INJECT_EVP, int, i2d_ASN1_INTEGER, -1,
+    (const ASN1_INTEGER *a, unsigned char **b), (a, b))
+WRAP(INJECT_EVP, int, i2d_ECDSA_SIG, -1,
+    (const ECDSA_SIG *a, unsigned char **b), (a, b))
+WRAP(INJECT_EVP, BIO *, BIO_new_mem_buf, NULL, (const void *a, int b), (a, b))
+WRAP(INJECT_EVP, EVP_PKEY *, PEM_read_bio_PUBKEY_ex, NULL,
+    (BIO * a, EVP_PKEY **b, pem_password_cb *c, void *d, OSSL_LIB_CTX *e,
+	const char *f),
+    (a, b, c, d, e, f))
+WRAP(INJECT_EVP, X509 *, PEM_read_bio_X509, NULL,
+    (BIO * a, X509 **b, pem_password_cb *c, void *d), (a, b, c, d))
+WRAP(INJECT_EVP, void *, CRYPTO_memdup, NULL,
+    (const void *a, size_t b, const char *c, int d), (a, b, c, d))
 
 WRAP(INJECT_SQLITE, int, sqlite3_open_v2, injector.code,
     (const char *a, sqlite3 **b, int c, const char *d), (a, b, c, d))
@@ -305,3 +435,8 @@ WRAP(INJECT_SQLITE, int, sqlite3_bind_blob64, injector.code,
     (sqlite3_stmt * a, int b, const void *c, sqlite3_uint64 d,
 	void (*e)(void *)),
     (a, b, c, d, e))
+/* The two that give NULL have no memory for what the row has. */
+WRAP(INJECT_SQLITE, const void *, sqlite3_column_blob, NULL,
+    (sqlite3_stmt * a, int b), (a, b))
+WRAP(INJECT_SQLITE, const unsigned char *, sqlite3_column_text, NULL,
+    (sqlite3_stmt * a, int b), (a, b))

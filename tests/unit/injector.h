@@ -25,6 +25,12 @@ extern struct injector {
 	unsigned at, seen;
 } injector;
 
+/* What SQLite's calls fail with. */
+extern const struct sqlite_code {
+	int code;
+	const char *name;
+} sqlite_codes[5];
+
 /* The at-th (1, 2, ...) call of that kind fails from now on, once. */
 void inject(enum injected kind, int code, unsigned at);
 /* Stops counting; returns what injector.on was, for the way back. */
