@@ -68,7 +68,7 @@ fill_batch(struct stage *s, const struct attrs *model, size_t from, size_t n)
 			.material = m };
 		ok(random_bytes(c[i].id, sizeof(c[i].id)));
 	}
-	ok(records_write(s->t, c, n, why));
+	ok(records_write(s->t, s->c.permit, c, n, why));
 	for (size_t i = 0; i < n; i++)
 		attrs_clear(&a[i]);
 	free(a);
