@@ -88,11 +88,15 @@ static const struct {
 	    "params BLOB NOT NULL, blob BLOB NOT NULL) STRICT" },
 };
 
-/* Connection-wide settings; each must succeed. */
+/* Connection-wide settings; each must succeed. Of a big store a process reads
+ * most pages once, so it keeps 256 KiB of them; but what a change has made of
+ * pages stays in memory until it is committed. */
 static const char settings[] = "PRAGMA trusted_schema = OFF;"
 			       "PRAGMA cell_size_check = ON;"
 			       "PRAGMA mmap_size = 0;"
 			       "PRAGMA temp_store = MEMORY;"
+			       "PRAGMA cache_size = -256;"
+			       "PRAGMA cache_spill = OFF;"
 			       "PRAGMA synchronous = EXTRA;"
 			       "PRAGMA secure_delete = ON;"
 			       "PRAGMA recursive_triggers = OFF;";
