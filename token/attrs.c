@@ -50,10 +50,57 @@ form_of(CK_ATTRIBUTE_TYPE type)
 void
 attrs_clear(struct attrs *a)
 {
-	for (size_t i = 0; i < a->n; i++)
+	for (size_t i = 0; i < a->n && !a->packed; i++)
 		blob_clear(&a->v[i].value);
 	free(a->v);
 	*a = (struct attrs){ 0 };
+}
+
+int
+attrs_pack(struct attrs *a)
+{
+	size_t size = a->n * sizeof(*a->v);
+	struct attrs packed = { .n = a->n, .packed = true };
+	uint8_t *at;
+
+	for (size_t i = 0; i < a->n; i++)
+		size += a->v[i].value.len;
+	if (a->packed || a->n == 0)
+		return CVM_OK;
+	packed.v = malloc(size);
+	if (packed.v == NULL)
+		return CVM_E_NOMEM;
+	at = (uint8_t *)&packed.v[a->n];
+	for (size_t i = 0; i < a->n; i++) {
+		const struct blob *value = &a->v[i].value;
+
+		packed.v[i] = (struct attr){ .type = a->v[i].type };
+		if (value->len == 0)
+			continue;
+		packed.v[i].value = (struct blob){ at, value->len };
+		memcpy(at, value->data, value->len);
+		at += value->len;
+	}
+	attrs_clear(a);
+	*a = packed;
+	return CVM_OK;
+}
+
+/* So that a value can be set by itself. */
+static int
+attrs_unpack(struct attrs *a)
+{
+	struct attrs plain = { 0 };
+	int err;
+
+	if (!a->packed)
+		return CVM_OK;
+	err = attrs_copy(a, &plain);
+	if (err != CVM_OK)
+		return err;
+	attrs_clear(a);
+	*a = plain;
+	return CVM_OK;
 }
 
 /* Where type is, or where it belongs. */
@@ -109,6 +156,8 @@ attrs_set(struct attrs *a, CK_ATTRIBUTE_TYPE type, struct span value)
 	if (value.len > ATTR_VALUE_MAX)
 		return CVM_E_ATTR_VALUE;
 	err = blob_set(&copy, value);
+	if (err == CVM_OK)
+		err = attrs_unpack(a);
 	if (err != CVM_OK)
 		return err;
 	if (place == a->n || a->v[place].type != type) {

@@ -25,6 +25,7 @@ struct attr {
 struct attrs {
 	struct attr *v;
 	size_t n;
+	bool packed; /* the values lie behind v, in its memory */
 };
 
 void attrs_clear(struct attrs *a);
@@ -39,6 +40,9 @@ int attrs_set_ulong(struct attrs *a, CK_ATTRIBUTE_TYPE type,
 bool attrs_bool(const struct attrs *a, CK_ATTRIBUTE_TYPE type, bool dflt);
 CK_ULONG attrs_ulong(const struct attrs *a, CK_ATTRIBUTE_TYPE type,
     CK_ULONG dflt);
+/* Moves everything into one piece of memory, half as much: for lists that are
+ * kept. attrs_set() undoes it. CVM_E_NOMEM leaves the list as it is. */
+int attrs_pack(struct attrs *a) _must_check_;
 bool attrs_equal(const struct attrs *a, const struct attrs *b);
 int attrs_copy(const struct attrs *from, struct attrs *ret) _must_check_;
 

@@ -83,6 +83,9 @@ object_new(const uint8_t id[static STORE_ID_LEN], struct attrs *attrs,
 	memcpy(o->id, id, STORE_ID_LEN);
 	o->attrs = *attrs;
 	*attrs = (struct attrs){ 0 };
+	err = attrs_pack(&o->attrs);
+	if (err != CVM_OK)
+		return err;
 	object_init(o);
 	if (key != NULL) {
 		o->key = key_cache_ref(key);

@@ -300,6 +300,61 @@ copy_shares_memory(void **state)
 	    text("web")));
 }
 
+static void
+packed_list_differs(void **state)
+{
+	_cleanup_(attrs_clear) struct attrs a = { 0 }, b = { 0 }, c = { 0 };
+	struct attrs none = { 0 };
+
+	(void)state;
+	make_key(&a);
+	make_key(&b);
+	assert_int_equal(attrs_pack(&a), CVM_OK);
+	assert_true(a.packed);
+	assert_true(attrs_equal(&a, &b));
+	/* Again, and of nothing. */
+	assert_int_equal(attrs_pack(&a), CVM_OK);
+	assert_true(attrs_equal(&a, &b));
+	assert_int_equal(attrs_pack(&none), CVM_OK);
+	assert_int_equal(none.n, 0);
+	/* A copy owns its values, one by one. */
+	assert_int_equal(attrs_copy(&a, &c), CVM_OK);
+	assert_false(c.packed);
+	assert_true(attrs_equal(&a, &c));
+}
+
+/* One that is there, longer and shorter, and one that is not. */
+static void
+packed_list_set_in_place(void **state)
+{
+	static const struct {
+		CK_ATTRIBUTE_TYPE type;
+		const char *value;
+	} v[] = {
+		{ CKA_LABEL, "a longer label than it was" },
+		{ CKA_LABEL, "" },
+		{ CKA_ID, "of one that was empty" },
+		{ CKA_APPLICATION, "new" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+		_cleanup_(attrs_clear) struct attrs a = { 0 }, b = { 0 };
+
+		make_key(&a);
+		make_key(&b);
+		assert_int_equal(attrs_pack(&a), CVM_OK);
+		assert_int_equal(attrs_set(&a, v[i].type, text(v[i].value)),
+		    CVM_OK);
+		assert_int_equal(attrs_set(&b, v[i].type, text(v[i].value)),
+		    CVM_OK);
+		assert_false(a.packed);
+		assert_true(attrs_equal(&a, &b));
+		assert_int_equal(attrs_pack(&a), CVM_OK);
+		assert_true(attrs_equal(&a, &b));
+	}
+}
+
 int
 main(void)
 {
@@ -317,6 +372,8 @@ main(void)
 		cmocka_unit_test(one_attribute_too_many),
 		cmocka_unit_test(read_at_the_wrong_size),
 		cmocka_unit_test(copy_shares_memory),
+		cmocka_unit_test(packed_list_differs),
+		cmocka_unit_test(packed_list_set_in_place),
 	};
 
 	return cmocka_run_group_tests_name("attrs", tests, NULL, NULL);
