@@ -82,8 +82,10 @@ WRAP(INJECT_MEMORY, void *, mmap64, MAP_FAILED,
     (a, n, prot, flags, fd, at))
 
 /* By either name: a hardened build calls the second one. */
-int __wrap_asprintf(char **ret, const char *fmt, ...);
-int __wrap___asprintf_chk(char **ret, int flag, const char *fmt, ...);
+int __wrap_asprintf(char **ret, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+int __wrap___asprintf_chk(char **ret, int flag, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 int
 __wrap_asprintf(char **ret, const char *fmt, ...)
