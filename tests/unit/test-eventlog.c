@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "attest/eventlog.h"
+#include "tests/unit/judged.h"
 #include "tests/unit/vectors.h"
 
 /* What the manifest of recorded logs calls the algorithms. */
@@ -134,34 +135,6 @@ recorded_log_misread(void **state)
 	assert_true(n >= 20);
 }
 
-static void
-edit(struct blob *b, const cJSON *e)
-{
-	const cJSON *off = cJSON_GetObjectItem(e, "offset");
-	const cJSON *cut = cJSON_GetObjectItem(e, "truncate");
-	struct blob v = { 0 };
-
-	if (cut != NULL) {
-		b->len = (size_t)cut->valueint;
-		return;
-	}
-	if (text_of(e, "append")[0] != '\0') {
-		assert_int_equal(hex_decode_blob(text_of(e, "append"), 64, &v),
-		    CVM_OK);
-		assert_int_equal(blob_append(b, blob_span(&v)), CVM_OK);
-	} else if (text_of(e, "set")[0] != '\0') {
-		assert_int_equal(hex_decode_blob(text_of(e, "set"), 64, &v),
-		    CVM_OK);
-		memcpy(b->data + off->valueint, v.data, v.len);
-	} else {
-		assert_int_equal(hex_decode_blob(text_of(e, "xor"), 64, &v),
-		    CVM_OK);
-		for (size_t i = 0; i < v.len; i++)
-			b->data[(size_t)off->valueint + i] ^= v.data[i];
-	}
-	blob_clear(&v);
-}
-
 /* True when the log can no longer be told from the unedited one. */
 static bool
 passes_unnoticed(const struct blob *good, const struct blob *bad,
@@ -195,7 +168,7 @@ static void
 edited_log_unnoticed(void **state)
 {
 	cJSON *m = manifest();
-	const cJSON *mut, *e;
+	const cJSON *mut;
 	int n = 0;
 
 	(void)state;
@@ -207,8 +180,7 @@ edited_log_unnoticed(void **state)
 			continue;
 		vector_load(base, &good);
 		assert_int_equal(blob_set(&bad, blob_span(&good)), CVM_OK);
-		cJSON_ArrayForEach(e, cJSON_GetObjectItem(mut, "edits"))
-			edit(&bad, e);
+		judged_edit(mut, &bad);
 		if (passes_unnoticed(&good, &bad, form_of(base), HASH_SHA384) !=
 		    (text_of(mut, "expect_reject")[0] == '\0')) {
 			print_message("# %s: %s\n", base,

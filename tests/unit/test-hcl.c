@@ -7,11 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <cjson/cJSON.h>
 #include <cmocka.h>
 
 #include "attest/derive.h"
 #include "attest/hcl.h"
 #include "tests/unit/azure-maker.h"
+#include "tests/unit/judged.h"
 #include "tests/unit/quote-maker.h"
 #include "tests/unit/vectors.h"
 
@@ -501,6 +503,93 @@ recorded_report_edited(void **state)
 	edit(set, NV_LEN - 1, "01", 0, CHECK_HCL_01);
 }
 
+static cJSON *
+manifest(void)
+{
+	_cleanup_(blob_clear) struct blob b = { 0 };
+	cJSON *m;
+
+	vector_load("MANIFEST.json", &b);
+	m = cJSON_ParseWithLength((const char *)b.data, b.len);
+	assert_non_null(m);
+	return m;
+}
+
+/* The set of azure/SET/hcl_report.bin; false for another file. */
+static bool
+set_of(const char *path, char ret[static 64])
+{
+	char set[64];
+	int end = 0;
+
+	if (path == NULL ||
+	    sscanf(path, "azure/%63[^/]/hcl_report.bin%n", set, &end) != 1 ||
+	    end == 0 || path[end] != '\0')
+		return false;
+	memcpy(ret, set, sizeof(set));
+	return true;
+}
+
+/* Every mutation of a recorded report, by exactly the checks listed. */
+static void
+listed_edit_denied_otherwise(void **state)
+{
+	cJSON *m = manifest();
+	const cJSON *entry;
+
+	(void)state;
+	cJSON_ArrayForEach(entry, cJSON_GetObjectItem(m, "mutations")) {
+		_cleanup_(evidence_clear) struct evidence e = { 0 };
+		struct policy p = { .has_tpm = true };
+		struct verdict v;
+		char set[64];
+
+		if (!set_of(cJSON_GetStringValue(
+				cJSON_GetObjectItem(entry, "base")),
+			set))
+			continue;
+		load_evidence(set, &p, &e);
+		judged_edit(entry, &e.hcl_report);
+		assert_int_not_equal(hcl_verdict(&p, &e, &v), CHECK_COUNT);
+		judged_as_listed("hcl", entry, &v);
+	}
+	cJSON_Delete(m);
+}
+
+/* Report and TD quote of every case: of one machine, or of two. The AK is the
+ * report's own: whether it signed the quote is not asked here. */
+static void
+listed_case_judged_otherwise(void **state)
+{
+	cJSON *m = manifest();
+	const cJSON *entry, *i;
+
+	(void)state;
+	cJSON_ArrayForEach(entry, cJSON_GetObjectItem(m, "cases")) {
+		_cleanup_(evidence_clear) struct evidence e = { 0 };
+		struct policy p = { .has_tpm = true };
+		struct verdict v;
+		char set[64];
+		bool any = false;
+
+		cJSON_ArrayForEach(i, cJSON_GetObjectItem(entry, "inputs"))
+			if (set_of(i->valuestring, set))
+				any = true;
+		if (!any)
+			continue;
+		load_evidence(set, &p, &e);
+		cJSON_ArrayForEach(i, cJSON_GetObjectItem(entry, "inputs"))
+			if (strstr(i->valuestring, "/td_quote.bin") != NULL) {
+				blob_clear(&e.tee_report);
+				vector_load(i->valuestring, &e.tee_report);
+			}
+		(void)hcl_verdict(&p, &e, &v);
+		judged_as_listed("hcl", entry, &v);
+	}
+	judged_all("hcl");
+	cJSON_Delete(m);
+}
+
 static void
 report_cut_or_prolonged(void **state)
 {
@@ -545,6 +634,8 @@ main(void)
 		cmocka_unit_test(recorded_report_with_a_bit_flipped),
 		cmocka_unit_test(recorded_parts_of_two_machines),
 		cmocka_unit_test(recorded_report_edited),
+		cmocka_unit_test(listed_edit_denied_otherwise),
+		cmocka_unit_test(listed_case_judged_otherwise),
 		cmocka_unit_test(report_cut_or_prolonged),
 	};
 

@@ -18,6 +18,7 @@
 
 #include "attest/eventlog.h"
 #include "attest/tdx.h"
+#include "tests/unit/judged.h"
 #include "tests/unit/vectors.h"
 
 #define LIST_MAX 16
@@ -419,6 +420,7 @@ judge_case(const cJSON *c)
 	}
 	(void)judge(t);
 	print_message("# %s: %s\n", text(c, "id"), t->sentence);
+	judged_as_listed("log", c, &t->v);
 	assert_int_equal(t->admitted, is_valid(c));
 	if (!t->admitted)
 		assert_int_equal(t->v.results[t->form == LOG_CCEL ?
@@ -441,6 +443,50 @@ cases_judged_as_listed(void **state)
 	assert_true(n > 0);
 }
 
+/* Edited logs beside the registers of the genuine, with a policy that asks for
+ * the facts of the genuine. */
+static void
+mutations_judged_as_listed(void **state)
+{
+	struct blob quote = { 0 };
+	const cJSON *f, *m;
+
+	(void)state;
+	(void)array("files");
+	any_quote(&quote);
+	cJSON_ArrayForEach(m, array("mutations")) {
+		_cleanup_(trial_free) struct trial *t = NULL;
+
+		if (!is_log(text(m, "base")))
+			continue;
+		t = trial_of(text(m, "base"));
+		cJSON_ArrayForEach(f, array("files"))
+			if (strcmp(text(f, "path"), text(m, "base")) == 0) {
+				assert_true(
+				    listed_registers(t, f, blob_span(&quote)));
+				ask_for_all(t, member(f, "fields"));
+			}
+		assert_true(judge(t));
+		judged_edit(m,
+		    t->form == LOG_CCEL ? &t->evidence.ccel :
+					  &t->evidence.event_log);
+		(void)judge(t);
+		print_message("# %s\n", t->sentence);
+		judged_as_listed("log", m, &t->v);
+	}
+	blob_clear(&quote);
+	judged_all("log");
+}
+
+/* No case and no mutation that no program judges. */
+static void
+entries_passed_over(void **state)
+{
+	(void)state;
+	(void)array("files");
+	judged_covers(manifest);
+}
+
 static int
 end(void **state)
 {
@@ -457,6 +503,8 @@ main(void)
 		cmocka_unit_test(logs_judged_as_listed),
 		cmocka_unit_test(facts_differ_from_the_listed),
 		cmocka_unit_test(cases_judged_as_listed),
+		cmocka_unit_test(mutations_judged_as_listed),
+		cmocka_unit_test(entries_passed_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, end);

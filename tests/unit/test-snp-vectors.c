@@ -18,6 +18,7 @@
 
 #include "attest/chain_cache.h"
 #include "attest/snp_parts.h"
+#include "tests/unit/judged.h"
 #include "tests/unit/vectors.h"
 
 #define HCL_AT 0x20 /* of the report in Azure's HCL report */
@@ -230,10 +231,12 @@ add_vek(struct endorsements *e, struct span report, struct cert *vek)
 		    0);
 }
 
-/* Appraises and tells; at most the first failure is left in why. */
+/* Appraises and tells; at most the first failure is left in why. With an
+ * entry of the manifest, the checks that fail are those listed for it. */
 static bool
-judge(struct span report, struct cert *vek, struct endorsements *endorsements,
-    int64_t now, char why[static VERDICT_SENTENCE_MAX])
+judge_entry(const cJSON *entry, struct span report, struct cert *vek,
+    struct endorsements *endorsements, int64_t now,
+    char why[static VERDICT_SENTENCE_MAX])
 {
 	_cleanup_(evidence_clear) struct evidence e = { .tee = TEE_SNP };
 	_cleanup_(lax_clear) struct lax lax;
@@ -251,7 +254,16 @@ judge(struct span report, struct cert *vek, struct endorsements *endorsements,
 	(void)snp_appraise(&a, &v, &facts);
 	verdict_finish(&v);
 	(void)verdict_sentence(&v, why, VERDICT_SENTENCE_MAX);
+	if (entry != NULL)
+		judged_as_listed("snp", entry, &v);
 	return v.admit;
+}
+
+static bool
+judge(struct span report, struct cert *vek, struct endorsements *endorsements,
+    int64_t now, char why[static VERDICT_SENTENCE_MAX])
+{
+	return judge_entry(NULL, report, vek, endorsements, now, why);
 }
 
 /* The certificate that belongs to a listed report: same folder, same stem. */
@@ -479,7 +491,7 @@ cases_judged_as_listed(void **state)
 
 		if (!inputs_load(c, &in))
 			continue;
-		admit = judge(in.report, in.vek, in.e,
+		admit = judge_entry(c, in.report, in.vek, in.e,
 		    seconds(text(c, "verify_time")), why);
 		if (admit != (strcmp(text(c, "verdict"), "valid") == 0))
 			fail_msg("%s: %s", text(c, "id"), why);
@@ -487,60 +499,6 @@ cases_judged_as_listed(void **state)
 	}
 	print_message("%zu cases\n", n);
 	assert_true(n > 0);
-}
-
-static size_t
-number(const cJSON *o, const char *name)
-{
-	const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, name);
-
-	assert_true(cJSON_IsNumber(v));
-	return (size_t)v->valuedouble;
-}
-
-static void
-edit_bytes(const cJSON *edit, struct blob *b)
-{
-	_cleanup_(blob_clear) struct blob with = { 0 };
-	const char *set = text(edit, "set"), *xor = text(edit, "xor");
-	size_t at = number(edit, "offset");
-
-	assert_int_equal(hex_decode_blob(set[0] ? set : xor, 65536, &with), 0);
-	assert_true(at <= b->len && with.len <= b->len - at);
-	for (size_t i = 0; i < with.len; i++)
-		b->data[at + i] = set[0] ?
-		    with.data[i] :
-		    (uint8_t)(b->data[at + i] ^ with.data[i]);
-}
-
-static void
-edit(const cJSON *e, struct blob *b)
-{
-	const cJSON *range = cJSON_GetObjectItemCaseSensitive(e, "reverse");
-	_cleanup_(blob_clear) struct blob more = { 0 };
-	size_t from, to;
-
-	if (cJSON_HasObjectItem(e, "truncate")) {
-		assert_true(number(e, "truncate") <= b->len);
-		b->len = number(e, "truncate");
-	} else if (cJSON_HasObjectItem(e, "append")) {
-		assert_int_equal(hex_decode_blob(text(e, "append"), 65536,
-				     &more),
-		    0);
-		assert_int_equal(blob_append(b, blob_span(&more)), 0);
-	} else if (range != NULL) {
-		from = (size_t)cJSON_GetArrayItem(range, 0)->valuedouble;
-		to = (size_t)cJSON_GetArrayItem(range, 1)->valuedouble;
-		assert_true(from <= to && to <= b->len);
-		for (; from + 1 < to; from++, to--) {
-			uint8_t t = b->data[from];
-
-			b->data[from] = b->data[to - 1];
-			b->data[to - 1] = t;
-		}
-	} else {
-		edit_bytes(e, b);
-	}
 }
 
 static const cJSON *
@@ -565,22 +523,20 @@ mutation_refused(const cJSON *m)
 	char vek_path[PATH_LEN_MAX], why[VERDICT_SENTENCE_MAX];
 	const char *base = text(m, "base");
 	struct span report;
-	const cJSON *i;
 
 	if (!is_report(base) || text(m, "expect_reject")[0] == '\0' ||
 	    !vek_of(base, vek_path))
 		return false;
 	vector_load(base, &b);
 	assert_int_equal(blob_set(&before, report_in(base, blob_span(&b))), 0);
-	cJSON_ArrayForEach(i, cJSON_GetObjectItemCaseSensitive(m, "edits"))
-		edit(i, &b);
+	judged_edit(m, &b);
 	report = report_in(base, blob_span(&b));
 	if (before.len == 0 || span_equal(blob_span(&before), report))
 		return false; /* not the report was changed */
 	read_vek(vek_path, &vek);
 	e = endorsements_new();
 	add_all_cas(e);
-	if (judge(report, vek, e,
+	if (judge_entry(m, report, vek, e,
 		seconds(text(file_entry(base), "verify_time")), why))
 		fail_msg("%s: %s", base, text(m, "expect_reject"));
 	return true;
@@ -598,6 +554,7 @@ mutations_refused(void **state)
 		n += mutation_refused(m);
 	print_message("%zu mutations\n", n);
 	assert_true(n > 0);
+	judged_all("snp");
 }
 
 /* The manifest's fields were read by other means: both must agree. */

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "attest/chain.h"
+#include "tests/unit/judged.h"
 #include "tests/unit/quote-maker.h"
 #include "tests/unit/tpm-scene.h"
 #include "tests/unit/vectors.h"
@@ -358,6 +359,18 @@ take_input(struct scene *s, const char *path)
 		wrap_signature(s);
 	} else if (ends(path, ".json") && strstr(path, "pcrs") != NULL) {
 		load_pcrs(s, path);
+	} else if (starts(path, "tpm/certs/")) {
+		struct cert *x[1] = { NULL };
+		struct blob pem = { 0 };
+		size_t n;
+
+		vector_load(path, &pem);
+		assert_int_equal(certs_from_pem(blob_span(&pem), x, 1, &n), 0);
+		assert_int_equal(blob_set(&s->evidence.ak_cert,
+				     blob_span(&x[0]->der)),
+		    0);
+		cert_freep(&x[0]);
+		blob_clear(&pem);
 	} else if (ends(path, "hcl_report.bin")) {
 		azure_key(s, path);
 		pin_name(s);
@@ -365,14 +378,16 @@ take_input(struct scene *s, const char *path)
 	}
 }
 
-/* True when one of the inputs ends like that. */
+/* True when one of the inputs is for a TPM's part of an appraisal. */
 static bool
-has_input(const cJSON *c, const char *end)
+has_tpm_input(const cJSON *c)
 {
 	const cJSON *i;
 
 	cJSON_ArrayForEach(i, cJSON_GetObjectItem(c, "inputs"))
-		if (ends(i->valuestring, end))
+		if (ends(i->valuestring, ".attest") ||
+		    ends(i->valuestring, ".quote") ||
+		    starts(i->valuestring, "tpm/certs/"))
 			return true;
 	return false;
 }
@@ -409,6 +424,7 @@ run_case(const cJSON *c)
 	admit = scene_run(s) && nonce_is(s, text(c, "nonce_hex"));
 	print_message("# %s: ", text(c, "id"));
 	scene_say(s);
+	judged_as_listed("tpm", c, &s->verdict);
 	return admit;
 }
 
@@ -424,7 +440,7 @@ cases_of_the_manifest(void **state)
 	cJSON_ArrayForEach(c, cJSON_GetObjectItem(m, "cases")) {
 		/* Others are about reports alone, or about what comes with
 		 * the quote. */
-		if (!has_input(c, ".attest") && !has_input(c, ".quote"))
+		if (!has_tpm_input(c))
 			continue;
 		assert_int_equal(run_case(c),
 		    strcmp(text(c, "verdict"), "valid") == 0);
@@ -434,41 +450,11 @@ cases_of_the_manifest(void **state)
 	cJSON_Delete(m);
 }
 
-static size_t
-size_of(const cJSON *o, const char *name)
-{
-	double v = cJSON_GetNumberValue(cJSON_GetObjectItem(o, name));
-
-	return (size_t)v;
-}
-
-static void
-edit(struct blob *b, const cJSON *e)
-{
-	size_t at = size_of(e, "offset");
-	struct blob v = { 0 };
-
-	if (*text(e, "set") != '\0') {
-		assert_int_equal(hex_decode_blob(text(e, "set"), 64, &v), 0);
-		memcpy(b->data + at, v.data, v.len);
-	} else if (*text(e, "xor") != '\0') {
-		assert_int_equal(hex_decode_blob(text(e, "xor"), 64, &v), 0);
-		for (size_t i = 0; i < v.len; i++)
-			b->data[at + i] ^= v.data[i];
-	} else if (*text(e, "append") != '\0') {
-		assert_int_equal(hex_decode_blob(text(e, "append"), 64, &v), 0);
-		assert_int_equal(blob_append(b, blob_span(&v)), 0);
-	} else {
-		b->len = size_of(e, "truncate");
-	}
-	blob_clear(&v);
-}
-
 static void
 mutations_of_the_manifest(void **state)
 {
 	unsigned n = 0;
-	const cJSON *c, *e;
+	const cJSON *c;
 	cJSON *m;
 
 	(void)state;
@@ -481,12 +467,13 @@ mutations_of_the_manifest(void **state)
 		s = gce();
 		take_input(s, text(c, "base"));
 		admitted(s);
-		cJSON_ArrayForEach(e, cJSON_GetObjectItem(c, "edits"))
-			edit(&s->evidence.tpm_quote, e);
+		judged_edit(c, &s->evidence.tpm_quote);
 		assert_false(scene_run(s));
+		judged_as_listed("tpm", c, &s->verdict);
 		n++;
 	}
 	assert_true(n >= 3);
+	judged_all("tpm");
 	cJSON_Delete(m);
 }
 
