@@ -25,7 +25,7 @@ static const struct json_words classes = JSON_WORDS(class_v);
 
 static JSON_READER(read_serial)
 {
-	const char *s = cJSON_IsString(item) ? item->valuestring : "";
+	const char *s = json_is_string(item) ? item->text : "";
 	size_t n = strlen(s);
 
 	(void)field;
@@ -150,8 +150,8 @@ birth_put(cJSON *bundle, const struct birth *b)
 }
 
 int
-birth_read(const struct json_doc *doc, const cJSON *item, struct birth *ret,
-    struct why *reterr_why)
+birth_read(const struct json_doc *doc, const struct json *item,
+    struct birth *ret, struct why *reterr_why)
 {
 	struct birth b = { .origin = ORIGIN_UNKNOWN };
 	int err = json_read_object(doc, item, rows, NELEMS(rows), &b,

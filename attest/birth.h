@@ -42,8 +42,8 @@ int leaf_key(const struct birth *b, struct span nonce,
 
 /* The member "key" of a bundle, and back. */
 int birth_put(cJSON *bundle, const struct birth *b) _must_check_;
-int birth_read(const struct json_doc *doc, const cJSON *item, struct birth *ret,
-    struct why *reterr_why) _must_check_;
+int birth_read(const struct json_doc *doc, const struct json *item,
+    struct birth *ret, struct why *reterr_why) _must_check_;
 /* "generated" */
 const char *birth_origin_name(uint32_t origin);
 

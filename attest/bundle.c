@@ -256,14 +256,14 @@ bundle_freep(struct bundle **bp)
  */
 
 static int
-read_base64(const struct json_doc *doc, const cJSON *item,
+read_base64(const struct json_doc *doc, const struct json *item,
     const struct json_field *f, void *out, struct why *why)
 {
 	struct blob *b = out;
 	int r = CVM_E_PARSE;
 
-	if (cJSON_IsString(item))
-		r = base64_decode(item->valuestring, (size_t)f->max, b);
+	if (json_is_string(item))
+		r = base64_decode(item->text, (size_t)f->max, b);
 	if (r == CVM_E_NOMEM)
 		return why_set(why, r, f->name, "", "", "");
 	/* What is absent is not there: one way to say a thing. */
@@ -275,21 +275,21 @@ read_base64(const struct json_doc *doc, const cJSON *item,
 
 /* Exactly max bytes. */
 static int
-read_digest(const struct json_doc *doc, const cJSON *item,
+read_digest(const struct json_doc *doc, const struct json *item,
     const struct json_field *f, void *out, struct why *why)
 {
-	if (!cJSON_IsString(item) ||
-	    hex_decode(item->valuestring, out, (size_t)f->max) != CVM_OK)
+	if (!json_is_string(item) ||
+	    hex_decode(item->text, out, (size_t)f->max) != CVM_OK)
 		return json_refuse(doc, item, "64 hex digits", why);
 	return CVM_OK;
 }
 
 static int
-read_path(const struct json_doc *doc, const cJSON *item,
+read_path(const struct json_doc *doc, const struct json *item,
     const struct json_field *f, void *out, struct why *why)
 {
-	if (!cJSON_IsString(item) ||
-	    hex_decode_blob(item->valuestring, (size_t)f->max, out) != CVM_OK)
+	if (!json_is_string(item) ||
+	    hex_decode_blob(item->text, (size_t)f->max, out) != CVM_OK)
 		return json_refuse(doc, item, "hex within the size limit", why);
 	if (((struct blob *)out)->len % SHA256_LEN != 0)
 		return json_refuse(doc, item, "hashes of 64 hex digits", why);
@@ -297,46 +297,46 @@ read_path(const struct json_doc *doc, const cJSON *item,
 }
 
 static int
-read_size(const struct json_doc *doc, const cJSON *item,
+read_size(const struct json_doc *doc, const struct json *item,
     const struct json_field *f, void *out, struct why *why)
 {
 	size_t *v = out;
 
-	if (!cJSON_IsNumber(item) || item->valuedouble < (double)f->min ||
-	    item->valuedouble > (double)f->max)
+	if (!json_is_number(item) || item->number < f->min ||
+	    item->number > f->max)
 		return json_refuse(doc, item, "an index of the tree", why);
-	*v = (size_t)item->valuedouble;
+	*v = (size_t)item->number;
 	return CVM_OK;
 }
 
 static int
-read_time(const struct json_doc *doc, const cJSON *item,
+read_time(const struct json_doc *doc, const struct json *item,
     const struct json_field *f, void *out, struct why *why)
 {
 	int64_t *v = out;
 	char *end = NULL;
 
 	(void)f;
-	if (!cJSON_IsString(item) || item->valuestring[0] < '1' ||
-	    item->valuestring[0] > '9' || strlen(item->valuestring) > 18)
+	if (!json_is_string(item) || item->text[0] < '1' ||
+	    item->text[0] > '9' || strlen(item->text) > 18)
 		return json_refuse(doc, item, "seconds since 1970", why);
-	*v = strtoll(item->valuestring, &end, 10);
+	*v = strtoll(item->text, &end, 10);
 	return *end == '\0' ? CVM_OK :
 			      json_refuse(doc, item, "seconds since 1970", why);
 }
 
 static int
-read_word(const struct json_doc *doc, const cJSON *item,
+read_word(const struct json_doc *doc, const struct json *item,
     const struct json_field *f, void *out, struct why *why)
 {
 	(void)out;
-	if (!cJSON_IsString(item) || strcmp(item->valuestring, f->arg) != 0)
+	if (!json_is_string(item) || strcmp(item->text, f->arg) != 0)
 		return json_refuse(doc, item, f->arg, why);
 	return CVM_OK;
 }
 
 static int
-read_tee(const struct json_doc *doc, const cJSON *item,
+read_tee(const struct json_doc *doc, const struct json *item,
     const struct json_field *f, void *out, struct why *why)
 {
 	enum tee_kind *v = out;
@@ -345,8 +345,8 @@ read_tee(const struct json_doc *doc, const cJSON *item,
 	for (int i = TEE_NONE; i <= TEE_TDX; i++) {
 		const enum tee_kind k = (enum tee_kind)i;
 
-		if (cJSON_IsString(item) &&
-		    strcmp(item->valuestring, tee_kind_name(k)) == 0) {
+		if (json_is_string(item) &&
+		    strcmp(item->text, tee_kind_name(k)) == 0) {
 			*v = k;
 			return CVM_OK;
 		}
@@ -355,31 +355,31 @@ read_tee(const struct json_doc *doc, const cJSON *item,
 }
 
 static int
-read_bool(const struct json_doc *doc, const cJSON *item,
+read_bool(const struct json_doc *doc, const struct json *item,
     const struct json_field *f, void *out, struct why *why)
 {
 	bool *v = out;
 
 	(void)f;
-	if (!cJSON_IsBool(item))
+	if (!json_is_bool(item))
 		return json_refuse(doc, item, "true or false", why);
-	*v = cJSON_IsTrue(item);
+	*v = json_is_true(item);
 	return CVM_OK;
 }
 
 static int
-read_one_pcr(const struct json_doc *doc, const cJSON *item,
+read_one_pcr(const struct json_doc *doc, const struct json *item,
     struct pcr_values *v, struct why *why)
 {
 	char index[4];
 
 	for (unsigned i = 0; i < POLICY_PCR_MAX; i++) {
 		(void)snprintf(index, sizeof(index), "%u", i);
-		if (strcmp(item->string, index) != 0)
+		if (strcmp(item->name, index) != 0)
 			continue;
-		if (!cJSON_IsString(item) ||
-		    hex_decode(item->valuestring, v->value[i],
-			hash_len(v->bank)) != CVM_OK)
+		if (!json_is_string(item) ||
+		    hex_decode(item->text, v->value[i], hash_len(v->bank)) !=
+			CVM_OK)
 			return json_refuse(doc, item, "hex of the bank's size",
 			    why);
 		v->mask |= 1u << i;
@@ -389,23 +389,23 @@ read_one_pcr(const struct json_doc *doc, const cJSON *item,
 }
 
 static int
-read_pcrs(const struct json_doc *doc, const cJSON *item,
+read_pcrs(const struct json_doc *doc, const struct json *item,
     const struct json_field *f, void *out, struct why *why)
 {
 	struct pcr_values *v = out;
-	const cJSON *bank = cJSON_GetObjectItemCaseSensitive(item, "bank");
+	const struct json *bank = json_member(item, "bank");
 	int r;
 
 	(void)f;
-	if (!cJSON_IsObject(item) || !cJSON_IsString(bank))
+	if (!json_is_object(item) || !json_is_string(bank))
 		return json_refuse(doc, item, "an object with a bank", why);
-	if (strcmp(bank->valuestring, "sha256") == 0)
+	if (strcmp(bank->text, "sha256") == 0)
 		v->bank = HASH_SHA256;
-	else if (strcmp(bank->valuestring, "sha384") == 0)
+	else if (strcmp(bank->text, "sha384") == 0)
 		v->bank = HASH_SHA384;
 	else
 		return json_refuse(doc, bank, "sha256 or sha384", why);
-	for (const cJSON *i = item->child; i != NULL; i = i->next)
+	for (const struct json *i = item->child; i != NULL; i = i->next)
 		if (i != bank && (r = read_one_pcr(doc, i, v, why)) != CVM_OK)
 			return r;
 	if (v->mask == 0)
@@ -414,7 +414,7 @@ read_pcrs(const struct json_doc *doc, const cJSON *item,
 }
 
 static int
-read_evidence(const struct json_doc *doc, const cJSON *item,
+read_evidence(const struct json_doc *doc, const struct json *item,
     const struct json_field *f, void *out, struct why *why)
 {
 #define E(member) offsetof(struct evidence, member)
@@ -440,7 +440,7 @@ read_evidence(const struct json_doc *doc, const cJSON *item,
 }
 
 static int
-read_admission(const struct json_doc *doc, const cJSON *item,
+read_admission(const struct json_doc *doc, const struct json *item,
     const struct json_field *f, void *out, struct why *why)
 {
 #define B(member) offsetof(struct bundle, member)
@@ -463,26 +463,26 @@ read_admission(const struct json_doc *doc, const cJSON *item,
 }
 
 static int
-read_endorsements(const struct json_doc *doc, const cJSON *item,
+read_endorsements(const struct json_doc *doc, const struct json *item,
     const struct json_field *f, void *out, struct why *why)
 {
 	struct endorsements **e = out;
 	int r;
 
 	(void)f;
-	if (!cJSON_IsObject(item))
+	if (!json_is_object(item))
 		return json_refuse(doc, item, "an object of files", why);
-	for (const cJSON *i = item->child; i != NULL; i = i->next) {
+	for (const struct json *i = item->child; i != NULL; i = i->next) {
 		_cleanup_(blob_clear) struct blob b = { 0 };
 
-		if (!cJSON_IsString(i) ||
-		    base64_decode(i->valuestring, ENDORSEMENTS_FILE_MAX, &b) !=
+		if (!json_is_string(i) ||
+		    base64_decode(i->text, ENDORSEMENTS_FILE_MAX, &b) !=
 			CVM_OK ||
 		    b.len == 0)
 			return json_refuse(doc, i, "base64 of a file", why);
-		r = endorsements_add(*e, i->string, blob_span(&b));
+		r = endorsements_add(*e, i->name, blob_span(&b));
 		if (r == CVM_E_NOMEM)
-			return why_set(why, r, i->string, "", "", "");
+			return why_set(why, r, i->name, "", "", "");
 		if (r != CVM_OK)
 			return json_refuse(doc, i,
 			    "a plain file name, 256 files of 32 MiB together",
@@ -492,7 +492,7 @@ read_endorsements(const struct json_doc *doc, const cJSON *item,
 }
 
 static int
-read_key(const struct json_doc *doc, const cJSON *item,
+read_key(const struct json_doc *doc, const struct json *item,
     const struct json_field *f, void *out, struct why *why)
 {
 	struct bundle *b = out;

@@ -29,13 +29,13 @@ tcb_status_name(enum tcb_status s)
 }
 
 static int
-read_head(const struct source *s, const cJSON *root,
+read_head(const struct source *s, const struct json *root,
     struct collateral_head *head)
 {
 	char text[TCB_DATE_LEN];
 	int r;
 
-	if (!cJSON_IsObject(root))
+	if (!json_is_object(root))
 		return source_refuse(s, root, "an object");
 	r = get_text(s, root, "id", head->id, sizeof(head->id));
 	if (r == CVM_OK)
@@ -51,10 +51,10 @@ read_head(const struct source *s, const cJSON *root,
 }
 
 static int
-read_components(const struct source *s, const cJSON *tcb, const char *member,
-    uint8_t out[static TCB_COMPONENTS])
+read_components(const struct source *s, const struct json *tcb,
+    const char *member, uint8_t out[static TCB_COMPONENTS])
 {
-	const cJSON *array = NULL, *item;
+	const struct json *array = NULL, *item;
 	size_t n = 0, i = 0;
 	int r = get_array(s, tcb, member, TCB_COMPONENTS, &array, &n);
 
@@ -62,10 +62,10 @@ read_components(const struct source *s, const cJSON *tcb, const char *member,
 		return r;
 	if (n != TCB_COMPONENTS)
 		return source_refuse(s, array, "an array of exactly 16");
-	cJSON_ArrayForEach(item, array) {
+	JSON_EACH(item, array) {
 		uint32_t svn = 0;
 
-		if (!cJSON_IsObject(item))
+		if (!json_is_object(item))
 			return source_refuse(s, item, "an object");
 		r = get_uint(s, item, "svn", UINT8_MAX, &svn);
 		if (r < 0)
@@ -76,7 +76,8 @@ read_components(const struct source *s, const cJSON *tcb, const char *member,
 }
 
 static int
-read_platform_tcb(const struct source *s, const cJSON *tcb, struct tcb_level *l)
+read_platform_tcb(const struct source *s, const struct json *tcb,
+    struct tcb_level *l)
 {
 	int r = read_components(s, tcb, "sgxtcbcomponents", l->sgx);
 
@@ -88,7 +89,7 @@ read_platform_tcb(const struct source *s, const cJSON *tcb, struct tcb_level *l)
 }
 
 static int
-read_isvsvn(const struct source *s, const cJSON *tcb, struct tcb_level *l)
+read_isvsvn(const struct source *s, const struct json *tcb, struct tcb_level *l)
 {
 	return get_u16(s, tcb, "isvsvn", &l->isvsvn);
 }
@@ -102,7 +103,7 @@ static const enum tcb_status isvsvn_words[] = { TCB_UP_TO_DATE, TCB_OUT_OF_DATE,
 	TCB_REVOKED };
 
 struct level_kind {
-	int (*read_tcb)(const struct source *s, const cJSON *tcb,
+	int (*read_tcb)(const struct source *s, const struct json *tcb,
 	    struct tcb_level *l);
 	const enum tcb_status *words;
 	size_t n_words;
@@ -113,18 +114,18 @@ static const struct level_kind isvsvn_level = { read_isvsvn, isvsvn_words,
 	NELEMS(isvsvn_words) };
 
 static int
-read_status(const struct source *s, const cJSON *item,
+read_status(const struct source *s, const struct json *item,
     const struct level_kind *kind, enum tcb_status *ret)
 {
-	const cJSON *status = NULL;
+	const struct json *status = NULL;
 	int r = get_member(s, item, "tcbStatus", &status);
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; cJSON_IsString(status) && i < kind->n_words; i++) {
+	for (size_t i = 0; json_is_string(status) && i < kind->n_words; i++) {
 		enum tcb_status word = kind->words[i];
 
-		if (strcmp(status->valuestring, status_names[word]) == 0) {
+		if (strcmp(status->text, status_names[word]) == 0) {
 			*ret = word;
 			return CVM_OK;
 		}
@@ -133,22 +134,22 @@ read_status(const struct source *s, const cJSON *item,
 }
 
 static int
-read_advisories(const struct source *s, const cJSON *level,
+read_advisories(const struct source *s, const struct json *level,
     struct tcb_advisories *out)
 {
 	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				    "abcdefghijklmnopqrstuvwxyz0123456789-_.";
-	const cJSON *array = NULL, *item;
+	const struct json *array = NULL, *item;
 	size_t n;
 	int r;
 
-	if (cJSON_GetObjectItemCaseSensitive(level, "advisoryIDs") == NULL)
+	if (json_member(level, "advisoryIDs") == NULL)
 		return CVM_OK;
 	r = get_array(s, level, "advisoryIDs", TCB_ADVISORIES_MAX, &array, &n);
 	if (r < 0)
 		return r;
-	cJSON_ArrayForEach(item, array) {
-		const char *id = cJSON_IsString(item) ? item->valuestring : "";
+	JSON_EACH(item, array) {
+		const char *id = json_is_string(item) ? item->text : "";
 		size_t len = strlen(id);
 
 		if (len == 0 || len >= TCB_ADVISORY_LEN ||
@@ -160,19 +161,19 @@ read_advisories(const struct source *s, const cJSON *level,
 }
 
 static int
-read_level(const struct source *s, const cJSON *item,
+read_level(const struct source *s, const struct json *item,
     const struct level_kind *kind, struct tcb_level *l)
 {
-	const cJSON *tcb = NULL;
+	const struct json *tcb = NULL;
 	int64_t date;
 	int r;
 
-	if (!cJSON_IsObject(item))
+	if (!json_is_object(item))
 		return source_refuse(s, item, "an object");
 	r = get_member(s, item, "tcb", &tcb);
 	if (r < 0)
 		return r;
-	if (!cJSON_IsObject(tcb))
+	if (!json_is_object(tcb))
 		return source_refuse(s, tcb, "an object");
 	r = kind->read_tcb(s, tcb, l);
 	if (r == CVM_OK)
@@ -201,10 +202,10 @@ compare_levels(const void *pa, const void *pb)
 }
 
 static int
-read_levels(const struct source *s, const cJSON *object,
+read_levels(const struct source *s, const struct json *object,
     const struct level_kind *kind, struct tcb_levels *out)
 {
-	const cJSON *array = NULL, *item;
+	const struct json *array = NULL, *item;
 	size_t n = 0;
 	int r = get_array(s, object, "tcbLevels", TCB_LEVELS_MAX, &array, &n);
 
@@ -215,7 +216,7 @@ read_levels(const struct source *s, const cJSON *object,
 	out->v = calloc(n, sizeof(*out->v));
 	if (out->v == NULL)
 		return CVM_E_NOMEM;
-	cJSON_ArrayForEach(item, array) {
+	JSON_EACH(item, array) {
 		r = read_level(s, item, kind, &out->v[out->n]);
 		if (r < 0)
 			return r;
@@ -229,11 +230,12 @@ read_levels(const struct source *s, const cJSON *object,
 }
 
 static int
-read_module(const struct source *s, const cJSON *object, struct tdx_module *m)
+read_module(const struct source *s, const struct json *object,
+    struct tdx_module *m)
 {
 	int r;
 
-	if (!cJSON_IsObject(object))
+	if (!json_is_object(object))
 		return source_refuse(s, object, "an object");
 	r = get_hex(s, object, "mrsigner", m->mrsigner, sizeof(m->mrsigner));
 	if (r == CVM_OK)
@@ -247,24 +249,24 @@ read_module(const struct source *s, const cJSON *object, struct tdx_module *m)
 
 /* "TDX_01" is the identity of the modules of major version 1. */
 static int
-read_module_id(const struct source *s, const cJSON *object, uint8_t *ret)
+read_module_id(const struct source *s, const struct json *object, uint8_t *ret)
 {
 	static const char form[] = "TDX_";
-	const cJSON *item = NULL;
+	const struct json *item = NULL;
 	int r = get_member(s, object, "id", &item);
 
 	if (r < 0)
 		return r;
-	if (!cJSON_IsString(item) ||
-	    strncasecmp(item->valuestring, form, strlen(form)) != 0 ||
-	    hex_decode(item->valuestring + strlen(form), ret, 1) < 0 ||
-	    *ret == 0)
+	if (!json_is_string(item) ||
+	    strncasecmp(item->text, form, strlen(form)) != 0 ||
+	    hex_decode(item->text + strlen(form), ret, 1) < 0 || *ret == 0)
 		return source_refuse(s, item, "TDX_01 to TDX_FF");
 	return CVM_OK;
 }
 
 static int
-read_identity(const struct source *s, const cJSON *item, struct tcb_info *t)
+read_identity(const struct source *s, const struct json *item,
+    struct tcb_info *t)
 {
 	struct tdx_module *m = &t->identities[t->n_identities];
 	int r;
@@ -283,15 +285,16 @@ read_identity(const struct source *s, const cJSON *item, struct tcb_info *t)
 }
 
 static int
-read_identities(const struct source *s, const cJSON *root, struct tcb_info *t)
+read_identities(const struct source *s, const struct json *root,
+    struct tcb_info *t)
 {
 	static const char member[] = "tdxModuleIdentities";
-	const cJSON *array = NULL, *item;
+	const struct json *array = NULL, *item;
 	size_t n = 0;
 	int r;
 
 	/* TCB info from before there was a second module has none. */
-	if (cJSON_GetObjectItemCaseSensitive(root, member) == NULL)
+	if (json_member(root, member) == NULL)
 		return CVM_OK;
 	r = get_array(s, root, member, TDX_MODULES_MAX, &array, &n);
 	if (r < 0 || n == 0)
@@ -299,7 +302,7 @@ read_identities(const struct source *s, const cJSON *root, struct tcb_info *t)
 	t->identities = calloc(n, sizeof(*t->identities));
 	if (t->identities == NULL)
 		return CVM_E_NOMEM;
-	cJSON_ArrayForEach(item, array) {
+	JSON_EACH(item, array) {
 		r = read_identity(s, item, t);
 		if (r < 0)
 			return r;
@@ -308,9 +311,10 @@ read_identities(const struct source *s, const cJSON *root, struct tcb_info *t)
 }
 
 static int
-read_tcb_info(const struct source *s, const cJSON *root, struct tcb_info *t)
+read_tcb_info(const struct source *s, const struct json *root,
+    struct tcb_info *t)
 {
-	const cJSON *module = NULL;
+	const struct json *module = NULL;
 	int r = read_head(s, root, &t->head);
 
 	/* Another TEE's, or another version: the head says it all. */
@@ -334,7 +338,7 @@ read_tcb_info(const struct source *s, const cJSON *root, struct tcb_info *t)
 
 /* miscselect is hexadecimal text of a number, the high digit first. */
 static int
-get_hex32(const struct source *s, const cJSON *object, const char *member,
+get_hex32(const struct source *s, const struct json *object, const char *member,
     uint32_t *ret)
 {
 	uint8_t b[4];
@@ -347,7 +351,7 @@ get_hex32(const struct source *s, const cJSON *object, const char *member,
 }
 
 static int
-read_qe_identity(const struct source *s, const cJSON *root,
+read_qe_identity(const struct source *s, const struct json *root,
     struct qe_identity *q)
 {
 	int r = read_head(s, root, &q->head);

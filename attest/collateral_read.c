@@ -8,52 +8,52 @@
 #include "base/clock.h"
 
 int
-source_refuse(const struct source *s, const cJSON *item, const char *expected)
+source_refuse(const struct source *s, const struct json *item,
+    const char *expected)
 {
 	return json_refuse(s->doc, item, expected, s->why);
 }
 
 static int
-missing(const struct source *s, const cJSON *object, const char *member)
+missing(const struct source *s, const struct json *object, const char *member)
 {
 	char path[WHY_FIELD_MAX];
 
 	return why_setf(s->why, CVM_E_PARSE, s->name,
-	    json_path(s->doc, object, path, sizeof(path)),
+	    json_path(object, path, sizeof(path)),
 	    "all members of this version", "no member \"%s\"", member);
 }
 
 int
-get_member(const struct source *s, const cJSON *object, const char *member,
-    const cJSON **ret)
+get_member(const struct source *s, const struct json *object,
+    const char *member, const struct json **ret)
 {
-	*ret = cJSON_GetObjectItemCaseSensitive(object, member);
+	*ret = json_member(object, member);
 	return *ret != NULL ? CVM_OK : missing(s, object, member);
 }
 
 int
-get_uint(const struct source *s, const cJSON *object, const char *member,
+get_uint(const struct source *s, const struct json *object, const char *member,
     uint32_t max, uint32_t *ret)
 {
-	const cJSON *item = NULL;
+	const struct json *item = NULL;
 	char expected[48];
 	int r = get_member(s, object, member, &item);
 
 	if (r < 0)
 		return r;
 	/* Never cut to fewer bits: 65473 is not 193. */
-	if (!cJSON_IsNumber(item) || item->valuedouble < 0 ||
-	    item->valuedouble > max) {
+	if (!json_is_number(item) || item->number < 0 || item->number > max) {
 		(void)snprintf(expected, sizeof(expected),
 		    "an integer of 0..%u", max);
 		return source_refuse(s, item, expected);
 	}
-	*ret = (uint32_t)item->valuedouble;
+	*ret = (uint32_t)item->number;
 	return CVM_OK;
 }
 
 int
-get_u16(const struct source *s, const cJSON *object, const char *member,
+get_u16(const struct source *s, const struct json *object, const char *member,
     uint16_t *ret)
 {
 	uint32_t v = 0;
@@ -65,32 +65,31 @@ get_u16(const struct source *s, const cJSON *object, const char *member,
 }
 
 int
-get_text(const struct source *s, const cJSON *object, const char *member,
+get_text(const struct source *s, const struct json *object, const char *member,
     char *out, size_t len)
 {
-	const cJSON *item = NULL;
+	const struct json *item = NULL;
 	int r = get_member(s, object, member, &item);
 
 	if (r < 0)
 		return r;
-	if (!cJSON_IsString(item) || strlen(item->valuestring) >= len)
+	if (!json_is_string(item) || strlen(item->text) >= len)
 		return source_refuse(s, item, "a short string");
-	(void)snprintf(out, len, "%s", item->valuestring);
+	(void)snprintf(out, len, "%s", item->text);
 	return CVM_OK;
 }
 
 int
-get_hex(const struct source *s, const cJSON *object, const char *member,
+get_hex(const struct source *s, const struct json *object, const char *member,
     uint8_t *out, size_t len)
 {
-	const cJSON *item = NULL;
+	const struct json *item = NULL;
 	char expected[48];
 	int r = get_member(s, object, member, &item);
 
 	if (r < 0)
 		return r;
-	if (!cJSON_IsString(item) ||
-	    hex_decode(item->valuestring, out, len) < 0) {
+	if (!json_is_string(item) || hex_decode(item->text, out, len) < 0) {
 		(void)snprintf(expected, sizeof(expected),
 		    "%zu hexadecimal digits", 2 * len);
 		return source_refuse(s, item, expected);
@@ -99,8 +98,8 @@ get_hex(const struct source *s, const cJSON *object, const char *member,
 }
 
 int
-get_array(const struct source *s, const cJSON *object, const char *member,
-    size_t max, const cJSON **ret, size_t *ret_n)
+get_array(const struct source *s, const struct json *object, const char *member,
+    size_t max, const struct json **ret, size_t *ret_n)
 {
 	int r = get_member(s, object, member, ret);
 	char expected[48];
@@ -108,7 +107,7 @@ get_array(const struct source *s, const cJSON *object, const char *member,
 
 	if (r < 0)
 		return r;
-	n = cJSON_IsArray(*ret) ? (size_t)cJSON_GetArraySize(*ret) : max + 1;
+	n = json_is_array(*ret) ? json_count(*ret) : max + 1;
 	if (n > max) {
 		(void)snprintf(expected, sizeof(expected),
 		    "an array of at most %zu", max);
@@ -142,17 +141,17 @@ parse_date(const char *s, int64_t *ret)
 }
 
 int
-get_date(const struct source *s, const cJSON *object, const char *member,
+get_date(const struct source *s, const struct json *object, const char *member,
     int64_t *ret, char out[static TCB_DATE_LEN])
 {
-	const cJSON *item = NULL;
+	const struct json *item = NULL;
 	int r = get_member(s, object, member, &item);
 
 	if (r < 0)
 		return r;
-	if (!cJSON_IsString(item) || parse_date(item->valuestring, ret) < 0)
+	if (!json_is_string(item) || parse_date(item->text, ret) < 0)
 		return source_refuse(s, item,
 		    "a date like 2026-06-08T11:32:35Z");
-	(void)snprintf(out, TCB_DATE_LEN, "%s", item->valuestring);
+	(void)snprintf(out, TCB_DATE_LEN, "%s", item->text);
 	return CVM_OK;
 }

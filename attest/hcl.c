@@ -139,15 +139,15 @@ hcl_report_data(const struct hcl_report *r, uint8_t out[static REPORT_DATA_LEN])
 }
 
 static const char *
-text_of(const cJSON *object, const char *name)
+text_of(const struct json *object, const char *name)
 {
-	const cJSON *item = json_member(object, name);
+	const struct json *item = json_member(object, name);
 
-	return cJSON_IsString(item) ? item->valuestring : NULL;
+	return json_is_string(item) ? item->text : NULL;
 }
 
 static bool
-is_text(const cJSON *object, const char *name, const char *want)
+is_text(const struct json *object, const char *name, const char *want)
 {
 	const char *text = text_of(object, name);
 
@@ -178,14 +178,14 @@ base64url(const char *text, size_t max, struct blob *ret)
 
 /* RFC 7518, section 6.3.1: without leading zeros. */
 static int
-read_key(const cJSON *key, struct hcl_runtime *r)
+read_key(const struct json *key, struct hcl_runtime *r)
 {
 	_cleanup_(blob_clear) struct blob n = { 0 }, e = { 0 };
-	const cJSON *ops = json_member(key, "key_ops");
-	const cJSON *op = cJSON_GetArrayItem(ops, 0);
+	const struct json *ops = json_member(key, "key_ops");
+	const struct json *op = json_at(ops, 0);
 
-	if (!is_text(key, "kty", "RSA") || cJSON_GetArraySize(ops) != 1 ||
-	    !cJSON_IsString(op) || strcmp(op->valuestring, "sign") != 0 ||
+	if (!is_text(key, "kty", "RSA") || json_count(ops) != 1 ||
+	    !json_is_string(op) || strcmp(op->text, "sign") != 0 ||
 	    base64url(text_of(key, "n"), HCL_KEY_MAX, &n) != CVM_OK ||
 	    base64url(text_of(key, "e"), sizeof(r->exponent), &e) != CVM_OK ||
 	    n.data[0] == 0 || e.data[0] == 0)
@@ -200,10 +200,10 @@ read_key(const cJSON *key, struct hcl_runtime *r)
 static int
 read_keys(const struct json_doc *doc, struct hcl_runtime *r, struct why *why)
 {
-	const cJSON *keys = json_member(json_root(doc), "keys"), *key;
+	const struct json *keys = json_member(json_root(doc), "keys"), *key;
 	unsigned found = 0;
 
-	cJSON_ArrayForEach(key, keys) {
+	JSON_EACH(key, keys) {
 		if (!is_text(key, "kid", "HCLAkPub"))
 			continue;
 		if (found++ > 0)
@@ -218,19 +218,19 @@ read_keys(const struct json_doc *doc, struct hcl_runtime *r, struct why *why)
 }
 
 static enum hcl_flag
-flag_of(const cJSON *object, const char *name)
+flag_of(const struct json *object, const char *name)
 {
-	const cJSON *item = json_member(object, name);
+	const struct json *item = json_member(object, name);
 
-	if (!cJSON_IsBool(item))
+	if (!json_is_bool(item))
 		return HCL_NOT_SAID;
-	return cJSON_IsTrue(item) ? HCL_YES : HCL_NO;
+	return json_is_true(item) ? HCL_YES : HCL_NO;
 }
 
 static int
 read_rest(const struct json_doc *doc, struct hcl_runtime *r, struct why *why)
 {
-	const cJSON *vm = json_member(json_root(doc), "vm-configuration");
+	const struct json *vm = json_member(json_root(doc), "vm-configuration");
 	const char *data = text_of(json_root(doc), "user-data");
 	const char *id = text_of(vm, "vmUniqueId");
 

@@ -157,7 +157,7 @@ scan(struct span line, const char *where, struct why *why)
 
 static JSON_READER(read_decimal)
 {
-	const char *s = cJSON_IsString(item) ? item->valuestring : "";
+	const char *s = json_is_string(item) ? item->text : "";
 	char *end = NULL;
 
 	(void)field;
@@ -171,7 +171,7 @@ static JSON_READER(read_decimal)
 
 static JSON_READER(read_mechanism)
 {
-	const char *s = cJSON_IsString(item) ? item->valuestring : "";
+	const char *s = json_is_string(item) ? item->text : "";
 	char *end = NULL;
 
 	(void)field;
@@ -186,18 +186,18 @@ static JSON_READER(read_mechanism)
 
 static JSON_READER(read_number)
 {
-	if (!cJSON_IsNumber(item) || item->valuedouble < 0 ||
-	    item->valuedouble > (double)field->max)
+	if (!json_is_number(item) || item->number < 0 ||
+	    item->number > field->max)
 		return json_refuse(doc, item, "a smaller number", why);
-	*(uint64_t *)out = (uint64_t)item->valuedouble;
+	*(uint64_t *)out = (uint64_t)item->number;
 	return CVM_OK;
 }
 
 static JSON_READER(read_digest)
 {
 	(void)field;
-	if (!cJSON_IsString(item) ||
-	    hex_decode(item->valuestring, out, SHA256_LEN) != CVM_OK)
+	if (!json_is_string(item) ||
+	    hex_decode(item->text, out, SHA256_LEN) != CVM_OK)
 		return json_refuse(doc, item, "64 hex digits", why);
 	return CVM_OK;
 }
@@ -206,9 +206,8 @@ static JSON_READER(read_hex)
 {
 	int err = CVM_E_PARSE;
 
-	if (cJSON_IsString(item))
-		err = hex_decode_blob(item->valuestring, (size_t)field->max,
-		    out);
+	if (json_is_string(item))
+		err = hex_decode_blob(item->text, (size_t)field->max, out);
 	if (err == CVM_E_NOMEM)
 		return why_set(why, err, "", "", "", "");
 	return err == CVM_OK ? CVM_OK :
@@ -219,8 +218,8 @@ static JSON_READER(read_base64)
 {
 	int err = CVM_E_PARSE;
 
-	if (cJSON_IsString(item))
-		err = base64_decode(item->valuestring, (size_t)field->max, out);
+	if (json_is_string(item))
+		err = base64_decode(item->text, (size_t)field->max, out);
 	if (err == CVM_E_NOMEM)
 		return why_set(why, err, "", "", "", "");
 	return err == CVM_OK ? CVM_OK : json_refuse(doc, item, "base64", why);
@@ -230,15 +229,14 @@ static JSON_READER(read_pcr)
 {
 	struct pcr_values *v = out;
 	char *end = NULL;
-	unsigned long i = strtoul(item->string, &end, 10);
+	unsigned long i = strtoul(item->name, &end, 10);
 
 	(void)field;
-	if (item->string[0] < '0' || item->string[0] > '9' || *end != '\0' ||
+	if (item->name[0] < '0' || item->name[0] > '9' || *end != '\0' ||
 	    i >= POLICY_PCR_MAX)
 		return json_refuse(doc, item, "a PCR index 0..23", why);
-	if (!cJSON_IsString(item) ||
-	    hex_decode(item->valuestring, v->value[i], hash_len(v->bank)) !=
-		CVM_OK)
+	if (!json_is_string(item) ||
+	    hex_decode(item->text, v->value[i], hash_len(v->bank)) != CVM_OK)
 		return json_refuse(doc, item, "hex of the bank's size", why);
 	v->mask |= 1u << i;
 	return CVM_OK;
@@ -247,17 +245,17 @@ static JSON_READER(read_pcr)
 static JSON_READER(read_pcrs)
 {
 	struct pcr_values *v = out;
-	const cJSON *bank = json_member(item, "bank"), *child;
+	const struct json *bank = json_member(item, "bank"), *child;
 	const char *name;
 	int err;
 
-	if (!cJSON_IsObject(item) || !cJSON_IsString(bank))
+	if (!json_is_object(item) || !json_is_string(bank))
 		return json_refuse(doc, item, "an object with a bank", why);
-	name = bank->valuestring;
+	name = bank->text;
 	if (strcmp(name, "sha256") != 0 && strcmp(name, "sha384") != 0)
 		return json_refuse(doc, bank, "sha256 or sha384", why);
 	v->bank = strcmp(name, "sha384") == 0 ? HASH_SHA384 : HASH_SHA256;
-	cJSON_ArrayForEach(child, item) {
+	JSON_EACH(child, item) {
 		if (child == bank)
 			continue;
 		if ((err = read_pcr(doc, child, field, out, why)) != CVM_OK)
@@ -266,8 +264,9 @@ static JSON_READER(read_pcrs)
 	return CVM_OK;
 }
 
-static int (*const readers[])(const struct json_doc *doc, const cJSON *item,
-    const struct json_field *field, void *out, struct why *why) = {
+static int (*const readers[])(const struct json_doc *doc,
+    const struct json *item, const struct json_field *field, void *out,
+    struct why *why) = {
 	[AS_WORD] = json_read_word,
 	[AS_TEXT] = json_read_text,
 	[AS_DECIMAL] = read_decimal,
@@ -302,7 +301,7 @@ read_one(const struct json_doc *doc, const char *name, unsigned on,
 	for (size_t i = 0; i < n_receipt_members; i++) {
 		const struct receipt_member *m = &receipt_members[i];
 		const struct json_field row = row_of(m);
-		const cJSON *item = json_member(json_root(doc), name);
+		const struct json *item = json_member(json_root(doc), name);
 
 		if (strcmp(m->name, name) != 0 || (m->on & on) == 0)
 			continue;

@@ -21,7 +21,7 @@ static JSON_READER(read_tcti)
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
 				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				      "0123456789._+/-";
-	const char *s = cJSON_IsString(item) ? item->valuestring : "";
+	const char *s = json_is_string(item) ? item->text : "";
 	size_t n = strspn(s, allowed);
 
 	if (n == 0 || (s[n] != '\0' && s[n] != ':'))
@@ -45,7 +45,7 @@ static JSON_READER(read_ak_handle)
 }
 
 static int
-check_tpm(const struct json_doc *doc, const cJSON *item, void *out,
+check_tpm(const struct json_doc *doc, const struct json *item, void *out,
     struct why *why)
 {
 	const struct config_tpm *tpm = out;
@@ -60,7 +60,7 @@ check_tpm(const struct json_doc *doc, const cJSON *item, void *out,
 }
 
 static int
-check_log(const struct json_doc *doc, const cJSON *item, void *out,
+check_log(const struct json_doc *doc, const struct json *item, void *out,
     struct why *why)
 {
 	const struct config *c = out;
@@ -73,10 +73,10 @@ check_log(const struct json_doc *doc, const cJSON *item, void *out,
 
 /* Two tokens that write one file would destroy each other. */
 static int
-refuse_shared(const struct json_doc *doc, const cJSON *list, size_t at,
+refuse_shared(const struct json_doc *doc, const struct json *list, size_t at,
     const char *name, struct why *why)
 {
-	const cJSON *token = cJSON_GetArrayItem(list, (int)at);
+	const struct json *token = json_at(list, at);
 
 	return json_refuse_member(doc, token, name,
 	    "another one than the tokens before it", why);
@@ -89,7 +89,7 @@ same(const char *a, const char *b)
 }
 
 static int
-check_tokens(const struct json_doc *doc, const cJSON *item,
+check_tokens(const struct json_doc *doc, const struct json *item,
     const struct config *c, struct why *why)
 {
 	for (size_t i = 0; i < c->n_tokens; i++) {
@@ -115,17 +115,16 @@ static JSON_READER(read_tokens)
 {
 	const struct json_field *element = field->arg;
 	struct config *c = out;
-	const cJSON *child;
+	const struct json *child;
 	int err;
 
-	if (!cJSON_IsArray(item) ||
-	    cJSON_GetArraySize(item) > CONFIG_TOKENS_MAX)
+	if (!json_is_array(item) || json_count(item) > CONFIG_TOKENS_MAX)
 		return json_refuse(doc, item, "a list of at most 32 tokens",
 		    why);
 	c->tokens = calloc(CONFIG_TOKENS_MAX, sizeof(*c->tokens));
 	if (c->tokens == NULL)
 		return why_set(why, CVM_E_NOMEM, NULL, NULL, NULL, NULL);
-	cJSON_ArrayForEach(child, item) {
+	JSON_EACH(child, item) {
 		struct config_token *t = &c->tokens[c->n_tokens++];
 
 		t->rsa_pkcs1_decrypt = true;

@@ -14,9 +14,9 @@ static JSON_READER(read_name)
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
 				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				      "0123456789._-";
-	const char *s = item->valuestring;
+	const char *s = item->text;
 
-	if (!cJSON_IsString(item) || s[0] == '.' || s[0] == '-' ||
+	if (!json_is_string(item) || s[0] == '.' || s[0] == '-' ||
 	    s[strspn(s, allowed)] != '\0')
 		return json_refuse(doc, item,
 		    "a name of letters, digits, \".\", \"_\" and \"-\" that"
@@ -28,7 +28,7 @@ static JSON_READER(read_name)
 /* CK_TOKEN_INFO pads labels with blanks, so a blank at the end is lost. */
 static JSON_READER(read_label)
 {
-	const char *s = cJSON_IsString(item) ? item->valuestring : "";
+	const char *s = json_is_string(item) ? item->text : "";
 
 	if (s[0] != '\0' && s[strlen(s) - 1] == ' ')
 		return json_refuse(doc, item, "no blank at the end", why);
@@ -38,7 +38,7 @@ static JSON_READER(read_label)
 static JSON_READER(read_mech_name)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
-	const char *s = cJSON_IsString(item) ? item->valuestring : "";
+	const char *s = json_is_string(item) ? item->text : "";
 
 	if (strncmp(s, "CKM_", 4) != 0 || s[4] == '\0' ||
 	    s[strspn(s, allowed)] != '\0')
@@ -64,7 +64,7 @@ static JSON_READER(read_mech_list)
 }
 
 static int
-check_mechs(const struct json_doc *doc, const cJSON *item, void *out,
+check_mechs(const struct json_doc *doc, const struct json *item, void *out,
     struct why *why)
 {
 	struct config_mechs *m = out;
@@ -79,7 +79,7 @@ check_mechs(const struct json_doc *doc, const cJSON *item, void *out,
 }
 
 static int
-check_token(const struct json_doc *doc, const cJSON *item, void *out,
+check_token(const struct json_doc *doc, const struct json *item, void *out,
     struct why *why)
 {
 	const struct config_token *t = out;

@@ -8,24 +8,11 @@
 #include "conf/json_read.h"
 #include "conf/json_scan.h"
 
-struct node {
-	const cJSON *item;
-	size_t parent; /* index; of the root: its own */
-	unsigned line;
-};
+#define FEW_MEMBERS 16 /* of an object: compared each with each */
 
 struct json_doc {
 	char *name;
-	cJSON *root;
-	struct node *nodes; /* in the order of the document */
-	size_t n;
-};
-
-/* For the search of duplicate names: sorted by name, then by place. */
-struct member {
-	const char *name;
-	const cJSON *item;
-	size_t at;
+	struct json_store store;
 };
 
 void
@@ -33,28 +20,72 @@ json_doc_freep(struct json_doc **doc)
 {
 	if (doc == NULL || *doc == NULL)
 		return;
-	cJSON_Delete((*doc)->root);
-	free((*doc)->nodes);
+	json_store_clear(&(*doc)->store);
 	free((*doc)->name);
 	free(*doc);
 	*doc = NULL;
 }
 
-const cJSON *
+const struct json *
 json_root(const struct json_doc *doc)
 {
-	return doc->root;
+	return doc->store.root;
 }
 
+/* By name, then by place: in a block, and the blocks, as in the document. */
+struct place {
+	const struct json *item;
+	size_t at;
+};
+
 static int
-compare_members(const void *a, const void *b)
+compare_places(const void *a, const void *b)
 {
-	const struct member *ma = a, *mb = b;
-	int order = strcmp(ma->name, mb->name);
+	const struct place *pa = a, *pb = b;
+	int order = strcmp(pa->item->name, pb->item->name);
 
 	if (order != 0)
 		return order;
-	return ma->at < mb->at ? -1 : ma->at > mb->at;
+	return pa->at < pb->at ? -1 : pa->at > pb->at;
+}
+
+/* A member with the name of one before it, or NULL. */
+static const struct json *
+again_of_few(const struct json *object)
+{
+	const struct json *item, *before;
+
+	JSON_EACH(item, object)
+		for (before = object->child; before != item;
+		     before = before->next)
+			if (strcmp(before->name, item->name) == 0)
+				return item;
+	return NULL;
+}
+
+/* The same in as many steps as sorting takes. CVM_OK or CVM_E_NOMEM. */
+static int
+again_of_many(const struct json *object, const struct json **ret)
+{
+	_cleanup_(
+	    freep) struct place *places = calloc(object->n, sizeof(*places));
+	const struct json *item;
+	size_t n = 0;
+
+	if (places == NULL)
+		return CVM_E_NOMEM;
+	JSON_EACH(item, object) {
+		places[n] = (struct place){ item, n };
+		n++;
+	}
+	qsort(places, n, sizeof(*places), compare_places);
+	for (size_t i = 1; i < n; i++)
+		if (strcmp(places[i - 1].item->name, places[i].item->name) ==
+		    0) {
+			*ret = places[i].item;
+			break;
+		}
+	return CVM_OK;
 }
 
 /*
@@ -62,75 +93,33 @@ compare_members(const void *a, const void *b)
  * readers of one policy must not disagree. Names are compared as decoded.
  */
 static int
-check_unique(const struct json_doc *doc, const cJSON *object, struct why *why)
-{
-	_cleanup_(freep) struct member *members = NULL;
-	const cJSON *item;
-	size_t n = 0;
-
-	cJSON_ArrayForEach(item, object)
-		n++;
-	if (n < 2)
-		return CVM_OK;
-	members = calloc(n, sizeof(*members));
-	if (members == NULL)
-		return why_set(why, CVM_E_NOMEM, doc->name, NULL, NULL, NULL);
-	n = 0;
-	cJSON_ArrayForEach(item, object) {
-		members[n] = (struct member){ item->string, item, n };
-		n++;
-	}
-	qsort(members, n, sizeof(*members), compare_members);
-	for (size_t i = 1; i < n; i++) {
-		if (strcmp(members[i - 1].name, members[i].name) == 0)
-			return json_refuse(doc, members[i].item,
-			    "a name that is not there already", why);
-	}
-	return CVM_OK;
-}
-
-/* The scan has bounded the depth, and with it this recursion. */
-static int
-add_nodes(struct json_doc *doc, const cJSON *item, size_t parent,
-    const struct json_lines *lines)
-{
-	size_t at = doc->n;
-	const cJSON *child;
-	int err;
-
-	if (at == lines->n)
-		return CVM_E_INTERNAL;
-	doc->nodes[at] = (struct node){ item, parent, lines->v[at] };
-	doc->n++;
-	cJSON_ArrayForEach(child, item) {
-		err = add_nodes(doc, child, at, lines);
-		if (err != CVM_OK)
-			return err;
-	}
-	return CVM_OK;
-}
-
-/* cJSON must have seen what the scan saw, value for value. */
-static int
-fill_nodes(struct json_doc *doc, const struct json_lines *lines,
+check_unique(const struct json_doc *doc, const struct json *object,
     struct why *why)
 {
-	int err;
+	const struct json *again = NULL;
 
-	doc->nodes = calloc(lines->n, sizeof(*doc->nodes));
-	if (doc->nodes == NULL)
+	if (object->n <= FEW_MEMBERS)
+		again = again_of_few(object);
+	else if (again_of_many(object, &again) != CVM_OK)
 		return why_set(why, CVM_E_NOMEM, doc->name, NULL, NULL, NULL);
-	err = add_nodes(doc, doc->root, 0, lines);
-	if (err != CVM_OK || doc->n != lines->n)
-		return why_set(why, CVM_E_INTERNAL, doc->name, "values", NULL,
-		    NULL);
-	for (size_t i = 0; i < doc->n; i++) {
-		if (!cJSON_IsObject(doc->nodes[i].item))
-			continue;
-		err = check_unique(doc, doc->nodes[i].item, why);
-		if (err != CVM_OK)
-			return err;
-	}
+	if (again == NULL)
+		return CVM_OK;
+	return json_refuse(doc, again, "a name that is not there already", why);
+}
+
+static int
+check_objects(const struct json_doc *doc, struct why *why)
+{
+	for (const struct json_block *b = doc->store.first; b != NULL;
+	     b = b->next)
+		for (size_t i = 0; i < b->n; i++) {
+			int err = CVM_OK;
+
+			if (b->v[i].kind == JSON_OBJECT)
+				err = check_unique(doc, &b->v[i], why);
+			if (err != CVM_OK)
+				return err;
+		}
 	return CVM_OK;
 }
 
@@ -149,21 +138,16 @@ json_parse_within(struct span text, const struct json_limits *limits,
     const char *name, struct json_doc **ret, struct why *reterr_why)
 {
 	_cleanup_(json_doc_freep) struct json_doc *doc = NULL;
-	_cleanup_(json_lines_clear) struct json_lines lines = { 0 };
 	int err;
 
-	err = json_scan(text, limits, name, &lines, reterr_why);
-	if (err != CVM_OK)
-		return err;
 	doc = calloc(1, sizeof(*doc));
 	if (doc != NULL)
 		doc->name = strdup(name);
 	if (doc == NULL || doc->name == NULL)
 		return why_set(reterr_why, CVM_E_NOMEM, name, NULL, NULL, NULL);
-	doc->root = cJSON_ParseWithLength((const char *)text.data, text.len);
-	if (doc->root == NULL)
-		return why_set(reterr_why, CVM_E_NOMEM, name, NULL, NULL, NULL);
-	err = fill_nodes(doc, &lines, reterr_why);
+	err = json_scan(text, limits, name, &doc->store, reterr_why);
+	if (err == CVM_OK)
+		err = check_objects(doc, reterr_why);
 	if (err != CVM_OK)
 		return err;
 	*ret = TAKE_PTR(doc);
@@ -189,64 +173,42 @@ json_parse_file(const char *path, struct json_doc **ret, struct blob *ret_text,
 	return CVM_OK;
 }
 
-static const struct node *
-find_node(const struct json_doc *doc, const cJSON *item)
-{
-	for (size_t i = 0; i < doc->n; i++)
-		if (doc->nodes[i].item == item)
-			return &doc->nodes[i];
-	return NULL;
-}
-
-unsigned
-json_line(const struct json_doc *doc, const cJSON *item)
-{
-	const struct node *node = find_node(doc, item);
-
-	return node != NULL ? node->line : 0;
-}
-
 /* ".name", "[\"odd name\"]" or "[index]" of an item in its parent. */
 static void
-path_step(const cJSON *parent, const cJSON *item, char *buf, size_t len)
+path_step(const struct json *item, char *buf, size_t len)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
 				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
-	const cJSON *at;
+	const struct json *at;
 	size_t i = 0;
 
-	if (!cJSON_IsObject(parent)) {
-		for (at = parent->child; at != NULL && at != item;
-		     at = at->next)
+	if (!json_is_object(item->parent)) {
+		for (at = item->parent->child; at != item; at = at->next)
 			i++;
 		(void)snprintf(buf, len, "[%zu]", i);
 		return;
 	}
-	if (item->string[0] != '\0' &&
-	    item->string[strspn(item->string, plain)] == '\0')
-		(void)snprintf(buf, len, ".%s", item->string);
+	if (item->name[0] != '\0' &&
+	    item->name[strspn(item->name, plain)] == '\0')
+		(void)snprintf(buf, len, ".%s", item->name);
 	else
-		(void)snprintf(buf, len, "[\"%s\"]", item->string);
+		(void)snprintf(buf, len, "[\"%s\"]", item->name);
 }
 
 const char *
-json_path(const struct json_doc *doc, const cJSON *item, char *buf, size_t len)
+json_path(const struct json *item, char *buf, size_t len)
 {
-	const struct node *chain[JSON_DEPTH_MAX + 2];
-	const struct node *node = find_node(doc, item);
+	const struct json *chain[JSON_DEPTH_MAX + 1];
 	size_t n = 0, at;
 
 	if (len == 0)
 		return buf;
-	while (node != NULL && node->item != doc->root && n < NELEMS(chain)) {
-		chain[n++] = node;
-		node = &doc->nodes[node->parent];
-	}
+	for (; item != NULL && item->parent != NULL && n < NELEMS(chain);
+	     item = item->parent)
+		chain[n++] = item;
 	at = (size_t)snprintf(buf, len, "$");
 	while (n > 0 && at < len) {
-		node = chain[--n];
-		path_step(doc->nodes[node->parent].item, node->item, buf + at,
-		    len - at);
+		path_step(chain[--n], buf + at, len - at);
 		at += strlen(buf + at);
 	}
 	return buf;
@@ -254,52 +216,110 @@ json_path(const struct json_doc *doc, const cJSON *item, char *buf, size_t len)
 
 /* What a value is, for a message; why_set() cuts it and cleans it. */
 static void
-render(const cJSON *item, char *buf, size_t len)
+render(const struct json *item, char *buf, size_t len)
 {
-	int n = cJSON_GetArraySize(item);
-
-	if (cJSON_IsString(item))
-		(void)snprintf(buf, len, "\"%s\"", item->valuestring);
-	else if (cJSON_IsNumber(item))
-		(void)snprintf(buf, len, "%.0f", item->valuedouble);
-	else if (cJSON_IsBool(item))
+	if (json_is_string(item))
+		(void)snprintf(buf, len, "\"%s\"", item->text);
+	else if (json_is_number(item))
+		(void)snprintf(buf, len, "%lld", item->number);
+	else if (json_is_bool(item))
 		(void)snprintf(buf, len, "%s",
-		    cJSON_IsTrue(item) ? "true" : "false");
-	else if (cJSON_IsArray(item))
-		(void)snprintf(buf, len, "an array of %d", n);
-	else if (cJSON_IsObject(item))
-		(void)snprintf(buf, len, "an object of %d", n);
+		    json_is_true(item) ? "true" : "false");
+	else if (json_is_array(item))
+		(void)snprintf(buf, len, "an array of %zu", item->n);
+	else if (json_is_object(item))
+		(void)snprintf(buf, len, "an object of %zu", item->n);
 	else
 		(void)snprintf(buf, len, "null");
 }
 
-const cJSON *
-json_member(const cJSON *object, const char *name)
+static bool
+is_kind(const struct json *item, enum json_kind kind)
 {
-	const cJSON *item;
+	return item != NULL && item->kind == kind;
+}
+
+bool
+json_is_bool(const struct json *item)
+{
+	return is_kind(item, JSON_BOOL);
+}
+
+bool
+json_is_true(const struct json *item)
+{
+	return is_kind(item, JSON_BOOL) && item->number != 0;
+}
+
+bool
+json_is_number(const struct json *item)
+{
+	return is_kind(item, JSON_NUMBER);
+}
+
+bool
+json_is_string(const struct json *item)
+{
+	return is_kind(item, JSON_STRING);
+}
+
+bool
+json_is_array(const struct json *item)
+{
+	return is_kind(item, JSON_ARRAY);
+}
+
+bool
+json_is_object(const struct json *item)
+{
+	return is_kind(item, JSON_OBJECT);
+}
+
+size_t
+json_count(const struct json *item)
+{
+	return item != NULL ? item->n : 0;
+}
+
+const struct json *
+json_at(const struct json *item, size_t i)
+{
+	const struct json *value;
+
+	JSON_EACH(value, item)
+		if (i-- == 0)
+			return value;
+	return NULL;
+}
+
+const struct json *
+json_member(const struct json *object, const char *name)
+{
+	const struct json *item;
 
 	/* What an array holds has no name, not even an empty one. */
-	if (!cJSON_IsObject(object))
+	if (!json_is_object(object))
 		return NULL;
-	cJSON_ArrayForEach(item, object)
-		if (strcmp(item->string, name) == 0)
+	JSON_EACH(item, object)
+		if (strcmp(item->name, name) == 0)
 			return item;
 	return NULL;
 }
 
 int
-json_refuse(const struct json_doc *doc, const cJSON *item, const char *expected,
-    struct why *reterr_why)
+json_refuse(const struct json_doc *doc, const struct json *item,
+    const char *expected, struct why *reterr_why)
 {
 	char where[WHY_WHERE_MAX], path[WHY_FIELD_MAX + 8];
 	char got[WHY_VALUE_MAX + 8];
+	unsigned line = item != NULL ? item->line : 0;
 
 	if (reterr_why == NULL)
 		return CVM_E_CONFIG;
 	render(item, got, sizeof(got));
 	return why_set(reterr_why, CVM_E_CONFIG,
-	    json_where(doc->name, json_line(doc, item), where, sizeof(where)),
-	    json_path(doc, item, path, sizeof(path)), expected, got);
+	    json_where(doc->name, line, where, sizeof(where)),
+	    json_path(item, path, sizeof(path)), expected, got);
 }
 
 static const struct json_field *
@@ -312,8 +332,8 @@ find_field(const char *name, const struct json_field *fields, size_t n)
 }
 
 static int
-refuse_missing(const struct json_doc *doc, const cJSON *item, const char *name,
-    struct why *why)
+refuse_missing(const struct json_doc *doc, const struct json *item,
+    const char *name, struct why *why)
 {
 	char expected[WHY_VALUE_MAX];
 	int err;
@@ -326,7 +346,7 @@ refuse_missing(const struct json_doc *doc, const cJSON *item, const char *name,
 }
 
 static int
-refuse_unknown(const struct json_doc *doc, const cJSON *item,
+refuse_unknown(const struct json_doc *doc, const struct json *item,
     const struct json_field *fields, size_t n, struct why *why)
 {
 	char expected[WHY_VALUE_MAX + 1];
@@ -339,17 +359,17 @@ refuse_unknown(const struct json_doc *doc, const cJSON *item,
 }
 
 int
-json_read_object(const struct json_doc *doc, const cJSON *item,
+json_read_object(const struct json_doc *doc, const struct json *item,
     const struct json_field *fields, size_t n, void *out,
     struct why *reterr_why)
 {
-	const cJSON *member;
+	const struct json *member;
 	int err;
 
-	if (!cJSON_IsObject(item))
+	if (!json_is_object(item))
 		return json_refuse(doc, item, "an object", reterr_why);
-	cJSON_ArrayForEach(member, item)
-		if (find_field(member->string, fields, n) == NULL)
+	JSON_EACH(member, item)
+		if (find_field(member->name, fields, n) == NULL)
 			return refuse_unknown(doc, member, fields, n,
 			    reterr_why);
 	for (size_t i = 0; i < n; i++) {

@@ -3,22 +3,44 @@
 #ifndef CONF_JSON_H
 #define CONF_JSON_H
 
-#include <cjson/cJSON.h>
 #include <stdbool.h>
 
 #include "base/blob.h"
 
 /*
- * Strict JSON (RFC 8259) on top of cJSON: what cJSON lets pass is refused
- * here (duplicate names, numbers that are not integers, trailing bytes, depth
- * over JSON_DEPTH_MAX, embedded NUL, invalid UTF-8), and each refusal names
- * file:line, JSON path, allowed and received.
+ * Strict JSON (RFC 8259), parsed in one pass into a tree. Refused are duplicate
+ * names, numbers that are not integers of at most 2^53 - 1, trailing bytes,
+ * depth over JSON_DEPTH_MAX, NUL, unpaired surrogates and invalid UTF-8, and
+ * each refusal names file:line, JSON path or column, allowed and received.
  */
 #define JSON_BYTES_MAX (1024 * 1024)
 #define JSON_VALUES_MAX (JSON_BYTES_MAX / 2)
 #define JSON_DEPTH_MAX 16
 
-/* A parsed document with the line of every value. */
+enum json_kind {
+	JSON_NULL,
+	JSON_BOOL,
+	JSON_NUMBER,
+	JSON_STRING,
+	JSON_ARRAY,
+	JSON_OBJECT,
+};
+
+/*
+ * A value of a document, to be looked at only. What is not of its kind is 0
+ * or NULL. It lives as long as the document.
+ */
+struct json {
+	enum json_kind kind;
+	unsigned line;	  /* 1-based, of its beginning */
+	const char *name; /* of a member of an object; never NULL there */
+	const char *text; /* of a string: decoded, without NUL in it */
+	long long number; /* of a number; of a bool: 0 or 1 */
+	size_t n;	  /* of an array or object: what it holds */
+	struct json *parent, *child, *next; /* in the order of the document */
+};
+
+/* A parsed document. */
 struct json_doc;
 
 /*
@@ -40,19 +62,31 @@ int json_parse_within(struct span text, const struct json_limits *limits,
 int json_parse_file(const char *path, struct json_doc **ret,
     struct blob *ret_text, struct why *reterr_why) _must_check_;
 void json_doc_freep(struct json_doc **doc);
-const cJSON *json_root(const struct json_doc *doc);
-/* 1-based line of a value of doc; 0 when it is not of doc. */
-unsigned json_line(const struct json_doc *doc, const cJSON *item);
-/* "$.tokens[0].label" of a value of doc, into buf; returns buf. */
-const char *json_path(const struct json_doc *doc, const cJSON *item, char *buf,
-    size_t len);
+const struct json *json_root(const struct json_doc *doc);
+/* "$.tokens[0].label" of a value, into buf; returns buf. */
+const char *json_path(const struct json *item, char *buf, size_t len);
 
+/* What there is none of may be asked as well: NULL is of no kind. */
+bool json_is_bool(const struct json *item);
+bool json_is_true(const struct json *item);
+bool json_is_number(const struct json *item);
+bool json_is_string(const struct json *item);
+bool json_is_array(const struct json *item);
+bool json_is_object(const struct json *item);
+/* How many values an array or object holds; 0 of anything else. */
+size_t json_count(const struct json *item);
+/* The value at i of an array or object, or NULL. */
+const struct json *json_at(const struct json *item, size_t i);
 /* The member of that name of an object, or NULL; of anything else, NULL. */
-const cJSON *json_member(const cJSON *object, const char *name);
+const struct json *json_member(const struct json *object, const char *name);
+/* for (each value that an array or object holds) */
+#define JSON_EACH(value, of)                                                   \
+	for ((value) = (of) != NULL ? (of)->child : NULL; (value) != NULL;     \
+	     (value) = (value)->next)
 
 /* Refuses item: fills why with file:line, path, expected, got (a rendering
  * of the value, cut) and returns CVM_E_CONFIG. */
-int json_refuse(const struct json_doc *doc, const cJSON *item,
+int json_refuse(const struct json_doc *doc, const struct json *item,
     const char *expected, struct why *reterr_why);
 
 /*
@@ -63,7 +97,7 @@ int json_refuse(const struct json_doc *doc, const cJSON *item,
 struct json_field {
 	const char *name;
 	bool required;
-	int (*read)(const struct json_doc *doc, const cJSON *item,
+	int (*read)(const struct json_doc *doc, const struct json *item,
 	    const struct json_field *field, void *out, struct why *why);
 	size_t offset;
 	long long min, max;	 /* integers; lengths of strings and hex */
@@ -71,7 +105,7 @@ struct json_field {
 	const char *schema_type; /* for the test that schema and reader agree */
 };
 
-int json_read_object(const struct json_doc *doc, const cJSON *item,
+int json_read_object(const struct json_doc *doc, const struct json *item,
     const struct json_field *fields, size_t n, void *out,
     struct why *reterr_why) _must_check_;
 

@@ -10,7 +10,7 @@
 
 /* Allowed range into a sentence that starts with what it is. */
 static int
-refuse_range(const struct json_doc *doc, const cJSON *item,
+refuse_range(const struct json_doc *doc, const struct json *item,
     const struct json_field *field, const char *what, struct why *why)
 {
 	char expected[96];
@@ -21,14 +21,14 @@ refuse_range(const struct json_doc *doc, const cJSON *item,
 }
 
 static int
-read_integer(const struct json_doc *doc, const cJSON *item,
+read_integer(const struct json_doc *doc, const struct json *item,
     const struct json_field *field, long long *ret, struct why *why)
 {
-	/* The scan has refused fractions and what a double does not hold. */
-	if (!cJSON_IsNumber(item) || item->valuedouble < (double)field->min ||
-	    item->valuedouble > (double)field->max)
+	/* The parser has refused fractions. */
+	if (!json_is_number(item) || item->number < field->min ||
+	    item->number > field->max)
 		return refuse_range(doc, item, field, "an integer in", why);
-	*ret = (long long)item->valuedouble;
+	*ret = item->number;
 	return CVM_OK;
 }
 
@@ -63,9 +63,9 @@ JSON_READER(json_read_u8)
 JSON_READER(json_read_bool)
 {
 	(void)field;
-	if (!cJSON_IsBool(item))
+	if (!json_is_bool(item))
 		return json_refuse(doc, item, "true or false", why);
-	*(bool *)out = cJSON_IsTrue(item);
+	*(bool *)out = json_is_true(item);
 	return CVM_OK;
 }
 
@@ -85,14 +85,14 @@ is_printable(const char *s)
 }
 
 static int
-check_length(const struct json_doc *doc, const cJSON *item,
+check_length(const struct json_doc *doc, const struct json *item,
     const struct json_field *field, struct why *why)
 {
 	size_t len;
 
-	if (!cJSON_IsString(item))
+	if (!json_is_string(item))
 		return json_refuse(doc, item, "a string", why);
-	len = strlen(item->valuestring);
+	len = strlen(item->text);
 	if (len < (size_t)field->min || len > (size_t)field->max)
 		return refuse_range(doc, item, field,
 		    "a string with a length in bytes of", why);
@@ -100,14 +100,14 @@ check_length(const struct json_doc *doc, const cJSON *item,
 }
 
 static int
-check_string(const struct json_doc *doc, const cJSON *item,
+check_string(const struct json_doc *doc, const struct json *item,
     const struct json_field *field, struct why *why)
 {
 	int err = check_length(doc, item, field, why);
 
 	if (err != CVM_OK)
 		return err;
-	if (!is_printable(item->valuestring))
+	if (!is_printable(item->text))
 		return json_refuse(doc, item, "no control characters", why);
 	return CVM_OK;
 }
@@ -130,7 +130,7 @@ JSON_READER(json_read_text)
 
 	if (err != CVM_OK)
 		return err;
-	return store_string(item->valuestring, out, why);
+	return store_string(item->text, out, why);
 }
 
 JSON_READER(json_read_any_text)
@@ -139,7 +139,7 @@ JSON_READER(json_read_any_text)
 
 	if (err != CVM_OK)
 		return err;
-	return store_string(item->valuestring, out, why);
+	return store_string(item->text, out, why);
 }
 
 JSON_READER(json_read_label)
@@ -148,9 +148,9 @@ JSON_READER(json_read_label)
 
 	if (err != CVM_OK)
 		return err;
-	if (strchr(item->valuestring, ':') != NULL)
+	if (strchr(item->text, ':') != NULL)
 		return json_refuse(doc, item, "a label without \":\"", why);
-	return store_string(item->valuestring, out, why);
+	return store_string(item->text, out, why);
 }
 
 /* One spelling for one file, so that equal paths can be found by comparing. */
@@ -176,18 +176,18 @@ JSON_READER(json_read_path)
 
 	if (err != CVM_OK)
 		return err;
-	if (!is_plain_path(item->valuestring))
+	if (!is_plain_path(item->text))
 		return json_refuse(doc, item,
 		    "an absolute path without \"//\", \".\", \"..\" and final"
 		    " \"/\"",
 		    why);
-	return store_string(item->valuestring, out, why);
+	return store_string(item->text, out, why);
 }
 
 JSON_READER(json_read_digits)
 {
 	int err = check_string(doc, item, field, why);
-	const char *s = item->valuestring;
+	const char *s = item->text;
 
 	if (err != CVM_OK)
 		return err;
@@ -197,14 +197,14 @@ JSON_READER(json_read_digits)
 }
 
 static int
-find_word(const struct json_doc *doc, const cJSON *item,
+find_word(const struct json_doc *doc, const struct json *item,
     const struct json_words *words, uint32_t *ret, struct why *why)
 {
 	char expected[WHY_VALUE_MAX] = "one of";
 	size_t at = strlen(expected);
 
-	for (size_t i = 0; cJSON_IsString(item) && i < words->n; i++) {
-		if (strcmp(item->valuestring, words->v[i].word) != 0)
+	for (size_t i = 0; json_is_string(item) && i < words->n; i++) {
+		if (strcmp(item->text, words->v[i].word) != 0)
 			continue;
 		*ret = words->v[i].value;
 		return CVM_OK;
@@ -241,16 +241,16 @@ JSON_READER(json_read_name)
 	uint32_t value;
 	int err = find_word(doc, item, field->arg, &value, why);
 
-	return err == CVM_OK ? store_string(item->valuestring, out, why) : err;
+	return err == CVM_OK ? store_string(item->text, out, why) : err;
 }
 
 static int
-check_list(const struct json_doc *doc, const cJSON *item,
+check_list(const struct json_doc *doc, const struct json *item,
     const struct json_field *field, struct why *why)
 {
-	int n = cJSON_GetArraySize(item);
+	long long n = (long long)json_count(item);
 
-	if (!cJSON_IsArray(item) || n < field->min || n > field->max)
+	if (!json_is_array(item) || n < field->min || n > field->max)
 		return refuse_range(doc, item, field,
 		    "a list with a number of values of", why);
 	return CVM_OK;
@@ -261,11 +261,11 @@ JSON_READER(json_read_bits)
 	const struct json_field *element = field->arg;
 	int err = check_list(doc, item, field, why);
 	unsigned bits = 0;
-	const cJSON *child;
+	const struct json *child;
 
 	if (err != CVM_OK)
 		return err;
-	cJSON_ArrayForEach(child, item) {
+	JSON_EACH(child, item) {
 		uint32_t bit;
 
 		err = find_word(doc, child, element->arg, &bit, why);
@@ -281,7 +281,7 @@ JSON_READER(json_read_bits)
 
 JSON_READER(json_read_hex_u64)
 {
-	const char *s = cJSON_IsString(item) ? item->valuestring : "";
+	const char *s = json_is_string(item) ? item->text : "";
 	size_t n = strspn(s, "0x") >= 2 ? strlen(s) - 2 : 0;
 	char digits[17] = "0000000000000000";
 	uint8_t bytes[8];
@@ -301,7 +301,7 @@ JSON_READER(json_read_hex_u64)
 }
 
 static int
-refuse_digits(const struct json_doc *doc, const cJSON *item,
+refuse_digits(const struct json_doc *doc, const struct json *item,
     const struct json_field *field, struct why *why)
 {
 	char expected[96];
@@ -317,15 +317,14 @@ refuse_digits(const struct json_doc *doc, const cJSON *item,
 }
 
 static int
-decode_hex(const struct json_doc *doc, const cJSON *item,
+decode_hex(const struct json_doc *doc, const struct json *item,
     const struct json_field *field, struct blob *ret, struct why *why)
 {
 	_cleanup_(blob_clear) struct blob b = { 0 };
 	int err = CVM_E_PARSE;
 
-	if (cJSON_IsString(item))
-		err = hex_decode_blob(item->valuestring, (size_t)field->max,
-		    &b);
+	if (json_is_string(item))
+		err = hex_decode_blob(item->text, (size_t)field->max, &b);
 	if (err == CVM_E_NOMEM)
 		return why_set(why, err, NULL, NULL, NULL, NULL);
 	if (err != CVM_OK ||
@@ -348,7 +347,7 @@ JSON_READER(json_read_hex)
 
 /* A place holder that was never filled in must not become a reference. */
 static int
-read_value(const struct json_doc *doc, const cJSON *item,
+read_value(const struct json_doc *doc, const struct json *item,
     const struct json_field *field, bool zero_ok, struct blob *out,
     struct why *why)
 {
@@ -398,7 +397,8 @@ string_list_clear(struct string_list *list)
 }
 
 static int
-refuse_duplicate(const struct json_doc *doc, const cJSON *item, struct why *why)
+refuse_duplicate(const struct json_doc *doc, const struct json *item,
+    struct why *why)
 {
 	return json_refuse(doc, item, "each value once", why);
 }
@@ -408,14 +408,14 @@ JSON_READER(json_read_values)
 	_cleanup_(value_list_clear) struct value_list list = { 0 };
 	const struct json_field *element = field->arg;
 	int err = check_list(doc, item, field, why);
-	const cJSON *child;
+	const struct json *child;
 
 	if (err != CVM_OK)
 		return err;
-	list.v = calloc((size_t)cJSON_GetArraySize(item) + 1, sizeof(*list.v));
+	list.v = calloc(json_count(item) + 1, sizeof(*list.v));
 	if (list.v == NULL)
 		return why_set(why, CVM_E_NOMEM, NULL, NULL, NULL, NULL);
-	cJSON_ArrayForEach(child, item) {
+	JSON_EACH(child, item) {
 		struct blob *b = &list.v[list.n++];
 
 		err = element->read(doc, child, element, b, why);
@@ -436,15 +436,15 @@ JSON_READER(json_read_strings)
 	_cleanup_(string_list_clear) struct string_list list = { 0 };
 	const struct json_field *element = field->arg;
 	int err = check_list(doc, item, field, why);
-	const cJSON *child;
+	const struct json *child;
 
 	if (err != CVM_OK)
 		return err;
 	/* One more, for users that want the list to end in NULL. */
-	list.v = calloc((size_t)cJSON_GetArraySize(item) + 1, sizeof(*list.v));
+	list.v = calloc(json_count(item) + 1, sizeof(*list.v));
 	if (list.v == NULL)
 		return why_set(why, CVM_E_NOMEM, NULL, NULL, NULL, NULL);
-	cJSON_ArrayForEach(child, item) {
+	JSON_EACH(child, item) {
 		char **s = &list.v[list.n++];
 
 		err = element->read(doc, child, element, s, why);
@@ -472,10 +472,10 @@ JSON_READER(json_read_table)
 }
 
 int
-json_refuse_member(const struct json_doc *doc, const cJSON *item,
+json_refuse_member(const struct json_doc *doc, const struct json *item,
     const char *name, const char *expected, struct why *why)
 {
-	const cJSON *member = json_member(item, name);
+	const struct json *member = json_member(item, name);
 	int err = json_refuse(doc, member != NULL ? member : item, expected,
 	    why);
 
@@ -485,10 +485,10 @@ json_refuse_member(const struct json_doc *doc, const cJSON *item,
 }
 
 int
-json_refuse_present(const struct json_doc *doc, const cJSON *item,
+json_refuse_present(const struct json_doc *doc, const struct json *item,
     const char *name, const char *when, struct why *why)
 {
-	const cJSON *member = json_member(item, name);
+	const struct json *member = json_member(item, name);
 	char expected[WHY_VALUE_MAX];
 
 	if (member == NULL)

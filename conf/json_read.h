@@ -12,7 +12,7 @@
  * and stores nothing then. What it stores belongs to the member's struct.
  */
 #define JSON_READER(fn)                                                        \
-	int fn(const struct json_doc *doc, const cJSON *item,                  \
+	int fn(const struct json_doc *doc, const struct json *item,            \
 	    const struct json_field *field, void *out, struct why *why)
 
 /* A word as it is written, and what it stands for. */
@@ -33,8 +33,8 @@ struct json_words {
 struct json_table {
 	const struct json_field *fields;
 	size_t n;
-	int (*check)(const struct json_doc *doc, const cJSON *item, void *out,
-	    struct why *why);
+	int (*check)(const struct json_doc *doc, const struct json *item,
+	    void *out, struct why *why);
 };
 #define JSON_TABLE(array, fn)                                                  \
 	{                                                                      \
@@ -99,10 +99,10 @@ JSON_READER(json_read_table);
 	ROW_OBJECT(n, json_read_table, at), .arg = &(table)
 
 /* json_refuse() about the member of that name, or about item without it. */
-int json_refuse_member(const struct json_doc *doc, const cJSON *item,
+int json_refuse_member(const struct json_doc *doc, const struct json *item,
     const char *name, const char *expected, struct why *why);
 /* Refuses when a name is there that makes no sense here: "no X when WHEN". */
-int json_refuse_present(const struct json_doc *doc, const cJSON *item,
+int json_refuse_present(const struct json_doc *doc, const struct json *item,
     const char *name, const char *when, struct why *why);
 
 /* "1.55.21": exactly n numbers of 0..255. 0 or CVM_E_PARSE. */

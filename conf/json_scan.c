@@ -12,25 +12,38 @@
 
 #define INTEGER_MAX 9007199254740991 /* RFC 8259 section 6: 2^53 - 1 */
 #define DIGITS_MAX 16
+#define BLOCK_MAX 512 /* values in a block */
 
+/* Where the text is read, and what of the tree is open. */
 struct scan {
 	struct reader r;
 	const char *name;
 	unsigned line;
 	size_t line_start;
 	unsigned depth;
-	struct json_lines *lines;
-	size_t values_max;
+	struct json_store *store;
+	struct json_block *block; /* the last one */
+	size_t room;		  /* values that the block has room for */
+	size_t n, values_max;
+	char *text;	    /* where the next string goes */
+	struct json *in;    /* the array or object around, or NULL */
+	struct json **next; /* where the next value is hung */
 	struct why *why;
 };
 
-static int scan_value(struct scan *s);
+static int scan_value(struct scan *s, const char *name);
 
 void
-json_lines_clear(struct json_lines *lines)
+json_store_clear(struct json_store *store)
 {
-	free(lines->v);
-	*lines = (struct json_lines){ NULL, 0, 0 };
+	struct json_block *next;
+
+	for (struct json_block *b = store->first; b != NULL; b = next) {
+		next = b->next;
+		free(b);
+	}
+	free(store->text);
+	*store = (struct json_store){ NULL, NULL, NULL };
 }
 
 const char *
@@ -80,14 +93,18 @@ refuse_next(struct scan *s, const char *expected)
 static void
 skip_space(struct scan *s)
 {
-	for (int c = peek(s); c == ' ' || c == '\t' || c == '\n' || c == '\r';
-	     c = peek(s)) {
-		read_skip(&s->r, 1);
+	size_t at = s->r.pos;
+
+	for (; at < s->r.len; at++) {
+		uint8_t c = s->r.data[at];
+
 		if (c == '\n') {
 			s->line++;
-			s->line_start = s->r.pos;
-		}
+			s->line_start = at + 1;
+		} else if (c != ' ' && c != '\t' && c != '\r')
+			break;
 	}
+	read_skip(&s->r, at - s->r.pos);
 }
 
 static int
@@ -112,7 +129,22 @@ scan_literal(struct scan *s, const char *word)
 }
 
 static int
-scan_number(struct scan *s)
+scan_bool(struct scan *s, struct json *v)
+{
+	v->kind = JSON_BOOL;
+	v->number = peek(s) == 't';
+	return scan_literal(s, v->number ? "true" : "false");
+}
+
+static int
+scan_null(struct scan *s, struct json *v)
+{
+	v->kind = JSON_NULL;
+	return scan_literal(s, "null");
+}
+
+static int
+scan_number(struct scan *s, struct json *value)
 {
 	static const char whole[] = "an integer without fraction or exponent";
 	bool minus = peek(s) == '-';
@@ -136,6 +168,8 @@ scan_number(struct scan *s)
 		return refuse_next(s, whole);
 	if ((digits > 1 && first == '0') || (minus && v == 0))
 		return refuse(s, whole, "a needless zero or minus");
+	value->kind = JSON_NUMBER;
+	value->number = minus ? -v : v;
 	return CVM_OK;
 }
 
@@ -154,6 +188,41 @@ scan_hex4(struct scan *s, unsigned *ret)
 	return CVM_OK;
 }
 
+/* The text has room for whatever the document can say (json_scan()). */
+static void
+put_bytes(struct scan *s, const void *bytes, size_t n)
+{
+	memcpy(s->text, bytes, n);
+	s->text += n;
+}
+
+/* A code point that is none of a surrogate, as UTF-8 (RFC 3629 section 3). */
+static void
+put_unicode(struct scan *s, unsigned u)
+{
+	uint8_t b[4];
+
+	if (u < 0x80) {
+		b[0] = (uint8_t)u;
+		put_bytes(s, b, 1);
+	} else if (u < 0x800) {
+		b[0] = (uint8_t)(0xc0 | u >> 6);
+		b[1] = (uint8_t)(0x80 | (u & 0x3f));
+		put_bytes(s, b, 2);
+	} else if (u < 0x10000) {
+		b[0] = (uint8_t)(0xe0 | u >> 12);
+		b[1] = (uint8_t)(0x80 | (u >> 6 & 0x3f));
+		b[2] = (uint8_t)(0x80 | (u & 0x3f));
+		put_bytes(s, b, 3);
+	} else {
+		b[0] = (uint8_t)(0xf0 | u >> 18);
+		b[1] = (uint8_t)(0x80 | (u >> 12 & 0x3f));
+		b[2] = (uint8_t)(0x80 | (u >> 6 & 0x3f));
+		b[3] = (uint8_t)(0x80 | (u & 0x3f));
+		put_bytes(s, b, 4);
+	}
+}
+
 /* After "\u": RFC 8259 section 7, with surrogates in pairs only. */
 static int
 scan_unicode(struct scan *s)
@@ -165,8 +234,10 @@ scan_unicode(struct scan *s)
 		return err;
 	if (hi == 0)
 		return refuse(s, "a string without NUL", "\\u0000");
-	if (hi < 0xd800 || hi > 0xdfff)
+	if (hi < 0xd800 || hi > 0xdfff) {
+		put_unicode(s, hi);
 		return CVM_OK;
+	}
 	if (hi > 0xdbff)
 		return refuse(s, "surrogates in pairs", "a low one first");
 	err = expect(s, '\\', "the second half of a surrogate pair");
@@ -178,6 +249,7 @@ scan_unicode(struct scan *s)
 		return err;
 	if (lo < 0xdc00 || lo > 0xdfff)
 		return refuse(s, "surrogates in pairs", "a high one alone");
+	put_unicode(s, 0x10000 + ((hi - 0xd800) << 10) + (lo - 0xdc00));
 	return CVM_OK;
 }
 
@@ -185,10 +257,12 @@ scan_unicode(struct scan *s)
 static int
 scan_utf8(struct scan *s)
 {
-	size_t n = utf8_len(span(&s->r.data[s->r.pos], reader_left(&s->r)));
+	const uint8_t *at = &s->r.data[s->r.pos];
+	size_t n = utf8_len(span(at, reader_left(&s->r)));
 
 	if (n == 0)
 		return refuse_next(s, "UTF-8");
+	put_bytes(s, at, n);
 	read_skip(&s->r, n);
 	return CVM_OK;
 }
@@ -196,40 +270,46 @@ scan_utf8(struct scan *s)
 static int
 scan_escape(struct scan *s)
 {
+	static const char from[] = "\"\\/bfnrtu", to[] = "\"\\/\b\f\n\r\t";
+	const char *which;
 	int c;
 
 	read_skip(&s->r, 1);
 	c = peek(s);
-	if (c <= 0 || strchr("\"\\/bfnrtu", c) == NULL)
+	which = c > 0 ? strchr(from, c) : NULL;
+	if (which == NULL)
 		return refuse_next(s, "one of \" \\ / b f n r t u after \\");
 	read_skip(&s->r, 1);
-	return c == 'u' ? scan_unicode(s) : CVM_OK;
+	if (c == 'u')
+		return scan_unicode(s);
+	put_bytes(s, &to[which - from], 1);
+	return CVM_OK;
 }
 
-/* Over what a string holds as it is; the rest is looked at one by one. */
+/* What a string holds as it is; the rest is looked at one by one. */
 static void
-skip_plain(struct reader *r)
+scan_plain(struct scan *s)
 {
-	size_t n = 0, left = reader_left(r);
+	const uint8_t *at = &s->r.data[s->r.pos];
+	size_t n = 0, left = reader_left(&s->r);
 
-	for (; n < left; n++) {
-		uint8_t c = r->data[r->pos + n];
-
-		if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\')
-			break;
-	}
-	read_skip(r, n);
+	while (n < left && at[n] >= 0x20 && at[n] < 0x80 && at[n] != '"' &&
+	    at[n] != '\\')
+		n++;
+	put_bytes(s, at, n);
+	read_skip(&s->r, n);
 }
 
 static int
-scan_string(struct scan *s)
+scan_string(struct scan *s, const char **ret)
 {
+	const char *text = s->text;
 	int err = expect(s, '"', "a name in double quotes");
 
 	while (err == CVM_OK) {
 		int c;
 
-		skip_plain(&s->r);
+		scan_plain(s);
 		c = peek(s);
 		if (c == '"')
 			break;
@@ -237,33 +317,45 @@ scan_string(struct scan *s)
 			return refuse_next(s, "the rest of a string");
 		err = c == '\\' ? scan_escape(s) : scan_utf8(s);
 	}
-	if (err == CVM_OK)
-		read_skip(&s->r, 1);
-	return err;
+	if (err != CVM_OK)
+		return err;
+	read_skip(&s->r, 1);
+	put_bytes(s, "", 1);
+	*ret = text;
+	return CVM_OK;
 }
 
 static int
 scan_member(struct scan *s)
 {
-	int err = scan_string(s);
+	const char *name;
+	int err = scan_string(s, &name);
 
 	if (err != CVM_OK)
 		return err;
 	skip_space(s);
 	err = expect(s, ':', "\":\" after a name");
-	return err == CVM_OK ? scan_value(s) : err;
+	return err == CVM_OK ? scan_value(s, name) : err;
+}
+
+static int
+scan_element(struct scan *s)
+{
+	return scan_value(s, /* name= */ NULL);
 }
 
 /* An object or an array: the same but for what stands between the commas. */
 static int
-scan_container(struct scan *s, char close, int (*scan_one)(struct scan *s),
-    const char *expected)
+scan_container(struct scan *s, struct json *v, char close,
+    int (*scan_one)(struct scan *s), const char *expected)
 {
 	int err;
 
 	if (s->depth == JSON_DEPTH_MAX)
 		return refuse(s, "at most 16 levels", "a deeper one");
 	s->depth++;
+	s->in = v;
+	s->next = &v->child;
 	read_skip(&s->r, 1);
 	skip_space(s);
 	if (peek(s) != close) {
@@ -276,70 +368,122 @@ scan_container(struct scan *s, char close, int (*scan_one)(struct scan *s),
 		} while (peek(s) == ',' && expect(s, ',', "") == CVM_OK);
 	}
 	s->depth--;
+	s->in = v->parent;
+	s->next = &v->next;
 	return expect(s, close, expected);
 }
 
 static int
-record_line(struct scan *s)
+scan_object(struct scan *s, struct json *v)
 {
-	struct json_lines *lines = s->lines;
-	char most[48];
+	v->kind = JSON_OBJECT;
+	return scan_container(s, v, '}', scan_member, "\",\" or \"}\"");
+}
 
-	if (lines->n == s->values_max) {
+static int
+scan_array(struct scan *s, struct json *v)
+{
+	v->kind = JSON_ARRAY;
+	return scan_container(s, v, ']', scan_element, "\",\" or \"]\"");
+}
+
+static int
+scan_text(struct scan *s, struct json *v)
+{
+	v->kind = JSON_STRING;
+	return scan_string(s, &v->text);
+}
+
+/* Room for as many values as what is left of the text is likely to hold. */
+static int
+add_block(struct scan *s)
+{
+	size_t room = reader_left(&s->r) / 8 + 1;
+	struct json_block *b;
+
+	if (room > BLOCK_MAX)
+		room = BLOCK_MAX;
+	b = malloc(sizeof(*b) + room * sizeof(b->v[0]));
+	if (b == NULL)
+		return why_set(s->why, CVM_E_NOMEM, s->name, NULL, NULL, NULL);
+	b->next = NULL;
+	b->n = 0;
+	if (s->block != NULL)
+		s->block->next = b;
+	else
+		s->store->first = b;
+	s->block = b;
+	s->room = room;
+	return CVM_OK;
+}
+
+/* A value that is hung where it belongs, of no kind yet. */
+static int
+add_value(struct scan *s, const char *name, struct json **ret)
+{
+	struct json *v;
+	char most[48];
+	int err;
+
+	if (s->n == s->values_max) {
 		(void)snprintf(most, sizeof(most), "at most %zu values",
 		    s->values_max);
 		return refuse(s, most, "more");
 	}
-	if (lines->n == lines->room) {
-		size_t room = lines->room > 0 ? lines->room * 2 : 256;
-		unsigned *v = realloc(lines->v, room * sizeof(*v));
-
-		if (v == NULL)
-			return why_set(s->why, CVM_E_NOMEM, s->name, NULL, NULL,
-			    NULL);
-		lines->v = v;
-		lines->room = room;
+	if (s->block == NULL || s->block->n == s->room) {
+		err = add_block(s);
+		if (err != CVM_OK)
+			return err;
 	}
-	lines->v[lines->n++] = s->line;
+	v = &s->block->v[s->block->n++];
+	*v = (struct json){ .line = s->line, .name = name, .parent = s->in };
+	s->n++;
+	if (s->in != NULL)
+		s->in->n++;
+	*s->next = v;
+	s->next = &v->next;
+	*ret = v;
 	return CVM_OK;
 }
 
 static int
-scan_value(struct scan *s)
+scan_value(struct scan *s, const char *name)
 {
+	static const struct {
+		const char *first; /* what such a value begins with */
+		int (*scan)(struct scan *s, struct json *v);
+	} kinds[] = {
+		{ "\"", scan_text },
+		{ "{", scan_object },
+		{ "[", scan_array },
+		{ "-0123456789", scan_number },
+		{ "tf", scan_bool },
+		{ "n", scan_null },
+	};
+	struct json *v = NULL;
 	int err, c;
 
 	skip_space(s);
-	err = record_line(s);
+	err = add_value(s, name, &v);
 	if (err != CVM_OK)
 		return err;
 	c = peek(s);
-	if (c == '{')
-		return scan_container(s, '}', scan_member, "\",\" or \"}\"");
-	if (c == '[')
-		return scan_container(s, ']', scan_value, "\",\" or \"]\"");
-	if (c == '"')
-		return scan_string(s);
-	if (c == '-' || (c >= '0' && c <= '9'))
-		return scan_number(s);
-	if (c == 't')
-		return scan_literal(s, "true");
-	if (c == 'f')
-		return scan_literal(s, "false");
-	if (c == 'n')
-		return scan_literal(s, "null");
+	for (size_t i = 0; c > 0 && i < NELEMS(kinds); i++)
+		if (strchr(kinds[i].first, c) != NULL)
+			return kinds[i].scan(s, v);
 	return refuse_next(s, "a JSON value");
 }
 
 int
 json_scan(struct span text, const struct json_limits *limits, const char *name,
-    struct json_lines *lines, struct why *reterr_why)
+    struct json_store *store, struct why *reterr_why)
 {
 	struct scan s = {
 		.r = reader_init(text),
 		.name = name,
 		.line = 1,
-		.lines = lines,
+		.store = store,
+		.next = &store->root,
 		.values_max = limits->values,
 		.why = reterr_why,
 	};
@@ -352,7 +496,12 @@ json_scan(struct span text, const struct json_limits *limits, const char *name,
 		return why_setf(reterr_why, CVM_E_CONFIG, name, NULL, most,
 		    "%zu", text.len);
 	}
-	err = scan_value(&s);
+	/* Each string in quotes has its bytes and a NUL, and no escape
+	 * stands for more bytes than it has. */
+	s.text = store->text = malloc(text.len + 1);
+	if (s.text == NULL)
+		return why_set(reterr_why, CVM_E_NOMEM, name, NULL, NULL, NULL);
+	err = scan_value(&s, /* name= */ NULL);
 	if (err != CVM_OK)
 		return err;
 	skip_space(&s);

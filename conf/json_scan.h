@@ -5,21 +5,29 @@
 
 #include "conf/json.h"
 
-/* The line of every value of a document, in the order of the document. */
-struct json_lines {
-	unsigned *v;
+/* The values of a document, in the order of the document. */
+struct json_block {
+	struct json_block *next;
 	size_t n;
-	size_t room;
+	struct json v[];
+};
+
+/* What a document is made of: allocated by the block, freed at once. */
+struct json_store {
+	struct json_block *first;
+	char *text; /* names and strings, decoded, each with its NUL */
+	struct json *root;
 };
 
 /*
- * Accepts what RFC 8259 and conf/json.h allow, and nothing else; makes no
- * tree. name is for messages. The caller clears *lines, also after a refusal.
+ * Accepts what RFC 8259 and conf/json.h allow, and nothing else, but for
+ * duplicate names. name is for messages. The caller clears *store, also after
+ * a refusal.
  */
 int json_scan(struct span text, const struct json_limits *limits,
-    const char *name, struct json_lines *lines,
+    const char *name, struct json_store *store,
     struct why *reterr_why) _must_check_;
-void json_lines_clear(struct json_lines *lines);
+void json_store_clear(struct json_store *store);
 
 /* "NAME:LINE" into buf, with the front of a long name cut; returns buf. */
 const char *json_where(const char *name, unsigned line, char *buf, size_t len);

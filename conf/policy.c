@@ -7,7 +7,7 @@
 #include "conf/file.h"
 #include "conf/policy_parts.h"
 
-static int check_policy(const struct json_doc *doc, const cJSON *item,
+static int check_policy(const struct json_doc *doc, const struct json *item,
     void *out, struct why *why);
 
 static const struct json_word tristate_v[] = {
@@ -83,24 +83,24 @@ JSON_READER(policy_check_label)
 }
 
 int
-policy_set_label(const struct json_doc *doc, const cJSON *set, void *sets,
+policy_set_label(const struct json_doc *doc, const struct json *set, void *sets,
     size_t size, size_t n, struct why *why)
 {
-	const cJSON *label = json_member(set, "label");
+	const struct json *label = json_member(set, "label");
 	char *labels = sets;
 
 	for (size_t i = 0; i < n; i++)
-		if (strcmp(labels + i * size, label->valuestring) == 0)
+		if (strcmp(labels + i * size, label->text) == 0)
 			return json_refuse(doc, label,
 			    "another label than the sets before it", why);
 	(void)snprintf(labels + n * size, POLICY_LABEL_MAX + 1, "%s",
-	    label->valuestring);
+	    label->text);
 	return CVM_OK;
 }
 
 /* A part that is not looked at must not seem to be. */
 static int
-check_tee(const struct json_doc *doc, const cJSON *item, const char *name,
+check_tee(const struct json_doc *doc, const struct json *item, const char *name,
     bool wanted, struct why *why)
 {
 	char text[64];
@@ -118,7 +118,8 @@ check_tee(const struct json_doc *doc, const cJSON *item, const char *name,
 
 /* What only the log of a TPM has. */
 static int
-check_ccel_log(const struct json_doc *doc, const cJSON *log, struct why *why)
+check_ccel_log(const struct json_doc *doc, const struct json *log,
+    struct why *why)
 {
 	static const char *const names[] = { "technology", "min_gce_firmware",
 		"unlogged_pcrs" };
@@ -132,7 +133,7 @@ check_ccel_log(const struct json_doc *doc, const cJSON *log, struct why *why)
 
 /* An admission that is over is nothing to take over. */
 static int
-check_ages(const struct json_doc *doc, const cJSON *item,
+check_ages(const struct json_doc *doc, const struct json *item,
     const struct policy *p, struct why *why)
 {
 	char text[64];
@@ -146,7 +147,7 @@ check_ages(const struct json_doc *doc, const cJSON *item,
 }
 
 static int
-check_policy(const struct json_doc *doc, const cJSON *item, void *out,
+check_policy(const struct json_doc *doc, const struct json *item, void *out,
     struct why *why)
 {
 	struct policy *p = out;
@@ -189,9 +190,9 @@ check_policy(const struct json_doc *doc, const cJSON *item, void *out,
 
 /* Which parts there are, before any is read: rules of one ask for others. */
 static void
-note_parts(const cJSON *root, struct policy *p)
+note_parts(const struct json *root, struct policy *p)
 {
-	if (!cJSON_IsObject(root))
+	if (!json_is_object(root))
 		return;
 	p->has_snp = json_member(root, "snp") != NULL;
 	p->has_tdx = json_member(root, "tdx") != NULL;

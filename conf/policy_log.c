@@ -50,7 +50,7 @@ static const struct json_field rtmr_number = { ROW_INTEGER(NULL, read_number, 0,
 /* A digest of another bank could never match; the policy's rules come last,
  * so "tpm" is read by now. Without a TPM the log is the TDX one, SHA-384. */
 static int
-read_bank_digests(const struct json_doc *doc, const cJSON *item,
+read_bank_digests(const struct json_doc *doc, const struct json *item,
     const struct json_field *field, const struct policy *p,
     struct value_list *list, struct why *why)
 {
@@ -61,8 +61,7 @@ read_bank_digests(const struct json_doc *doc, const cJSON *item,
 		return err;
 	for (size_t i = 0; i < list->n; i++)
 		if (list->v[i].len != len)
-			return json_refuse(doc,
-			    cJSON_GetArrayItem(item, (int)i),
+			return json_refuse(doc, json_at(item, i),
 			    len == SHA256_LEN ? "64 hexadecimal digits" :
 						"96 hexadecimal digits",
 			    why);

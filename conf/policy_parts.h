@@ -56,7 +56,7 @@ JSON_READER(policy_check_label);
  * Copies a set's label into its fixed place and compares it with those of the
  * n sets before, which are size bytes apart and start with their labels.
  */
-int policy_set_label(const struct json_doc *doc, const cJSON *set, void *sets,
-    size_t size, size_t n, struct why *why) _must_check_;
+int policy_set_label(const struct json_doc *doc, const struct json *set,
+    void *sets, size_t size, size_t n, struct why *why) _must_check_;
 
 #endif

@@ -5,8 +5,8 @@
 
 #include "conf/policy_parts.h"
 
-static int check_snp(const struct json_doc *doc, const cJSON *item, void *out,
-    struct why *why);
+static int check_snp(const struct json_doc *doc, const struct json *item,
+    void *out, struct why *why);
 
 static const struct json_word products_v[] = {
 	{ "milan", SNP_MILAN },
@@ -47,8 +47,8 @@ static JSON_READER(read_min_abi)
 	uint32_t v[2];
 
 	(void)field;
-	if (!cJSON_IsString(item) ||
-	    json_parse_dotted(item->valuestring, v, NELEMS(v)) != CVM_OK)
+	if (!json_is_string(item) ||
+	    json_parse_dotted(item->text, v, NELEMS(v)) != CVM_OK)
 		return json_refuse(doc, item,
 		    "a version like \"1.51\", each part 0..255", why);
 	p->snp.min_abi_major = v[0];
@@ -61,8 +61,8 @@ static JSON_READER(read_min_firmware)
 	uint32_t v[3];
 
 	(void)field;
-	if (!cJSON_IsString(item) ||
-	    json_parse_dotted(item->valuestring, v, NELEMS(v)) != CVM_OK)
+	if (!json_is_string(item) ||
+	    json_parse_dotted(item->text, v, NELEMS(v)) != CVM_OK)
 		return json_refuse(doc, item,
 		    "a version like \"1.55.21\", each part 0..255", why);
 	memcpy(out, v, sizeof(v));
@@ -167,7 +167,7 @@ const struct json_table policy_snp_table = JSON_TABLE(snp_fields, check_snp);
  * (SEV-SNP ABI, VLEK certificate, CSP_ID).
  */
 static int
-check_snp(const struct json_doc *doc, const cJSON *item, void *out,
+check_snp(const struct json_doc *doc, const struct json *item, void *out,
     struct why *why)
 {
 	const struct policy *p = out;

@@ -8,10 +8,10 @@
 
 #define SVN_LEN 16
 
-static int check_tdx(const struct json_doc *doc, const cJSON *item, void *out,
-    struct why *why);
-static int check_rtmrs(const struct json_doc *doc, const cJSON *item, void *out,
-    struct why *why);
+static int check_tdx(const struct json_doc *doc, const struct json *item,
+    void *out, struct why *why);
+static int check_rtmrs(const struct json_doc *doc, const struct json *item,
+    void *out, struct why *why);
 
 /* Intel's words; SGX DCAP, "TCB Status". "Revoked" can not be accepted. */
 static const struct json_word tcb_status_v[] = {
@@ -28,7 +28,7 @@ static const struct json_words tcb_status_words = JSON_WORDS(tcb_status_v);
 
 static JSON_READER(read_tcb_status)
 {
-	if (cJSON_IsString(item) && strcmp(item->valuestring, "Revoked") == 0)
+	if (json_is_string(item) && strcmp(item->text, "Revoked") == 0)
 		return json_refuse(doc, item,
 		    "a status that can be accepted (a revoked platform never)",
 		    why);
@@ -38,7 +38,7 @@ static JSON_READER(read_tcb_status)
 static JSON_READER(read_advisory)
 {
 	static const char prefix[] = "INTEL-SA-";
-	const char *s = cJSON_IsString(item) ? item->valuestring : "";
+	const char *s = json_is_string(item) ? item->text : "";
 
 	if (strncmp(s, prefix, strlen(prefix)) != 0 ||
 	    s[strlen(prefix)] == '\0' ||
@@ -100,7 +100,7 @@ static const struct json_table rtmr_table = JSON_TABLE(rtmr_fields,
     check_rtmrs);
 
 static int
-check_rtmrs(const struct json_doc *doc, const cJSON *item, void *out,
+check_rtmrs(const struct json_doc *doc, const struct json *item, void *out,
     struct why *why)
 {
 	static const char *const names[] = { "rtmr0", "rtmr1", "rtmr2",
@@ -120,12 +120,13 @@ static JSON_READER(read_rtmr_sets)
 {
 	const struct json_field *element = field->arg;
 	struct policy_tdx *tdx = &((struct policy *)out)->tdx;
-	int n = cJSON_GetArraySize(item), err;
-	const cJSON *child;
+	long long n = (long long)json_count(item);
+	int err;
+	const struct json *child;
 
-	if (!cJSON_IsArray(item) || n < field->min || n > field->max)
+	if (!json_is_array(item) || n < field->min || n > field->max)
 		return json_refuse(doc, item, "a list of 1..16 sets", why);
-	cJSON_ArrayForEach(child, item) {
+	JSON_EACH(child, item) {
 		struct rtmr_set *set = &tdx->rtmr_sets[tdx->n_rtmr_sets];
 
 		err = element->read(doc, child, element, set, why);
@@ -206,7 +207,7 @@ const struct json_table policy_tdx_table = JSON_TABLE(tdx_fields, check_tdx);
 
 /* Without an MRTD nothing is said about what runs. */
 static int
-check_tdx(const struct json_doc *doc, const cJSON *item, void *out,
+check_tdx(const struct json_doc *doc, const struct json *item, void *out,
     struct why *why)
 {
 	const struct policy *p = out;

@@ -9,8 +9,8 @@
 
 #define NAME_LEN 34 /* nameAlg and a SHA-256 digest: TPM 2.0 part 1, 16 */
 
-static int check_ak(const struct json_doc *doc, const cJSON *item, void *out,
-    struct why *why);
+static int check_ak(const struct json_doc *doc, const struct json *item,
+    void *out, struct why *why);
 
 static const struct json_word trust_v[] = {
 	{ "gce", AK_TRUST_GCE },
@@ -49,7 +49,7 @@ static JSON_READER(read_ak_name)
 static JSON_READER(read_uuid)
 {
 	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
-	const char *s = cJSON_IsString(item) ? item->valuestring : "";
+	const char *s = json_is_string(item) ? item->text : "";
 	char **to = out;
 	bool ok = strlen(s) == UUID_LEN;
 	int err;
@@ -67,7 +67,7 @@ static JSON_READER(read_uuid)
 
 static JSON_READER(read_firmware)
 {
-	const char *s = cJSON_IsString(item) ? item->valuestring : "";
+	const char *s = json_is_string(item) ? item->text : "";
 	uint8_t bytes[8];
 	char **to = out;
 	int err;
@@ -99,19 +99,19 @@ pcr_index(const char *name)
 
 /* "pcrs": names are indices and not in a table; the bank is known by now. */
 static int
-read_pcrs(const struct json_doc *doc, const cJSON *item, enum hash_alg bank,
-    struct pcr_set *set, struct why *why)
+read_pcrs(const struct json_doc *doc, const struct json *item,
+    enum hash_alg bank, struct pcr_set *set, struct why *why)
 {
 	struct json_field row = { .min = (long long)hash_len(bank),
 		.max = (long long)hash_len(bank) };
-	const cJSON *child;
+	const struct json *child;
 
-	if (!cJSON_IsObject(item) || item->child == NULL)
+	if (!json_is_object(item) || item->child == NULL)
 		return json_refuse(doc, item, "an object of at least one PCR",
 		    why);
-	cJSON_ArrayForEach(child, item) {
+	JSON_EACH(child, item) {
 		_cleanup_(blob_clear) struct blob b = { 0 };
-		int i = pcr_index(child->string), err;
+		int i = pcr_index(child->name), err;
 
 		if (i < 0)
 			return json_refuse(doc, child,
@@ -134,7 +134,7 @@ static JSON_READER(check_pcrs)
 {
 	(void)field;
 	(void)out;
-	if (!cJSON_IsObject(item))
+	if (!json_is_object(item))
 		return json_refuse(doc, item, "an object", why);
 	return CVM_OK;
 }
@@ -152,12 +152,13 @@ static JSON_READER(read_pcr_sets)
 {
 	const struct json_field *element = field->arg;
 	struct policy_tpm *tpm = &((struct policy *)out)->tpm;
-	int n = cJSON_GetArraySize(item), err;
-	const cJSON *child;
+	long long n = (long long)json_count(item);
+	int err;
+	const struct json *child;
 
-	if (!cJSON_IsArray(item) || n < field->min || n > field->max)
+	if (!json_is_array(item) || n < field->min || n > field->max)
 		return json_refuse(doc, item, "a list of 1..16 sets", why);
-	cJSON_ArrayForEach(child, item) {
+	JSON_EACH(child, item) {
 		struct pcr_set *set = &tpm->pcr_sets[tpm->n_pcr_sets];
 
 		err = element->read(doc, child, element, set, why);
@@ -225,7 +226,7 @@ static const struct json_table ak_table = JSON_TABLE(ak_fields, check_ak);
 
 /* What another trust would look at must not seem to be looked at. */
 static int
-check_ak(const struct json_doc *doc, const cJSON *item, void *out,
+check_ak(const struct json_doc *doc, const struct json *item, void *out,
     struct why *why)
 {
 	static const struct {

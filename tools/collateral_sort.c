@@ -205,12 +205,12 @@ static int
 member(const struct sorter *s, const struct json_doc *doc, const char *name,
     const char **ret)
 {
-	const cJSON *item = json_member(json_root(doc), name);
+	const struct json *item = json_member(json_root(doc), name);
 
-	if (!cJSON_IsString(item))
+	if (!json_is_string(item))
 		return why_set(s->why, CVM_E_PARSE, s->path, name, "a string",
 		    item == NULL ? "none" : "something else");
-	*ret = item->valuestring;
+	*ret = item->text;
 	return CVM_OK;
 }
 

@@ -117,21 +117,21 @@ evidence_unwrap_2b(struct blob *b)
 }
 
 static int
-read_pcr(const struct json_doc *doc, const cJSON *item, const char *path,
+read_pcr(const struct json_doc *doc, const struct json *item, const char *path,
     struct pcr_values *v, struct why *why)
 {
 	size_t len = hash_len(v->bank);
 	uint32_t bit;
 
 	(void)doc;
-	if (pcr_list_parse(item->string, &bit) != CVM_OK ||
+	if (pcr_list_parse(item->name, &bit) != CVM_OK ||
 	    (bit & (bit - 1)) != 0)
-		return why_set(why, CVM_E_PARSE, path, item->string,
+		return why_set(why, CVM_E_PARSE, path, item->name,
 		    "the number of a PCR, 0 to 23", "another name");
-	if (!cJSON_IsString(item) ||
-	    hex_decode(item->valuestring,
-		v->value[(unsigned)__builtin_ctz(bit)], len) != CVM_OK)
-		return why_setf(why, CVM_E_PARSE, path, item->string,
+	if (!json_is_string(item) ||
+	    hex_decode(item->text, v->value[(unsigned)__builtin_ctz(bit)],
+		len) != CVM_OK)
+		return why_setf(why, CVM_E_PARSE, path, item->name,
 		    "the value in hex", "not %zu digits", 2 * len);
 	v->mask |= bit;
 	return CVM_OK;
@@ -143,19 +143,19 @@ evidence_pcrs(struct span json, const char *path, enum hash_alg bank,
 {
 	_cleanup_(json_doc_freep) struct json_doc *doc = NULL;
 	struct pcr_values v = { .bank = bank };
-	const cJSON *values, *item;
+	const struct json *values, *item;
 	int r = json_parse(json, path, &doc, reterr_why);
 
 	if (r != CVM_OK)
 		return r;
 	values = json_root(doc);
-	item = cJSON_GetObjectItemCaseSensitive(values, bank_text(bank));
+	item = json_member(values, bank_text(bank));
 	if (item != NULL)
 		values = item;
-	if (!cJSON_IsObject(values))
+	if (!json_is_object(values))
 		return why_set(reterr_why, CVM_E_PARSE, path, bank_text(bank),
 		    "an object of PCR values", "something else");
-	cJSON_ArrayForEach(item, values) {
+	JSON_EACH(item, values) {
 		r = read_pcr(doc, item, path, &v, reterr_why);
 		if (r != CVM_OK)
 			return r;

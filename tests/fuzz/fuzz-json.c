@@ -10,16 +10,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* What is accepted has a line and a path for every value. */
 static void
-visit(const struct json_doc *doc, const cJSON *item)
+visit(const struct json *item)
 {
 	char path[256];
-	const cJSON *child;
+	const struct json *child;
 
-	if (json_line(doc, item) == 0 ||
-	    json_path(doc, item, path, sizeof(path))[0] != '$')
+	if (item->line == 0 || json_path(item, path, sizeof(path))[0] != '$')
 		abort();
-	cJSON_ArrayForEach(child, item)
-		visit(doc, child);
+	JSON_EACH(child, item)
+		visit(child);
 }
 
 int
@@ -30,7 +29,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int err = json_parse(span(data, size), "fuzz.json", &doc, &why);
 
 	if (err == CVM_OK)
-		visit(doc, json_root(doc));
+		visit(json_root(doc));
 	else if (doc != NULL || why.err != err || why.expected[0] == '\0')
 		abort();
 	return 0;

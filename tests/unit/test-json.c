@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "conf/json_read.h"
+#include "tests/unit/json-twin.h"
 
 /* Text with its length, for some has a NUL inside. */
 #define T(text)                                                                \
@@ -256,6 +257,31 @@ name_twice(void **state)
 	accept_all(different, NELEMS(different));
 }
 
+/* However many the names are, and wherever among them the two stand. */
+static void
+name_twice_among_many(void **state)
+{
+	static const size_t counts[] = { 2, 3, 15, 16, 17, 18, 100 };
+	char text[2048];
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(counts); i++)
+		for (size_t twin = 0; twin < counts[i]; twin++) {
+			struct text t = { text, 1 };
+
+			text[0] = '{';
+			for (size_t k = 0; k < counts[i]; k++)
+				t.len += (size_t)sprintf(text + t.len,
+				    "\"n%zu\":0,", k);
+			text[t.len - 1] = '}';
+			accept_all(&t, 1);
+			t.len += (size_t)sprintf(text + t.len - 1,
+				     ",\"n%zu\":0}", twin) -
+			    1;
+			refuse_all(&t, 1);
+		}
+}
+
 static void
 second_of_two_names_not_named(void **state)
 {
@@ -310,30 +336,86 @@ place_of_value_wrong(void **state)
 	static const struct text text = T("{\n\"a\": [\n 1,\n {\n \"b c\":"
 					  "\n\"x\", \"\": 2}\n],\n\"d\": 3}");
 	_cleanup_(json_doc_freep) struct json_doc *doc = NULL;
-	const cJSON *a, *odd;
-	cJSON foreign = { 0 };
+	const struct json *a, *odd;
 	char path[64], small[8];
 
 	(void)state;
 	assert_int_equal(parse(text, &doc, NULL), CVM_OK);
 	a = json_member(json_root(doc), "a");
-	odd = json_member(cJSON_GetArrayItem(a, 1), "b c");
-	assert_int_equal(json_line(doc, json_root(doc)), 1);
-	assert_int_equal(json_line(doc, a), 2);
-	assert_int_equal(json_line(doc, cJSON_GetArrayItem(a, 0)), 3);
-	assert_int_equal(json_line(doc, cJSON_GetArrayItem(a, 1)), 4);
-	assert_int_equal(json_line(doc, odd), 6);
-	assert_int_equal(json_line(doc, json_member(json_root(doc), "d")), 8);
-	assert_int_equal(json_line(doc, &foreign), 0);
-	assert_string_equal(json_path(doc, json_root(doc), path, sizeof(path)),
-	    "$");
-	assert_string_equal(json_path(doc, odd, path, sizeof(path)),
+	odd = json_member(json_at(a, 1), "b c");
+	assert_int_equal(json_root(doc)->line, 1);
+	assert_int_equal(a->line, 2);
+	assert_int_equal(json_at(a, 0)->line, 3);
+	assert_int_equal(json_at(a, 1)->line, 4);
+	assert_int_equal(odd->line, 6);
+	assert_int_equal(json_member(json_root(doc), "d")->line, 8);
+	assert_string_equal(json_path(json_root(doc), path, sizeof(path)), "$");
+	assert_string_equal(json_path(odd, path, sizeof(path)),
 	    "$.a[1][\"b c\"]");
-	assert_string_equal(json_path(doc, odd->next, path, sizeof(path)),
+	assert_string_equal(json_path(odd->next, path, sizeof(path)),
 	    "$.a[1][\"\"]");
-	assert_string_equal(json_path(doc, odd, small, sizeof(small)),
-	    "$.a[1][");
-	assert_string_equal(json_path(doc, &foreign, path, sizeof(path)), "$");
+	assert_string_equal(json_path(odd, small, sizeof(small)), "$.a[1][");
+	assert_string_equal(json_path(NULL, path, sizeof(path)), "$");
+}
+
+/* What cJSON makes of the same text, down to the last byte. */
+static void
+tree_differs(void **state)
+{
+	static const struct text texts[] = { T("{}"), T("[]"), T("null"),
+		T("true"), T("false"), T("\"\""), T("0"), T("-1"),
+		T("9007199254740991"), T("-9007199254740991"),
+		T("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0001\\u007f\\u0080\""),
+		T("\"\\u07FF\\u0800\\ud7ff\\uE000\\uffff\""),
+		T("\"\\ud800\\udc00\\uDBFF\\uDFFF\\ud83d\\ude00\""),
+		T("\"a\xc2\x80\\\"b\xf4\x8f\xbf\xbf\\u00e9c\""),
+		T("[[],{},\"\",null,[true,false,[-7]],{\"\":{\"\":[]}}]"),
+		T(" {\"a\" : [ 1 , {\"b\":\"x\",\"c\":[[2],3]} ],\n\"a b\":4}"),
+		T("{\"\\u0061\":\"\\u0062\",\"\\ud83d\\ude00\":\"\\/\"}"),
+		T("[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]") };
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(texts); i++) {
+		_cleanup_(json_doc_freep) struct json_doc *doc = NULL;
+		cJSON *twin = cJSON_ParseWithLength(texts[i].data,
+		    texts[i].len);
+
+		assert_int_equal(parse(texts[i], &doc, NULL), CVM_OK);
+		assert_non_null(twin);
+		if (!json_twin_same(json_root(doc), twin))
+			fail_msg("read as something else: %s", texts[i].data);
+		cJSON_Delete(twin);
+	}
+}
+
+/* A document of more values than a block of them holds. */
+static void
+values_lost(void **state)
+{
+	enum { MANY = 5000 };
+	static char text[MANY * 12];
+	_cleanup_(json_doc_freep) struct json_doc *doc = NULL;
+	const struct json *item;
+	size_t at = 1;
+	long long n = 0;
+
+	(void)state;
+	text[0] = '[';
+	for (int i = 0; i < MANY; i++)
+		at += (size_t)sprintf(text + at, "[%d],\n", i);
+	text[at - 2] = ']';
+	assert_int_equal(json_parse(span(text, at), "f", &doc, NULL), CVM_OK);
+	assert_int_equal(json_count(json_root(doc)), MANY);
+	JSON_EACH(item, json_root(doc)) {
+		assert_int_equal(item->line, n + 1);
+		assert_int_equal(json_count(item), 1);
+		assert_int_equal(json_at(item, 0)->number, n);
+		assert_null(json_at(item, 1));
+		assert_null(item->child->next);
+		n++;
+	}
+	assert_int_equal(n, MANY);
+	assert_null(json_at(json_root(doc), MANY));
 }
 
 static void
@@ -530,9 +612,12 @@ main(void)
 		cmocka_unit_test(stack_exhausted),
 		cmocka_unit_test(document_oversized),
 		cmocka_unit_test(name_twice),
+		cmocka_unit_test(name_twice_among_many),
 		cmocka_unit_test(second_of_two_names_not_named),
 		cmocka_unit_test(line_and_column_wrong),
 		cmocka_unit_test(place_of_value_wrong),
+		cmocka_unit_test(tree_differs),
+		cmocka_unit_test(values_lost),
 		cmocka_unit_test(member_of_what_is_no_object),
 		cmocka_unit_test(hostile_text_in_message),
 		cmocka_unit_test(long_value_in_message),
