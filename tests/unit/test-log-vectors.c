@@ -361,6 +361,106 @@ facts_differ_from_the_listed(void **state)
 	blob_clear(&quote);
 }
 
+/* SHA-256 of each certificate that the manifest has to be recognised. */
+static size_t
+known_keys(struct blob v[static LIST_MAX])
+{
+	const cJSON *f;
+	size_t n = 0;
+
+	cJSON_ArrayForEach(f, array("files")) {
+		_cleanup_(blob_clear) struct blob der = { 0 };
+		uint8_t digest[SHA256_LEN];
+
+		if (strncmp(text(f, "path"), "collateral/uefi/", 16) != 0 ||
+		    !is_valid(f))
+			continue;
+		vector_load(text(f, "path"), &der);
+		assert_int_equal(hash(HASH_SHA256, blob_span(&der), digest), 0);
+		assert_true(n < LIST_MAX);
+		assert_int_equal(blob_set(&v[n++],
+				     span(digest, sizeof(digest))),
+		    0);
+	}
+	return n;
+}
+
+/* The keys of a firmware that trusts what is listed, and nothing else. */
+static void
+recorded_key_not_recognised(void **state)
+{
+	struct policy_event_log *p;
+	struct blob quote = { 0 };
+	struct blob keys[LIST_MAX] = { 0 };
+	const cJSON *f;
+	size_t n, whole = 0;
+
+	(void)state;
+	any_quote(&quote);
+	n = known_keys(keys);
+	assert_true(n > 1);
+	cJSON_ArrayForEach(f, array("files")) {
+		_cleanup_(trial_free) struct trial *t = NULL;
+
+		if (!is_log(text(f, "path")) || !is_valid(f))
+			continue;
+		t = trial_of(text(f, "path"));
+		if (!listed_registers(t, f, blob_span(&quote)))
+			continue;
+		p = &t->policy.log;
+		p->secure_boot_keys = (struct value_list){ keys, n };
+		(void)judge(t);
+		if (t->v.results[CHECK_LOG_17].status != CHECK_PASS)
+			continue;
+		print_message("# %s\n", text(f, "path"));
+		whole++;
+		for (size_t i = 0; i < n; i++) {
+			keys[i].data[31] ^= 1;
+			(void)judge(t);
+			assert_int_equal(t->v.results[CHECK_LOG_17].status,
+			    CHECK_FAIL);
+			keys[i].data[31] ^= 1;
+		}
+	}
+	assert_true(whole > 0);
+	for (size_t i = 0; i < n; i++)
+		blob_clear(&keys[i]);
+	blob_clear(&quote);
+}
+
+/* A launcher's log of what it started is no log of a firmware. */
+static void
+log_of_another_format_taken(void **state)
+{
+	const cJSON *f;
+	size_t n = 0;
+
+	(void)state;
+	cJSON_ArrayForEach(f, array("files")) {
+		static const enum log_form forms[] = { LOG_TCG, LOG_CCEL };
+		struct blob b = { 0 };
+
+		if (!ends_with(text(f, "path"), "-cel.bin"))
+			continue;
+		vector_load(text(f, "path"), &b);
+		for (size_t i = 0; i < NELEMS(forms); i++) {
+			struct event_log log = { 0 };
+			struct why why = { 0 };
+
+			assert_int_not_equal(eventlog_parse(blob_span(&b),
+						 forms[i], &log, &why),
+			    0);
+			assert_true(
+			    why.where[0] != '\0' || why.field[0] != '\0');
+			print_message("# %s %s %s\n", why.where, why.field,
+			    why.got);
+		}
+		n++;
+		blob_clear(&b);
+	}
+	assert_true(n > 0);
+}
+
 static void
 load_pcrs(const char *path, struct pcr_values *v)
 {
@@ -502,6 +602,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(logs_judged_as_listed),
 		cmocka_unit_test(facts_differ_from_the_listed),
+		cmocka_unit_test(recorded_key_not_recognised),
+		cmocka_unit_test(log_of_another_format_taken),
 		cmocka_unit_test(cases_judged_as_listed),
 		cmocka_unit_test(mutations_judged_as_listed),
 		cmocka_unit_test(entries_passed_over),

@@ -520,9 +520,67 @@ azure_certificate_chain(void **state)
 	s->appraisal.now = iso_seconds("2027-07-01T00:00:00Z");
 	assert_false(scene_run(s));
 	assert_int_equal(scene_status(s, CHECK_TPM_06), CHECK_FAIL);
+	/* The provider's other root vouches for none of these. */
+	blob_clear(&root);
+	vector_load("collateral/azure/microsoft-rsa-devices-root-ca-2021.pem",
+	    &root);
+	endorsements_freep(&s->endorsements);
+	s->appraisal.endorsements = s->endorsements = endorsements_new();
+	assert_int_equal(endorsements_add(s->endorsements, "google/ak-root.pem",
+			     blob_span(&root)),
+	    0);
+	assert_int_equal(endorsements_add(s->endorsements,
+			     "google/ak-intermediates.pem", blob_span(&more)),
+	    0);
+	assert_int_equal(certs_from_pem(blob_span(&root), x, 1, &n), 0);
+	assert_int_equal(cert_spki_sha256(x[0], spki), 0);
+	assert_int_equal(blob_set(&s->pins[0], span(spki, sizeof(spki))), 0);
+	cert_freep(&x[0]);
+	s->appraisal.now = iso_seconds("2026-06-10T00:00:00Z");
+	assert_false(scene_run(s));
+	assert_int_equal(scene_status(s, CHECK_TPM_06), CHECK_FAIL);
 	blob_clear(&root);
 	blob_clear(&more);
 	blob_clear(&leaf);
+}
+
+/* What Azure's document of a machine has: quote, signature, PCR values. */
+static void
+azure_quote_refused(void **state)
+{
+	static const char dir[] = "azure/snp-milan-userdata/";
+	static const char *const files[] = { "hcl_report.bin",
+		"tpm_quote.attest", "tpm_quote.sig", "pcrs.json" };
+	_cleanup_(scene_freep) struct scene *s = gce();
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(files); i++) {
+		char path[96];
+
+		(void)snprintf(path, sizeof(path), "%s%s", dir, files[i]);
+		take_input(s, path);
+	}
+	accept_values(s, 0x00ffffff);
+	admitted(s);
+	s->evidence.pcrs.value[4][0] ^= 1;
+	denied_by(s, CHECK_TPM_13);
+	s->evidence.pcrs.value[4][0] ^= 1;
+	s->evidence.tpm_signature.data[100] ^= 1;
+	denied_by(s, CHECK_TPM_04);
+}
+
+/* Signed as it should be, over a bank that the policy does not name. */
+static void
+quote_of_another_bank(void **state)
+{
+	_cleanup_(scene_freep) struct scene *s = gce();
+
+	(void)state;
+	take_input(s, "tpm/gce-cos-85-nonce9009/quote-sha384.attest");
+	take_input(s, "tpm/gce-cos-85-nonce9009/quote-sha384.sig");
+	assert_false(scene_run(s));
+	assert_int_equal(scene_status(s, CHECK_TPM_04), CHECK_PASS);
+	assert_int_equal(scene_status(s, CHECK_TPM_12), CHECK_FAIL);
 }
 
 /* SHA-1 throughout: cryptographically fine, and refused. */
@@ -542,12 +600,45 @@ sha1_key_and_bank(void **state)
 	denied_by(s, CHECK_TPM_03);
 }
 
+/* The values as tpm2-tools dumps them: TPML_PCR_SELECTION with room for 16,
+ * then TPML_DIGESTs with room for 8, in the order of the machine. */
+static void
+load_dump(struct scene *s, const char *path)
+{
+	struct pcr_values *v = &s->evidence.pcrs;
+	struct blob b = { 0 };
+	const uint8_t *d;
+	unsigned at = 0;
+
+	vector_load(path, &b);
+	assert_int_equal(b.len, 132 + 4 + 532);
+	d = b.data;
+	assert_int_equal(d[0], 1); /* selections */
+	assert_int_equal(d[4], 0x0b);
+	v->bank = HASH_SHA256;
+	v->mask = (uint32_t)d[7] | (uint32_t)d[8] << 8 | (uint32_t)d[9] << 16;
+	assert_int_equal(d[132], 1); /* lists */
+	for (unsigned i = 0; i < 24; i++) {
+		const uint8_t *digest = d + 140 + 66 * (size_t)at;
+
+		if ((v->mask >> i & 1) == 0)
+			continue;
+		assert_true(at++ < 8);
+		assert_int_equal(digest[0], SHA256_LEN);
+		memcpy(v->value[i], digest + 2, SHA256_LEN);
+	}
+	assert_int_equal(d[136], at);
+	blob_clear(&b);
+}
+
 /* An AK that is no primary key: its certificate does not say whose child. */
 static void
 child_of_an_endorsement_key(void **state)
 {
 	_cleanup_(scene_freep) struct scene *s = gce();
-	struct blob pub = { 0 };
+	struct blob pub = { 0 }, told = { 0 };
+	uint8_t name[TPM_NAME_MAX];
+	size_t name_len = 0;
 
 	(void)state;
 	blob_clear(&s->evidence.tpm_quote);
@@ -567,6 +658,18 @@ child_of_an_endorsement_key(void **state)
 	assert_int_equal(scene_status(s, CHECK_TPM_05), CHECK_SKIPPED);
 	assert_int_equal(scene_status(s, CHECK_TPM_10), CHECK_PASS);
 	assert_int_equal(scene_status(s, CHECK_TPM_12), CHECK_FAIL);
+	/* Its own values, and its name as the TPM told it. */
+	load_dump(s, "tpm/keylime-akchild/quotepcr.bin");
+	accept_values(s, s->evidence.pcrs.mask);
+	(void)scene_run(s);
+	assert_int_equal(scene_status(s, CHECK_TPM_12), CHECK_PASS);
+	assert_int_equal(scene_status(s, CHECK_TPM_13), CHECK_PASS);
+	vector_load("tpm/keylime-akchild/ak.name", &told);
+	assert_int_equal(tpm_name(blob_span(&s->evidence.ak_public), name,
+			     &name_len),
+	    0);
+	assert_true(span_equal(blob_span(&told), span(name, name_len)));
+	blob_clear(&told);
 	blob_clear(&pub);
 }
 
@@ -583,6 +686,8 @@ main(void)
 		cmocka_unit_test(cases_of_the_manifest),
 		cmocka_unit_test(mutations_of_the_manifest),
 		cmocka_unit_test(azure_certificate_chain),
+		cmocka_unit_test(azure_quote_refused),
+		cmocka_unit_test(quote_of_another_bank),
 		cmocka_unit_test(sha1_key_and_bank),
 		cmocka_unit_test(child_of_an_endorsement_key),
 	};

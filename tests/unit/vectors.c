@@ -52,6 +52,20 @@ read_whole(const char *path, struct blob *ret)
 	return 0;
 }
 
+/* A line for each file that a test has read; see tests/scenario/vectors.sh. */
+static void
+note_used(const char *name)
+{
+	const char *path = getenv("VECTORS_USED");
+	_cleanup_(closefp) FILE *f = NULL;
+
+	if (path == NULL)
+		return;
+	f = fopen(path, "ae");
+	assert_non_null(f);
+	assert_true(fprintf(f, "%s\n", name) > 0);
+}
+
 void
 vector_load(const char *name, struct blob *ret)
 {
@@ -66,4 +80,5 @@ vector_load(const char *name, struct blob *ret)
 	(void)snprintf(path, sizeof(path), "%s/%s", vector_dir(), name);
 	if (read_whole(path, ret) < 0)
 		fail_msg("%s: cannot be read", path);
+	note_used(name);
 }
