@@ -54,9 +54,12 @@ decode(struct span body, struct blob *ret)
 
 	if (text == NULL)
 		return CVM_E_NOMEM;
-	for (size_t i = 0; i < body.len; i++)
-		if (!is_space(body.data[i]))
-			text[n++] = (char)body.data[i];
+	for (size_t i = 0; i < body.len; i++) {
+		uint8_t c = body.data[i];
+
+		if (c > ' ' || !is_space(c))
+			text[n++] = (char)c;
+	}
 	text[n] = '\0';
 	return n > 0 ? base64_decode(text, body.len, ret) : CVM_E_PARSE;
 }

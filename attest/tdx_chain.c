@@ -62,6 +62,8 @@ pem_is_plain(struct span s)
 	for (size_t i = 0; i < s.len; i++) {
 		uint8_t c = s.data[i];
 
+		if (c > ' ' && c <= '~' && c != '=')
+			continue;
 		if (c != '\n' && c != '\r' && (c < ' ' || c > '~'))
 			return false;
 		if (c == '=' && !padding_is_canonical(s, i))

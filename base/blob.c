@@ -195,17 +195,18 @@ static size_t
 base64_group(const char *in, bool last, uint8_t out[static 3])
 {
 	size_t n = 3;
-	uint32_t v = 0;
+	uint32_t v;
+	int d[4];
 
 	if (last && in[3] == '=')
 		n = in[2] == '=' ? 1 : 2;
-	for (size_t i = 0; i < 4; i++) {
-		int digit = i <= n ? base64_value(in[i]) : 0;
-
-		if (digit < 0)
-			return 0;
-		v = v << 6 | (uint32_t)digit;
-	}
+	d[0] = base64_value(in[0]);
+	d[1] = base64_value(in[1]);
+	d[2] = n > 1 ? base64_value(in[2]) : 0;
+	d[3] = n > 2 ? base64_value(in[3]) : 0;
+	if ((d[0] | d[1] | d[2] | d[3]) < 0)
+		return 0;
+	v = (uint32_t)(d[0] << 18 | d[1] << 12 | d[2] << 6 | d[3]);
 	out[0] = (uint8_t)(v >> 16);
 	out[1] = (uint8_t)(v >> 8);
 	out[2] = (uint8_t)v;

@@ -49,6 +49,13 @@ compare_places(const void *a, const void *b)
 	return pa->at < pb->at ? -1 : pa->at > pb->at;
 }
 
+/* Most names differ in their first byte. */
+static bool
+same_name(const char *a, const char *b)
+{
+	return a[0] == b[0] && strcmp(a, b) == 0;
+}
+
 /* A member with the name of one before it, or NULL. */
 static const struct json *
 again_of_few(const struct json *object)
@@ -58,7 +65,7 @@ again_of_few(const struct json *object)
 	JSON_EACH(item, object)
 		for (before = object->child; before != item;
 		     before = before->next)
-			if (strcmp(before->name, item->name) == 0)
+			if (same_name(before->name, item->name))
 				return item;
 	return NULL;
 }
@@ -301,7 +308,7 @@ json_member(const struct json *object, const char *name)
 	if (!json_is_object(object))
 		return NULL;
 	JSON_EACH(item, object)
-		if (strcmp(item->name, name) == 0)
+		if (same_name(item->name, name))
 			return item;
 	return NULL;
 }

@@ -449,17 +449,6 @@ add_value(struct scan *s, const char *name, struct json **ret)
 static int
 scan_value(struct scan *s, const char *name)
 {
-	static const struct {
-		const char *first; /* what such a value begins with */
-		int (*scan)(struct scan *s, struct json *v);
-	} kinds[] = {
-		{ "\"", scan_text },
-		{ "{", scan_object },
-		{ "[", scan_array },
-		{ "-0123456789", scan_number },
-		{ "tf", scan_bool },
-		{ "n", scan_null },
-	};
 	struct json *v = NULL;
 	int err, c;
 
@@ -468,9 +457,18 @@ scan_value(struct scan *s, const char *name)
 	if (err != CVM_OK)
 		return err;
 	c = peek(s);
-	for (size_t i = 0; c > 0 && i < NELEMS(kinds); i++)
-		if (strchr(kinds[i].first, c) != NULL)
-			return kinds[i].scan(s, v);
+	if (c == '"')
+		return scan_text(s, v);
+	if (c == '{')
+		return scan_object(s, v);
+	if (c == '[')
+		return scan_array(s, v);
+	if (c == '-' || (c >= '0' && c <= '9'))
+		return scan_number(s, v);
+	if (c == 't' || c == 'f')
+		return scan_bool(s, v);
+	if (c == 'n')
+		return scan_null(s, v);
 	return refuse_next(s, "a JSON value");
 }
 
