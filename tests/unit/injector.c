@@ -117,8 +117,6 @@ __wrap___asprintf_chk(char **ret, int flag, const char *fmt, ...)
 }
 
 /* cJSON's memory is malloc() within its own library. */
-WRAP(INJECT_MEMORY, cJSON *, cJSON_ParseWithLength, NULL,
-    (const char *a, size_t b), (a, b))
 WRAP(INJECT_MEMORY, cJSON *, cJSON_CreateObject, NULL, (void), ())
 WRAP(INJECT_MEMORY, cJSON *, cJSON_AddObjectToObject, NULL,
     (cJSON * a, const char *b), (a, b))
@@ -239,7 +237,7 @@ WRAP(INJECT_EVP, int, EVP_PKEY_get_bn_param, 0,
 WRAP(INJECT_EVP, int, EVP_PKEY_get_group_name, 0,
     (const EVP_PKEY *a, char *b, size_t c, size_t *d), (a, b, c, d))
 WRAP(INJECT_EVP, int, EVP_PKEY_up_ref, 0, (EVP_PKEY * a), (a))
-WRAP(INJECT_EVP, int, EVP_PKEY_public_check, 0, (EVP_PKEY_CTX * a), (a))
+WRAP(INJECT_EVP, int, EVP_PKEY_public_check_quick, 0, (EVP_PKEY_CTX * a), (a))
 WRAP(INJECT_EVP, int, EVP_PKEY_pairwise_check, 0, (EVP_PKEY_CTX * a), (a))
 WRAP(INJECT_EVP, int, EVP_PKEY_sign_init, 0, (EVP_PKEY_CTX * a), (a))
 WRAP(INJECT_EVP, int, EVP_PKEY_sign, 0,
@@ -280,6 +278,8 @@ WRAP(INJECT_EVP, int, EVP_PKEY_decrypt, 0,
 WRAP(INJECT_EVP, int, EVP_PKEY_derive_init, 0, (EVP_PKEY_CTX * a), (a))
 WRAP(INJECT_EVP, int, EVP_PKEY_derive_set_peer, 0,
     (EVP_PKEY_CTX * a, EVP_PKEY *b), (a, b))
+WRAP(INJECT_EVP, int, EVP_PKEY_derive_set_peer_ex, 0,
+    (EVP_PKEY_CTX * a, EVP_PKEY *b, int c), (a, b, c))
 WRAP(INJECT_EVP, int, EVP_PKEY_derive, 0,
     (EVP_PKEY_CTX * a, unsigned char *b, size_t *c), (a, b, c))
 WRAP(INJECT_EVP, int, EVP_PKEY_CTX_set_rsa_padding, 0,
