@@ -94,4 +94,39 @@ fork_in_child(struct stage *s, CK_OBJECT_HANDLE key)
 	s->f.permit.fork_count++;
 }
 
+/* What the key may no longer be used for, by modification(). */
+static CK_ATTRIBUTE_TYPE lost_usage = CKA_ENCRYPT;
+
+static inline void
+modification(struct stage *s, CK_OBJECT_HANDLE key)
+{
+	CK_ATTRIBUTE off[] = { BOOL_ATTR(lost_usage, false) };
+
+	ok(token_set_attributes(s->t, &s->c, key, off, 1, why));
+}
+
+/* Each, and what becomes of what a session keeps. */
+static const struct {
+	const char *name;
+	void (*run)(struct stage *s, CK_OBJECT_HANDLE key);
+	bool token, takes_key;
+	bool at_use; /* asked for the permit's time, and not before */
+} lease_losses[] __attribute__((unused)) = {
+	{ "denial", denial, false, true, false },
+	{ "denial, token key", denial, true, true, false },
+	{ "revocation", revocation, false, false, false },
+	{ "expiry", expiry, false, false, true },
+	{ "no permit", no_permit, false, false, false },
+	{ "logout", logout, false, true, false },
+	{ "logout, token key", logout, true, true, false },
+	{ "end of login", end_of_login, false, false, false },
+	{ "destruction", destruction, false, true, false },
+	{ "destruction, token key", destruction, true, true, false },
+	{ "destruction elsewhere", destruction_elsewhere, true, true, false },
+	{ "close of the key's session", closed_session, false, true, false },
+	{ "modification", modification, false, false, false },
+	{ "modification, token key", modification, true, false, false },
+	{ "fork", fork_in_child, false, true, false },
+};
+
 #endif

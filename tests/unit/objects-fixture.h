@@ -222,4 +222,39 @@ try_begin(struct stage *s, enum op_kind kind, CK_MECHANISM *mech,
 	return op_new(s->t, &s->f.cfg, kind, mech, o, s->c.permit, &op, NULL);
 }
 
+static inline CK_OBJECT_HANDLE
+make_p256(struct stage *s, bool token)
+{
+	return make_ec(s, CKM_EC_KEY_PAIR_GEN, p256, sizeof(p256), token).priv;
+}
+
+static inline CK_OBJECT_HANDLE
+make_ed25519(struct stage *s, bool token)
+{
+	return make_ec(s, CKM_EC_EDWARDS_KEY_PAIR_GEN, ed25519, sizeof(ed25519),
+	    token)
+	    .priv;
+}
+
+static inline CK_OBJECT_HANDLE
+make_rsa1024(struct stage *s, bool token)
+{
+	return make_rsa(s, 1024, token).priv;
+}
+
+/* The one object of its class. */
+static inline CK_OBJECT_HANDLE
+the_only(struct stage *s, CK_OBJECT_CLASS class)
+{
+	CK_ATTRIBUTE templ[] = { ULONG_ATTR(CKA_CLASS, class) };
+	CK_OBJECT_HANDLE *v = NULL, h;
+	size_t n = 0;
+
+	ok(token_find(s->t, &s->c, templ, 1, &v, &n, why));
+	assert_int_equal(n, 1);
+	h = v[0];
+	free(v);
+	return h;
+}
+
 #endif

@@ -191,37 +191,6 @@ wrong_tag_accepted_or_poisons(void **state)
 }
 
 static void
-modification(struct stage *s, CK_OBJECT_HANDLE key)
-{
-	CK_ATTRIBUTE off[] = { BOOL_ATTR(CKA_ENCRYPT, false) };
-
-	ok(token_set_attributes(s->t, &s->c, key, off, 1, why));
-}
-
-static const struct {
-	const char *name;
-	void (*run)(struct stage *s, CK_OBJECT_HANDLE key);
-	bool token, takes_key;
-	bool at_use; /* asked for the permit's time, and not before */
-} losses[] = {
-	{ "denial", denial, false, true, false },
-	{ "denial, token key", denial, true, true, false },
-	{ "revocation", revocation, false, false, false },
-	{ "expiry", expiry, false, false, true },
-	{ "no permit", no_permit, false, false, false },
-	{ "logout", logout, false, true, false },
-	{ "logout, token key", logout, true, true, false },
-	{ "end of login", end_of_login, false, false, false },
-	{ "destruction", destruction, false, true, false },
-	{ "destruction, token key", destruction, true, true, false },
-	{ "destruction elsewhere", destruction_elsewhere, true, true, false },
-	{ "close of the key's session", closed_session, false, true, false },
-	{ "modification", modification, false, false, false },
-	{ "modification, token key", modification, true, false, false },
-	{ "fork", fork_in_child, false, true, false },
-};
-
-static void
 set_up(struct stage **ret)
 {
 	void *state = NULL;
@@ -250,25 +219,26 @@ static void
 kept_cipher_outlives_the_right(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < COUNT(losses); i++) {
+	for (size_t i = 0; i < COUNT(lease_losses); i++) {
 		struct stage *s = NULL;
 		struct op *rest, *op = NULL;
 		struct message m;
 		CK_OBJECT_HANDLE key;
 		void *st;
 
-		print_message("# %s\n", losses[i].name);
+		print_message("# %s\n", lease_losses[i].name);
 		set_up(&s);
-		key = make_key(s, losses[i].token);
+		key = make_key(s, lease_losses[i].token);
 		rest = use_and_keep(s, key);
 		assert_true(has_key(rest));
-		losses[i].run(s, key);
-		assert_int_equal(has_key(rest), !losses[i].takes_key);
-		assert_int_equal(again(s, &rest, key, &op), losses[i].at_use);
-		if (losses[i].at_use)
+		lease_losses[i].run(s, key);
+		assert_int_equal(has_key(rest), !lease_losses[i].takes_key);
+		assert_int_equal(again(s, &rest, key, &op),
+		    lease_losses[i].at_use);
+		if (lease_losses[i].at_use)
 			refused_at_use(s, &op);
 		/* Nor does whoever still has the object come by it. */
-		if (rest != NULL && losses[i].takes_key) {
+		if (rest != NULL && lease_losses[i].takes_key) {
 			message_init(&m, 3);
 			assert_false(op_again_with(&rest, &m.mech,
 			    op_object(rest), s->c.permit, &op));
@@ -284,20 +254,20 @@ static void
 used_cipher_comes_to_rest_after_a_wipe(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < COUNT(losses); i++) {
+	for (size_t i = 0; i < COUNT(lease_losses); i++) {
 		struct stage *s = NULL;
 		struct op *rest, *op = NULL;
 		CK_OBJECT_HANDLE key;
 		void *st;
 
-		if (!losses[i].takes_key)
+		if (!lease_losses[i].takes_key)
 			continue;
-		print_message("# %s\n", losses[i].name);
+		print_message("# %s\n", lease_losses[i].name);
 		set_up(&s);
-		key = make_key(s, losses[i].token);
+		key = make_key(s, lease_losses[i].token);
 		rest = use_and_keep(s, key);
 		assert_true(again(s, &rest, key, &op));
-		losses[i].run(s, key);
+		lease_losses[i].run(s, key);
 		op_rest(&op, &rest);
 		assert_null(op);
 		assert_null(rest);

@@ -183,20 +183,6 @@ pair_made_late_outlives_a_denial(void **state)
 	assert_false(is_there(s, p.priv));
 }
 
-static CK_OBJECT_HANDLE
-the_secret_key(struct stage *s)
-{
-	CK_ATTRIBUTE templ[] = { ULONG_ATTR(CKA_CLASS, CKO_SECRET_KEY) };
-	CK_OBJECT_HANDLE *found = NULL, h;
-	size_t n = 0;
-
-	ok(token_find(s->t, &s->c, templ, 1, &found, &n, why));
-	assert_int_equal(n, 1);
-	h = found[0];
-	free(found);
-	return h;
-}
-
 /* The wipe after it would find one of the caches. */
 static void
 two_openers_have_a_cache_each(void **state)
@@ -210,7 +196,7 @@ two_openers_have_a_cache_each(void **state)
 	(void)make(s, CKO_SECRET_KEY, true, true);
 	stage_restart(s);
 	ot = token_objects(s->t);
-	key = the_secret_key(s);
+	key = the_only(s, CKO_SECRET_KEY);
 	ok(token_object(s->t, &s->c, key, &o));
 	ok(object_husk(o, &husk));
 	key_cache_unrefp(&husk->key);

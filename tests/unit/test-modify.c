@@ -21,20 +21,6 @@
 	token_set_attributes((stage)->t, &(stage)->c, handle,                  \
 	    (CK_ATTRIBUTE[]){ __VA_ARGS__ }, 1, NULL)
 
-static CK_OBJECT_HANDLE
-private_key(struct stage *s)
-{
-	CK_ATTRIBUTE templ[] = { ULONG_ATTR(CKA_CLASS, CKO_PRIVATE_KEY) };
-	CK_OBJECT_HANDLE *v = NULL, h;
-	size_t n = 0;
-
-	ok(token_find(s->t, &s->c, templ, 1, &v, &n, why));
-	assert_int_equal(n, 1);
-	h = v[0];
-	free(v);
-	return h;
-}
-
 /* Another process has the same store open, and its view is a moment old. */
 static void
 restriction_lost_to_a_change_elsewhere(void **state)
@@ -53,13 +39,13 @@ restriction_lost_to_a_change_elsewhere(void **state)
 	other.t = other.f.token;
 	ok(unseal(&other.f, why));
 	for (size_t i = 0; i < COUNT(late); i++) {
-		q = private_key(&other);
+		q = the_only(&other, CKO_PRIVATE_KEY);
 		ok(token_object(other.t, &other.c, q, &old));
 		ok(SET(s, p.priv, BOOL_ATTR(late[i], true)));
 		ok(SET(&other, q, TEXT_ATTR(CKA_LABEL, "renamed")));
 		object_unrefp(&old);
 		assert_true(get_bool(&other, q, late[i]));
-		assert_int_equal(private_key(s), p.priv);
+		assert_int_equal(the_only(s, CKO_PRIVATE_KEY), p.priv);
 		assert_true(get_bool(s, p.priv, late[i]));
 		ok(SET(s, p.priv, TEXT_ATTR(CKA_LABEL, "back")));
 	}

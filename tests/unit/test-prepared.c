@@ -12,26 +12,6 @@
  * one is used.
  */
 
-static CK_OBJECT_HANDLE
-make_p256(struct stage *s, bool token)
-{
-	return make_ec(s, CKM_EC_KEY_PAIR_GEN, p256, sizeof(p256), token).priv;
-}
-
-static CK_OBJECT_HANDLE
-make_ed25519(struct stage *s, bool token)
-{
-	return make_ec(s, CKM_EC_EDWARDS_KEY_PAIR_GEN, ed25519, sizeof(ed25519),
-	    token)
-	    .priv;
-}
-
-static CK_OBJECT_HANDLE
-make_rsa1024(struct stage *s, bool token)
-{
-	return make_rsa(s, 1024, token).priv;
-}
-
 static const struct {
 	const char *name;
 	CK_MECHANISM_TYPE mech;

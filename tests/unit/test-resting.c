@@ -19,26 +19,6 @@
 static const uint8_t message[128] = { 0, 1, 2, 3 };
 
 static CK_OBJECT_HANDLE
-make_p256(struct stage *s, bool token)
-{
-	return make_ec(s, CKM_EC_KEY_PAIR_GEN, p256, sizeof(p256), token).priv;
-}
-
-static CK_OBJECT_HANDLE
-make_ed25519(struct stage *s, bool token)
-{
-	return make_ec(s, CKM_EC_EDWARDS_KEY_PAIR_GEN, ed25519, sizeof(ed25519),
-	    token)
-	    .priv;
-}
-
-static CK_OBJECT_HANDLE
-make_rsa1024(struct stage *s, bool token)
-{
-	return make_rsa(s, 1024, token).priv;
-}
-
-static CK_OBJECT_HANDLE
 make_hmac(struct stage *s, bool token)
 {
 	CK_ATTRIBUTE templ[] = { ULONG_ATTR(CKA_CLASS, CKO_SECRET_KEY),
@@ -73,37 +53,6 @@ static const struct use {
 };
 
 static const struct use *now; /* in this row */
-
-static void
-modification(struct stage *s, CK_OBJECT_HANDLE key)
-{
-	CK_ATTRIBUTE off[] = { BOOL_ATTR(now->usage, false) };
-
-	ok(token_set_attributes(s->t, &s->c, key, off, 1, why));
-}
-
-static const struct {
-	const char *name;
-	void (*run)(struct stage *s, CK_OBJECT_HANDLE key);
-	bool token, takes_key;
-	bool at_use; /* asked for the permit's time, and not before */
-} losses[] = {
-	{ "denial", denial, false, true, false },
-	{ "denial, token key", denial, true, true, false },
-	{ "revocation", revocation, false, false, false },
-	{ "expiry", expiry, false, false, true },
-	{ "no permit", no_permit, false, false, false },
-	{ "logout", logout, false, true, false },
-	{ "logout, token key", logout, true, true, false },
-	{ "end of login", end_of_login, false, false, false },
-	{ "destruction", destruction, false, true, false },
-	{ "destruction, token key", destruction, true, true, false },
-	{ "destruction elsewhere", destruction_elsewhere, true, true, false },
-	{ "close of the key's session", closed_session, false, true, false },
-	{ "modification", modification, false, false, false },
-	{ "modification, token key", modification, true, false, false },
-	{ "fork", fork_in_child, false, true, false },
-};
 
 static int
 once(struct stage *s, struct op *op, uint8_t out[static OUT_MAX])
@@ -161,18 +110,18 @@ refused_at_use(struct stage *s, struct op **op)
 static void
 lose_while_kept(struct stage *s, size_t loss)
 {
-	CK_OBJECT_HANDLE key = now->make(s, losses[loss].token);
+	CK_OBJECT_HANDLE key = now->make(s, lease_losses[loss].token);
 	CK_MECHANISM mech = { now->mech, NULL, 0 };
 	struct op *rest = use_and_keep(s, key), *op = NULL;
 
 	assert_true(has_key(rest));
-	losses[loss].run(s, key);
-	assert_int_equal(has_key(rest), !losses[loss].takes_key);
-	assert_int_equal(again(s, &rest, key, &op), losses[loss].at_use);
-	if (losses[loss].at_use)
+	lease_losses[loss].run(s, key);
+	assert_int_equal(has_key(rest), !lease_losses[loss].takes_key);
+	assert_int_equal(again(s, &rest, key, &op), lease_losses[loss].at_use);
+	if (lease_losses[loss].at_use)
 		refused_at_use(s, &op);
 	/* Nor does whoever still has the object come by it. */
-	if (rest != NULL && losses[loss].takes_key)
+	if (rest != NULL && lease_losses[loss].takes_key)
 		assert_false(op_again_with(&rest, &mech, op_object(rest),
 		    s->c.permit, &op));
 	op_freep(&rest);
@@ -182,26 +131,27 @@ lose_while_kept(struct stage *s, size_t loss)
 static void
 lose_while_used(struct stage *s, size_t loss)
 {
-	CK_OBJECT_HANDLE key = now->make(s, losses[loss].token);
+	CK_OBJECT_HANDLE key = now->make(s, lease_losses[loss].token);
 	struct op *rest = use_and_keep(s, key), *op = NULL;
 
 	assert_true(again(s, &rest, key, &op));
-	losses[loss].run(s, key);
+	lease_losses[loss].run(s, key);
 	op_rest(&op, &rest);
 	assert_null(op);
-	assert_int_equal(rest != NULL, !losses[loss].takes_key);
+	assert_int_equal(rest != NULL, !lease_losses[loss].takes_key);
 	op_freep(&rest);
 }
 
 static void
 lose_each(void (*lose)(struct stage *s, size_t loss))
 {
-	for (size_t i = 0; i < COUNT(uses) * COUNT(losses); i++) {
-		size_t loss = i % COUNT(losses);
+	for (size_t i = 0; i < COUNT(uses) * COUNT(lease_losses); i++) {
+		size_t loss = i % COUNT(lease_losses);
 		void *stage = NULL;
 
-		now = &uses[i / COUNT(losses)];
-		print_message("# %s: %s\n", now->name, losses[loss].name);
+		now = &uses[i / COUNT(lease_losses)];
+		lost_usage = now->usage;
+		print_message("# %s: %s\n", now->name, lease_losses[loss].name);
 		assert_int_equal(stage_setup(&stage), 0);
 		lose(stage, loss);
 		(void)stage_teardown(&stage);
@@ -235,6 +185,7 @@ bound_use_kept(void **state)
 		uint8_t out[OUT_MAX];
 
 		now = &uses[i];
+		lost_usage = now->usage;
 		ok(token_object(s->t, &s->c, now->make(s, false), &o));
 		ok(op_new(s->t, &s->f.cfg, now->kind, &mech, o, NULL, &op,
 		    why));
