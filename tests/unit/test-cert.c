@@ -600,6 +600,90 @@ crl_malformed(void **state)
 	assert_null(again);
 }
 
+/* issuingDistributionPoint (RFC 5280 section 5.2.5), critical or not, as it is
+ * written: a list that says of itself that it is not whole is of no use. */
+static void
+part_of_a_list_taken_for_the_whole(void **state)
+{
+#define URI "\x86\x04http"
+	static const struct {
+		const char *what;
+		size_t len;
+		const char *value;
+		bool critical, whole;
+	} cases[] = {
+#define POINT(bytes) sizeof(bytes) - 1, bytes
+		{ "an address", POINT("\x30\x0a\xa0\x08\xa0\x06" URI), true,
+		    true },
+		{ "two", POINT("\x30\x10\xa0\x0e\xa0\x0c" URI URI), true,
+		    true },
+		{ "of users", POINT("\x30\x03\x81\x01\xff"), true, true },
+		{ "of CAs", POINT("\x30\x03\x82\x01\xff"), true, true },
+		{ "not critical", POINT("\x30\x0a\xa0\x08\xa0\x06" URI), false,
+		    false },
+		{ "of nothing", POINT("\x30\x00"), true, false },
+		{ "no address", POINT("\x30\x04\xa0\x02\xa0\x00"), true,
+		    false },
+		{ "a mail address",
+		    POINT("\x30\x0a\xa0\x08\xa0\x06\x81\x04http"), true,
+		    false },
+		{ "a name of no kind",
+		    POINT("\x30\x0a\xa0\x08\xa0\x06\x8f\x04http"), true,
+		    false },
+		{ "an address and another",
+		    POINT("\x30\x10\xa0\x0e\xa0\x0c" URI "\x82\x04http"), true,
+		    false },
+		{ "a relative name", POINT("\x30\x04\xa0\x02\xa1\x00"), true,
+		    false },
+		{ "a short address",
+		    POINT("\x30\x0a\xa0\x08\xa0\x06\x86\x05http"), true,
+		    false },
+		{ "of users and of CAs",
+		    POINT("\x30\x06\x81\x01\xff\x82\x01\xff"), true, false },
+		{ "of some reasons", POINT("\x30\x04\x83\x02\x01\x02"), true,
+		    false },
+		{ "indirect", POINT("\x30\x03\x84\x01\xff"), true, false },
+		{ "of attributes", POINT("\x30\x03\x85\x01\xff"), true, false },
+		{ "a false that is written", POINT("\x30\x03\x81\x01\x00"),
+		    true, false },
+		{ "another truth", POINT("\x30\x03\x81\x01\x01"), true, false },
+		{ "bytes behind", POINT("\x30\x03\x81\x01\xff\x05\x00"), true,
+		    false },
+#undef POINT
+	};
+#undef URI
+	X509 *x = maker_cert(&root_spec, root_key, NULL, root_key);
+	const struct crl_spec spec = { .from = NOW - DAY,
+		.until = NOW + DAY,
+		.sign = { .md = "SHA384" } };
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(cases); i++) {
+		X509_CRL *made = maker_crl(&spec, x, root_key);
+		ASN1_OCTET_STRING *value = ASN1_OCTET_STRING_new();
+		_cleanup_(blob_clear) struct blob der = { 0 };
+		_cleanup_(crl_freep) struct crl *crl = NULL;
+		X509_EXTENSION *e;
+
+		assert_int_equal(ASN1_OCTET_STRING_set(value,
+				     (const uint8_t *)cases[i].value,
+				     (int)cases[i].len),
+		    1);
+		e = X509_EXTENSION_create_by_NID(NULL,
+		    NID_issuing_distribution_point, cases[i].critical, value);
+		assert_int_equal(X509_CRL_add_ext(made, e, -1), 1);
+		assert_true(X509_CRL_sign(made, root_key, EVP_sha384()) > 0);
+		maker_crl_der(made, &der);
+		assert_int_equal(crl_from_bytes(blob_span(&der), &crl), 0);
+		if (crl->complete != cases[i].whole)
+			fail_msg("%s", cases[i].what);
+		X509_EXTENSION_free(e);
+		ASN1_OCTET_STRING_free(value);
+		X509_CRL_free(made);
+	}
+	X509_free(x);
+}
+
 static void
 extension_repeated(void **state)
 {
@@ -772,6 +856,7 @@ main(void)
 		cmocka_unit_test(der_spelt_differently),
 		cmocka_unit_test(pem_with_more),
 		cmocka_unit_test(crl_malformed),
+		cmocka_unit_test(part_of_a_list_taken_for_the_whole),
 		cmocka_unit_test(extension_repeated),
 		cmocka_unit_test(ecdsa_degenerate),
 		cmocka_unit_test(bit_flipped),
