@@ -860,52 +860,6 @@ fork_keeps_keys_and_parent(void **state)
 	insert_object(&f, 3, "parent", true);
 }
 
-/* Killed at any point while it writes: the old state or the new one. */
-static void
-killed_while_writing(void **state)
-{
-	_cleanup_(fixture_free) struct fixture f;
-	uint64_t v;
-
-	(void)state;
-	fixture_ready(&f);
-	ok(unseal(&f, why));
-	for (unsigned round = 0; round < 20; round++) {
-		pid_t pid = fork();
-
-		if (pid == 0) {
-			token_after_fork(f.token);
-			for (uint8_t i = 1; i < 255; i++)
-				insert_object(&f, i, "x", false);
-			_exit(0);
-		}
-		(void)usleep(2000 + round * 1777);
-		(void)kill(pid, SIGKILL);
-		(void)waitpid(pid, NULL, 0);
-		ok(records_version(f.token, &v, why));
-		{
-			struct store_object o = { 0 };
-			uint8_t id[STORE_ID_LEN];
-
-			for (uint8_t i = 1; i < 255; i++) {
-				struct record_change c = {
-					.what = RECORD_DELETE
-				};
-
-				memset(id, i, sizeof(id));
-				memcpy(c.id, id, sizeof(id));
-				if (record_read(f.token, id, &o, NULL) !=
-				    CVM_OK)
-					break;
-				store_object_clear(&o);
-				ok(records_write(f.token, &f.permit, &c, 1,
-				    why));
-			}
-		}
-	}
-	ok(records_version(f.token, &v, why));
-}
-
 int
 main(void)
 {
@@ -944,7 +898,6 @@ main(void)
 		cmocka_unit_test(removed_set_comes_back),
 		cmocka_unit_test(two_processes_guess),
 		cmocka_unit_test(fork_keeps_keys_and_parent),
-		cmocka_unit_test(killed_while_writing),
 	};
 
 	return cmocka_run_group_tests_name("token", tests, NULL, NULL);
