@@ -72,7 +72,12 @@ begin_again(struct call *c, enum session_op which, const CK_MECHANISM *mech,
 
 	if (mech == NULL || o->rest == NULL || operation_active(o))
 		return false;
-	call_glance(c);
+	/* To a short message for a cipher a look at the clock is dear, and left
+	 * to the use; beside a signature it is nothing. */
+	if (object_class(op_object(o->rest)) == CKO_SECRET_KEY)
+		call_glance(c);
+	else
+		call_look(c);
 	if (!op_again(&o->rest, &c->caller, mech, key, &o->op))
 		return false;
 	/* What is bound never rests. */
