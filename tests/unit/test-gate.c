@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "module/state.h"
+#include "tests/unit/round-scene.h"
 #include "tests/unit/scene-program.h"
 
 /* What an application sees of admissions, denials and lost evidence. One
@@ -214,6 +215,48 @@ round_outlasts_its_admission_in_silence(void **state)
 	assert_rv(CKR_DEVICE_ERROR, sign(s, key));
 	machine_ctl(&scene.m, "set tsm.delay_ms 0");
 	assert_ok(sign(s, key));
+}
+
+/* Of the machine's devices, as it counts them itself. */
+static unsigned
+asked(const char *what)
+{
+	const struct round_scene r = { .m = scene.m };
+
+	return round_scene_count(&r, what);
+}
+
+/* Programs that only list what there is wait for no TPM, and wake no host. */
+static void
+listing_asks_the_machine(void **state)
+{
+	unsigned commands, reports;
+	CK_MECHANISM_INFO mech;
+	CK_MECHANISM_TYPE types[256];
+	CK_TOKEN_INFO token;
+	CK_SLOT_INFO info;
+	CK_SLOT_ID slots[4];
+	CK_ULONG n = 4, n_types = 256;
+
+	(void)state;
+	NEEDS_MACHINE();
+	scene_prepare(&scene, &(struct scene_options){ 0 });
+	commands = asked("tpm.commands");
+	reports = asked("tsm.reports");
+	assert_ok(C_Initialize(NULL));
+	assert_ok(C_GetSlotList(CK_TRUE, NULL, &n));
+	assert_ok(C_GetSlotList(CK_TRUE, slots, &n));
+	assert_int_equal(n, 1);
+	assert_ok(C_GetSlotInfo(slots[0], &info));
+	assert_ok(C_GetTokenInfo(slots[0], &token));
+	assert_ok(C_GetMechanismList(slots[0], types, &n_types));
+	assert_ok(C_GetMechanismInfo(slots[0], types[0], &mech));
+	assert_int_equal(asked("tpm.commands"), commands);
+	assert_int_equal(asked("tsm.reports"), reports);
+	/* The count would have told. */
+	(void)open_session(RO);
+	assert_true(asked("tpm.commands") > commands);
+	assert_true(asked("tsm.reports") > reports);
 }
 
 /* Another thread is inside, and may stay there. */
@@ -719,6 +762,7 @@ main(void)
 		TEST(denial_refuses_every_use),
 		TEST(denial_wipes_the_token),
 		TEST(round_outlasts_its_admission_in_silence),
+		TEST(listing_asks_the_machine),
 		TEST(finalized_library_keeps_keys),
 		TEST(denial_ends_operations_in_progress),
 		TEST(denied_sessions_open_and_do_not_log_in),
