@@ -14,6 +14,9 @@ int __wrap_rounds_join(struct rounds *r, struct span leaf, bool fresh,
 void __wrap_rounds_on_change(struct rounds *r,
     void (*fn)(void *arg, enum round_state state, const struct why *why),
     void *arg);
+void __wrap_rounds_follow(struct rounds *r,
+    int (*fn)(void *arg, const struct policy **ret, struct why *reterr_why),
+    void *arg);
 enum round_state __wrap_rounds_state(struct rounds *r);
 int __wrap_vtpm_seal(struct vtpm *t, enum hash_alg bank,
     const struct pcr_set *set, const struct secret *data,
@@ -33,6 +36,8 @@ static struct {
 	struct rounds *r;
 	void (*fn)(void *, enum round_state, const struct why *);
 	void *arg;
+	int (*follow)(void *, const struct policy **, struct why *);
+	void *follow_arg;
 	enum round_state state;
 } listeners[LISTENERS_MAX];
 
@@ -53,6 +58,30 @@ __wrap_rounds_on_change(struct rounds *r,
 	/* Rounds of an instance of the module that was finalized. */
 	memset(listeners, 0, sizeof(listeners));
 	__wrap_rounds_on_change(r, fn, arg);
+}
+
+void
+__wrap_rounds_follow(struct rounds *r,
+    int (*fn)(void *arg, const struct policy **ret, struct why *reterr_why),
+    void *arg)
+{
+	for (size_t i = 0; i < LISTENERS_MAX; i++) {
+		if (listeners[i].r != r)
+			continue;
+		listeners[i].follow = fn;
+		listeners[i].follow_arg = arg;
+	}
+}
+
+/* As the leader of a round asks for it. */
+static int
+policy_now(struct rounds *r, const struct policy **ret, struct why *why)
+{
+	for (size_t i = 0; i < LISTENERS_MAX; i++)
+		if (listeners[i].r == r && listeners[i].follow != NULL)
+			return listeners[i].follow(listeners[i].follow_arg, ret,
+			    why);
+	abort();
 }
 
 enum round_state
@@ -81,7 +110,9 @@ __wrap_rounds_join(struct rounds *r, struct span leaf, bool fresh,
 {
 	struct permit_issuer *issuer = rounds_issuer(r);
 	struct why why = { 0 };
+	const struct policy *policy = NULL;
 	struct round_result *rr;
+	int err;
 
 	(void)fresh;
 	*ret = (struct admission){ 0 };
@@ -96,9 +127,12 @@ __wrap_rounds_join(struct rounds *r, struct span leaf, bool fresh,
 			*reterr_why = why;
 		return CVM_E_DENIED;
 	}
+	if ((err = policy_now(r, &policy, reterr_why)) != CVM_OK)
+		return err;
 	if ((rr = calloc(1, sizeof(*rr))) == NULL)
 		return CVM_E_NOMEM;
 	rr->refs = 1;
+	rr->policy = policy;
 	rr->epoch = issuer->epoch;
 	rr->asked_ns = boottime_ns();
 	ret->round = rr;
