@@ -29,7 +29,8 @@ struct gate {
 	struct token *_Atomic token;
 	_Atomic bool was_readable; /* the store, at some time */
 	_Atomic bool closed;
-	pthread_mutex_t making; /* of the token */
+	_Atomic bool policy_refused; /* by the last round */
+	pthread_mutex_t making;	     /* of the token */
 	/* One unseals, the others wait and find it done. The TPM takes one
 	 * command at a time anyway. */
 	pthread_mutex_t unsealing;
@@ -102,7 +103,7 @@ verdict_changed(void *arg, enum round_state state, const struct why *why)
 		say(g, LOG_LEVEL_WARNING, "denied", why);
 	} else {
 		/* Keys stay: permits run out by themselves. */
-		if (why->err == CVM_E_CONFIG)
+		if (atomic_load(&g->policy_refused))
 			say(g, LOG_LEVEL_WARNING, "policy refused", why);
 		else if (strcmp(why->field, RECEIPT_FIELD) == 0)
 			say(g, LOG_LEVEL_WARNING, "no receipt", why);
@@ -121,6 +122,7 @@ policy_of_round(void *arg, const struct policy **ret, struct why *reterr_why)
 	bool changed = false;
 	int err = policy_file_refresh(g->policy, &changed, reterr_why);
 
+	atomic_store(&g->policy_refused, err != CVM_OK);
 	if (err != CVM_OK)
 		return err;
 	*ret = policy_file_current(g->policy);
