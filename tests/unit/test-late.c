@@ -183,6 +183,21 @@ pair_made_late_outlives_a_denial(void **state)
 	assert_false(is_there(s, p.priv));
 }
 
+/* A private copy of a public key needs a login, and no admission. */
+static void
+public_key_made_without_a_permit_is_gone(void **state)
+{
+	struct stage *s = *state;
+	struct pair p = make_ec(s, CKM_EC_KEY_PAIR_GEN, p256, sizeof(p256),
+	    false);
+	CK_ATTRIBUTE hide = BOOL_ATTR(CKA_PRIVATE, true);
+	CK_OBJECT_HANDLE copy = 0;
+
+	s->c.permit = NULL;
+	ok(token_copy(s->t, &s->c, p.pub, &hide, 1, &copy, why));
+	assert_true(is_there(s, copy));
+}
+
 /* The wipe after it would find one of the caches. */
 static void
 two_openers_have_a_cache_each(void **state)
@@ -273,6 +288,7 @@ main(void)
 		ON(change_is_written_after_its_admission),
 		ON(object_made_late_outlives_its_loss),
 		ON(pair_made_late_outlives_a_denial),
+		ON(public_key_made_without_a_permit_is_gone),
 		ON(two_openers_have_a_cache_each),
 		ON(destroyed_key_asks_for_admissions),
 		ON(public_handle_dies_at_a_logout),
