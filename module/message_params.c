@@ -10,6 +10,14 @@
  * a field that tells machines apart 64 are taken, as others take them. */
 #define RANDOM_BITS_MIN 64
 
+/* Older structures are as long as these, and have a pointer or a length where
+ * these have a generator and a pointer: none passes for a tag. */
+static bool
+known_generator(CK_GENERATOR_FUNCTION g)
+{
+	return g <= CKG_GENERATE_COUNTER_XOR;
+}
+
 static bool
 read_gcm(const void *from, struct span aad, struct message_param *ret)
 {
@@ -17,7 +25,7 @@ read_gcm(const void *from, struct span aad, struct message_param *ret)
 
 	memcpy(&p, from, sizeof(p));
 	if (p.ulIvLen > MESSAGE_IV_MAX || p.ulTagBits > 8 * MESSAGE_TAG_MAX ||
-	    p.ulTagBits % 8 != 0)
+	    p.ulTagBits % 8 != 0 || !known_generator(p.ivGenerator))
 		return false;
 	ret->generator = p.ivGenerator;
 	ret->iv = p.pIv;
@@ -42,7 +50,8 @@ read_ccm(const void *from, struct span aad, struct message_param *ret)
 	CK_CCM_MESSAGE_PARAMS p;
 
 	memcpy(&p, from, sizeof(p));
-	if (p.ulNonceLen > MESSAGE_IV_MAX || p.ulMACLen > MESSAGE_TAG_MAX)
+	if (p.ulNonceLen > MESSAGE_IV_MAX || p.ulMACLen > MESSAGE_TAG_MAX ||
+	    !known_generator(p.nonceGenerator))
 		return false;
 	ret->generator = p.nonceGenerator;
 	ret->iv = p.pNonce;

@@ -775,6 +775,39 @@ keys_are_wrapped_apart_from_the_tag(void **state)
 	expect_wrapped_apart(begin(&bound));
 }
 
+/* Structures of one length: a length of the one is the tag's address in the
+ * other, which nobody may read or write. */
+static void
+lengths_are_taken_for_tags(void **state)
+{
+	CK_SESSION_HANDLE s;
+	CK_OBJECT_HANDLE aes, mac, back = 0;
+	CK_BYTE nonce[12] = { 1 }, wrapped[64];
+	CK_ULONG n = sizeof(wrapped);
+	CK_GCM_PARAMS p = { nonce, 12, 96, aad, 4, 128 };
+	CK_MECHANISM mech = { CKM_AES_GCM, &p, sizeof(p) };
+
+	(void)state;
+	NEEDS_MACHINE();
+	assert_int_equal(sizeof(p), sizeof(CK_GCM_MESSAGE_PARAMS));
+	s = begin(&plain);
+	aes = find(s, CKO_SECRET_KEY, "aes");
+	mac = find(s, CKO_SECRET_KEY, "mac");
+	assert_rv(CKR_MECHANISM_PARAM_INVALID,
+	    C_WrapKeyAuthenticated(s, &mech, aes, mac, NULL, 0, wrapped, &n));
+	assert_rv(CKR_MECHANISM_PARAM_INVALID,
+	    C_UnwrapKeyAuthenticated(s, &mech, aes, wrapped, 32, NULL, 0, NULL,
+		0, &back));
+	assert_ok(C_MessageEncryptInit(s, &mech, aes));
+	assert_rv(CKR_MECHANISM_PARAM_INVALID,
+	    C_EncryptMessage(s, &p, sizeof(p), NULL, 0, data, 9, wrapped, &n));
+	p.pAAD = NULL;
+	p.ulAADLen = 0;
+	assert_rv(CKR_MECHANISM_PARAM_INVALID,
+	    C_EncryptMessage(s, &p, sizeof(p), NULL, 0, data, 9, wrapped, &n));
+	assert_ok(C_MessageEncryptFinal(s));
+}
+
 /* Section 5.18: with what there is at run time, and no handle on a refusal. */
 static void
 encapsulation_is_asked_for_what_there_is_not(void **state)
@@ -831,6 +864,7 @@ main(void)
 		TEST(child_counts_its_parents_nonces_on),
 		TEST(messages_are_signed),
 		TEST(keys_are_wrapped_apart_from_the_tag),
+		TEST(lengths_are_taken_for_tags),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
