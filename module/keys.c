@@ -182,18 +182,24 @@ C_WrapKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
     CK_BYTE_PTR pWrappedKey, CK_ULONG_PTR pulWrappedKeyLen)
 {
 	_cleanup_(call_leave) struct call c = { 0 };
+	struct message_param p = { .generator = CKG_NO_GENERATE };
 	struct use u = { .function = "C_WrapKey",
-		.mech = pMechanism,
 		.first = hWrappingKey,
 		.second = hKey,
 		.out = pWrappedKey,
 		.out_len = pulWrappedKeyLen };
+	int err;
 	CK_RV rv = call_session(&c, hSession);
 
 	if (rv != CKR_OK)
 		return rv;
 	if (bad_mechanism(pMechanism) || pulWrappedKeyLen == NULL)
 		return CKR_ARGUMENTS_BAD;
+	err = wrap_param_read(pMechanism, &p, &u.mech);
+	if (err == CVM_OK && pWrappedKey != NULL)
+		err = message_make_iv(&p, /* counter= */ NULL);
+	if (err != CVM_OK)
+		return rv_of(err);
 	return call_fail(&c, u.function, wrap(&c, &u, do_wrap));
 }
 
@@ -225,8 +231,8 @@ C_UnwrapKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
     CK_ULONG ulAttributeCount, CK_OBJECT_HANDLE_PTR phKey)
 {
 	_cleanup_(call_leave) struct call c = { 0 };
+	struct message_param p;
 	struct use u = { .function = "C_UnwrapKey",
-		.mech = pMechanism,
 		.first = hUnwrappingKey,
 		.input = span(pWrappedKey, ulWrappedKeyLen),
 		.templ = pTemplate,
@@ -239,6 +245,8 @@ C_UnwrapKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 	if (bad_mechanism(pMechanism) || pWrappedKey == NULL || phKey == NULL ||
 	    !template_bounded(pTemplate, ulAttributeCount))
 		return CKR_ARGUMENTS_BAD;
+	if (wrap_param_read(pMechanism, &p, &u.mech) != CVM_OK)
+		return CKR_MECHANISM_PARAM_INVALID;
 	return unwrap(&c, &u);
 }
 

@@ -89,12 +89,52 @@ read_chacha(const void *from, struct span aad, struct message_param *ret)
 	return true;
 }
 
-static const struct format {
+/* Wrapping has the associated data in the parameter, and no place for a tag. */
+static bool
+read_gcm_wrap(const void *from, struct span aad, struct message_param *ret)
+{
+	CK_GCM_WRAP_PARAMS p;
+
+	(void)aad;
+	memcpy(&p, from, sizeof(p));
+	return read_gcm(
+	    &(CK_GCM_MESSAGE_PARAMS){
+		.pIv = p.pIv,
+		.ulIvLen = p.ulIvLen,
+		.ulIvFixedBits = p.ulIvFixedBits,
+		.ivGenerator = p.ivGenerator,
+		.ulTagBits = p.ulTagBits,
+	    },
+	    span(p.pAAD, p.ulAADLen), ret);
+}
+
+static bool
+read_ccm_wrap(const void *from, struct span aad, struct message_param *ret)
+{
+	CK_CCM_WRAP_PARAMS p;
+
+	(void)aad;
+	memcpy(&p, from, sizeof(p));
+	return read_ccm(
+	    &(CK_CCM_MESSAGE_PARAMS){
+		.ulDataLen = p.ulDataLen,
+		.pNonce = p.pNonce,
+		.ulNonceLen = p.ulNonceLen,
+		.ulNonceFixedBits = p.ulNonceFixedBits,
+		.nonceGenerator = p.nonceGenerator,
+		.ulMACLen = p.ulMACLen,
+	    },
+	    span(p.pAAD, p.ulAADLen), ret);
+}
+
+struct format {
 	CK_MECHANISM_TYPE type;
 	size_t len, one_shot_len;
 	bool (*read)(const void *from, struct span aad,
 	    struct message_param *ret);
-} formats[] = {
+};
+
+static const struct format messages[] = {
 	{ CKM_AES_GCM, sizeof(CK_GCM_MESSAGE_PARAMS), sizeof(CK_GCM_PARAMS),
 	    read_gcm },
 	{ CKM_AES_CCM, sizeof(CK_CCM_MESSAGE_PARAMS), sizeof(CK_CCM_PARAMS),
@@ -104,25 +144,49 @@ static const struct format {
 	    sizeof(CK_SALSA20_CHACHA20_POLY1305_PARAMS), read_chacha },
 };
 
+static const struct format wraps[] = {
+	{ CKM_AES_GCM, sizeof(CK_GCM_WRAP_PARAMS), sizeof(CK_GCM_PARAMS),
+	    read_gcm_wrap },
+	{ CKM_AES_CCM, sizeof(CK_CCM_WRAP_PARAMS), sizeof(CK_CCM_PARAMS),
+	    read_ccm_wrap },
+};
+
 static const struct format *
-format_of(CK_MECHANISM_TYPE type)
+format_of(const struct format *table, size_t n, CK_MECHANISM_TYPE type)
 {
-	for (size_t i = 0; i < NELEMS(formats); i++)
-		if (formats[i].type == type)
-			return &formats[i];
+	for (size_t i = 0; i < n; i++)
+		if (table[i].type == type)
+			return &table[i];
 	return NULL;
+}
+
+static const struct format *
+message_of(CK_MECHANISM_TYPE type)
+{
+	return format_of(messages, NELEMS(messages), type);
+}
+
+static bool
+read_param(const struct format *f, const void *param, struct span aad,
+    struct message_param *ret)
+{
+	*ret = (struct message_param){ 0 };
+	if (!f->read(param, aad, ret) || (ret->iv == NULL && ret->iv_len > 0))
+		return false;
+	ret->mech = (CK_MECHANISM){ f->type, &ret->one_shot, f->one_shot_len };
+	return true;
 }
 
 bool
 message_mechanism(CK_MECHANISM_TYPE type)
 {
-	return format_of(type) != NULL;
+	return message_of(type) != NULL;
 }
 
 bool
 message_init_fits(CK_MECHANISM_TYPE type, CK_ULONG len)
 {
-	const struct format *f = format_of(type);
+	const struct format *f = message_of(type);
 
 	return f != NULL && (len == 0 || len == f->len);
 }
@@ -131,14 +195,27 @@ int
 message_param_read(CK_MECHANISM_TYPE type, void *param, CK_ULONG len,
     struct span aad, struct message_param *ret)
 {
-	const struct format *f = format_of(type);
+	const struct format *f = message_of(type);
 
-	*ret = (struct message_param){ 0 };
 	if (f == NULL || param == NULL || len != f->len ||
-	    !f->read(param, aad, ret) || ret->tag == NULL ||
-	    (ret->iv == NULL && ret->iv_len > 0))
+	    !read_param(f, param, aad, ret) || ret->tag == NULL)
 		return CVM_E_MECH_PARAM;
-	ret->mech = (CK_MECHANISM){ type, &ret->one_shot, f->one_shot_len };
+	return CVM_OK;
+}
+
+int
+wrap_param_read(const CK_MECHANISM *mech, struct message_param *ret,
+    const CK_MECHANISM **ret_mech)
+{
+	const struct format *f = format_of(wraps, NELEMS(wraps),
+	    mech->mechanism);
+
+	*ret_mech = mech;
+	if (f == NULL || mech->ulParameterLen != f->len)
+		return CVM_OK;
+	if (!read_param(f, mech->pParameter, span(NULL, 0), ret))
+		return CVM_E_MECH_PARAM;
+	*ret_mech = &ret->mech;
 	return CVM_OK;
 }
 

@@ -47,6 +47,13 @@ bool message_init_fits(CK_MECHANISM_TYPE type, CK_ULONG len);
 int message_param_read(CK_MECHANISM_TYPE type, void *param, CK_ULONG len,
     struct span aad, struct message_param *ret) _must_check_;
 /*
+ * The mechanism that C_WrapKey or C_UnwrapKey was given: *ret_mech is that of
+ * *ret for a CK_GCM_WRAP_PARAMS or a CK_CCM_WRAP_PARAMS, and mech itself for
+ * anything else. Their tag stands behind the wrapped key. CVM_E_MECH_PARAM.
+ */
+int wrap_param_read(const CK_MECHANISM *mech, struct message_param *ret,
+    const CK_MECHANISM **ret_mech) _must_check_;
+/*
  * Makes the initialization vector that the parameter asks for, in the
  * application's memory. counter NULL: there is no process to count in, and
  * the generators that count are refused. CVM_E_MECH_PARAM also when so few

@@ -775,6 +775,99 @@ keys_are_wrapped_apart_from_the_tag(void **state)
 	expect_wrapped_apart(begin(&bound));
 }
 
+/*
+ * Wrapping with an AEAD by CK_GCM_WRAP_PARAMS and CK_CCM_WRAP_PARAMS (3.2), and
+ * what is wrapped is what the older parameters wrap.
+ */
+static CK_RV
+unwrap_by(CK_SESSION_HANDLE s, CK_MECHANISM *mech, CK_BYTE *wrapped, CK_ULONG n)
+{
+	CK_OBJECT_HANDLE aes = find(s, CKO_SECRET_KEY, "aes"), back = 0;
+	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+	CK_KEY_TYPE type = CKK_GENERIC_SECRET;
+	CK_ATTRIBUTE t[] = { { CKA_CLASS, &class, sizeof(class) },
+		{ CKA_KEY_TYPE, &type, sizeof(type) } };
+	CK_RV rv = C_UnwrapKey(s, mech, aes, wrapped, n, t, NELEMS(t), &back);
+
+	if (rv == CKR_OK)
+		assert_ok(C_DestroyObject(s, back));
+	else
+		assert_int_equal(back, 0);
+	return rv;
+}
+
+/* generator and nonce are those of the parameter in m. */
+static void
+expect_wrapped_by(CK_SESSION_HANDLE s, CK_MECHANISM *m,
+    CK_GENERATOR_FUNCTION *generator, CK_BYTE *nonce, CK_MECHANISM *older)
+{
+	static const CK_GENERATOR_FUNCTION refused[] = { CKG_GENERATE_COUNTER,
+		CKG_GENERATE_COUNTER_XOR, 5, ~0UL };
+	CK_OBJECT_HANDLE aes = find(s, CKO_SECRET_KEY, "aes");
+	CK_OBJECT_HANDLE mac = find(s, CKO_SECRET_KEY, "mac");
+	CK_BYTE wrapped[64], again[64], before[12];
+	CK_ULONG n = 0, n_again = sizeof(again);
+
+	memset(nonce, 0, 12);
+	assert_ok(C_WrapKey(s, m, aes, mac, NULL, &n));
+	assert_int_equal(n, 48);
+	assert_memory_equal(nonce, (CK_BYTE[12]){ 0 }, 12);
+	assert_ok(C_WrapKey(s, m, aes, mac, wrapped, &n));
+	assert_memory_not_equal(nonce, (CK_BYTE[12]){ 0 }, 12);
+	assert_ok(unwrap_by(s, m, wrapped, n));
+	assert_ok(unwrap_by(s, older, wrapped, n));
+	memcpy(before, nonce, 12);
+	assert_ok(C_WrapKey(s, m, aes, mac, again, &n_again));
+	assert_memory_not_equal(before, nonce, 12);
+	*generator = CKG_NO_GENERATE;
+	memcpy(nonce, before, 12);
+	assert_ok(C_WrapKey(s, m, aes, mac, again, &n_again));
+	assert_memory_equal(wrapped, again, n);
+	for (int i = 0; i < 3; i++) {
+		CK_BYTE *at = i == 0 ? nonce : i == 1 ? aad : &wrapped[n - 9];
+
+		at[1] ^= 1;
+		assert_rv(CKR_WRAPPED_KEY_INVALID, unwrap_by(s, m, wrapped, n));
+		at[1] ^= 1;
+	}
+	for (size_t i = 0; i < NELEMS(refused); i++) {
+		*generator = refused[i];
+		assert_rv(CKR_MECHANISM_PARAM_INVALID,
+		    C_WrapKey(s, m, aes, mac, again, &n_again));
+	}
+	assert_memory_equal(nonce, before, 12);
+	*generator = CKG_GENERATE;
+}
+
+static void
+expect_wrap_params(CK_SESSION_HANDLE s)
+{
+	CK_BYTE nonce[12];
+	CK_GCM_WRAP_PARAMS g = { nonce, 12, 0, CKG_GENERATE, aad, sizeof(aad),
+		128 };
+	CK_CCM_WRAP_PARAMS c = { 32, nonce, 12, 0, CKG_GENERATE_RANDOM, aad,
+		sizeof(aad), 16 };
+	CK_GCM_PARAMS gcm_older = { nonce, 12, 96, aad, sizeof(aad), 128 };
+	CK_CCM_PARAMS ccm_older = { 32, nonce, 12, aad, sizeof(aad), 16 };
+	CK_MECHANISM mg = { CKM_AES_GCM, &g, sizeof(g) };
+	CK_MECHANISM mc = { CKM_AES_CCM, &c, sizeof(c) };
+
+	expect_wrapped_by(s, &mg, &g.ivGenerator, nonce,
+	    &(CK_MECHANISM){ CKM_AES_GCM, &gcm_older, sizeof(gcm_older) });
+	expect_wrapped_by(s, &mc, &c.nonceGenerator, nonce,
+	    &(CK_MECHANISM){ CKM_AES_CCM, &ccm_older, sizeof(ccm_older) });
+}
+
+static void
+nonces_of_wrapping_are_made_once(void **state)
+{
+	(void)state;
+	NEEDS_MACHINE();
+	expect_wrap_params(begin(&plain));
+	assert_ok(C_Finalize(NULL));
+	expect_wrap_params(begin(&bound));
+}
+
 /* Structures of one length: a length of the one is the tag's address in the
  * other, which nobody may read or write. */
 static void
@@ -864,6 +957,7 @@ main(void)
 		TEST(child_counts_its_parents_nonces_on),
 		TEST(messages_are_signed),
 		TEST(keys_are_wrapped_apart_from_the_tag),
+		TEST(nonces_of_wrapping_are_made_once),
 		TEST(lengths_are_taken_for_tags),
 	};
 
