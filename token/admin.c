@@ -155,8 +155,8 @@ is_tpm(const struct store_seal *s, const void *arg)
 }
 
 int
-token_reseal(struct token *t, const struct token_reseal *in,
-    struct why *reterr_why)
+token_reseal(struct token *t, const struct permit *p,
+    const struct token_reseal *in, struct why *reterr_why)
 {
 	_cleanup_(store_seals_clear) struct store_seals new = { 0 };
 	const struct seal_scope sc = { .policy = in->policy, .vtpm = in->vtpm };
@@ -174,7 +174,7 @@ token_reseal(struct token *t, const struct token_reseal *in,
 	err = token_get_meta(t, &meta, reterr_why);
 	if (err == CVM_OK)
 		err = make_all(t, &meta, &sc, &pins, &new, reterr_why);
-	return err == CVM_OK ? seals_change(t, &change, reterr_why) : err;
+	return err == CVM_OK ? seals_change(t, p, &change, reterr_why) : err;
 }
 
 /* A policy that differs in nothing but that it has one PCR set. */
@@ -189,9 +189,9 @@ with_one_set(const struct policy *policy, const struct pcr_set *set)
 }
 
 int
-token_seal_add_set(struct token *t, const struct policy *policy,
-    const struct pcr_set *set, struct vtpm *vtpm, struct span user_pin,
-    struct span so_pin, struct why *reterr_why)
+token_seal_add_set(struct token *t, const struct permit *p,
+    const struct policy *policy, const struct pcr_set *set, struct vtpm *vtpm,
+    struct span user_pin, struct span so_pin, struct why *reterr_why)
 {
 	_cleanup_(store_seals_clear) struct store_seals new = { 0 };
 	const struct policy one = with_one_set(policy, set);
@@ -205,12 +205,13 @@ token_seal_add_set(struct token *t, const struct policy *policy,
 	err = token_get_meta(t, &meta, reterr_why);
 	if (err == CVM_OK)
 		err = make_all(t, &meta, &sc, &pins, &new, reterr_why);
-	return err == CVM_OK ? seals_change(t, &change, reterr_why) : err;
+	return err == CVM_OK ? seals_change(t, p, &change, reterr_why) : err;
 }
 
 int
-token_seal_add_recovery(struct token *t, const struct policy *policy,
-    struct secret **ret_code, struct why *reterr_why)
+token_seal_add_recovery(struct token *t, const struct permit *p,
+    const struct policy *policy, struct secret **ret_code,
+    struct why *reterr_why)
 {
 	_cleanup_(store_seals_clear) struct store_seals new = { 0 };
 	_cleanup_(open_keys_clear) struct open_keys k = { 0 };
@@ -230,7 +231,7 @@ token_seal_add_recovery(struct token *t, const struct policy *policy,
 		err = recovery_seals(meta.id, code, k.token->bytes,
 		    k.private->bytes, &new, reterr_why);
 	if (err == CVM_OK)
-		err = seals_change(t, &change, reterr_why);
+		err = seals_change(t, p, &change, reterr_why);
 	if (err == CVM_OK)
 		*ret_code = TAKE_PTR(code);
 	return err;
@@ -243,8 +244,8 @@ has_id(const struct store_seal *s, const void *id)
 }
 
 int
-token_seal_remove(struct token *t, const uint8_t id[static STORE_ID_LEN],
-    struct why *reterr_why)
+token_seal_remove(struct token *t, const struct permit *p,
+    const uint8_t id[static STORE_ID_LEN], struct why *reterr_why)
 {
 	_cleanup_(store_seals_clear) struct store_seals l = { 0 };
 	const struct seals_change change = { .drop = has_id, .arg = id };
@@ -260,5 +261,5 @@ token_seal_remove(struct token *t, const uint8_t id[static STORE_ID_LEN],
 	if (!found)
 		return why_set(reterr_why, CVM_E_NOT_FOUND, t->cfg->store,
 		    "seal id", "one of the token's seals", "another");
-	return seals_change(t, &change, reterr_why);
+	return seals_change(t, p, &change, reterr_why);
 }

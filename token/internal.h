@@ -32,6 +32,10 @@ struct record_change {
 	const struct attrs *was;       /* replace: what attrs were made of */
 	const struct secret *material; /* insert; NULL on replace: keep */
 };
+/* The last question before a commit: others may have kept the store for a
+ * minute. CVM_E_PERMIT. */
+int token_still_admitted(struct token *t, const struct permit *p,
+    struct why *reterr_why) _must_check_;
 /* CVM_E_STALE: a record is not any more what its change was made of.
  * CVM_E_PERMIT: p ended, at the latest while another writer was waited for. */
 int records_write(struct token *t, const struct permit *p,

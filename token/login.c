@@ -198,8 +198,9 @@ drop_pin_seals(const struct store_seal *s, const void *arg)
 
 /* New seals under auth in place of those with the old PIN. */
 static int
-change_pin(struct token *t, const struct seal_scope *sc, bool so,
-    const struct secret *key, const struct secret *auth, struct why *reterr_why)
+change_pin(struct token *t, const struct permit *p, const struct seal_scope *sc,
+    bool so, const struct secret *key, const struct secret *auth,
+    struct why *reterr_why)
 {
 	_cleanup_(store_seals_clear) struct store_seals now = { 0 };
 	_cleanup_(store_seals_clear) struct store_seals new = { 0 };
@@ -224,7 +225,7 @@ change_pin(struct token *t, const struct seal_scope *sc, bool so,
 		err = why_set(reterr_why, CVM_E_SEALED, sc->policy->path,
 		    "$.tpm.pcr_sets", "a set that the token is sealed for",
 		    "none");
-	return err == CVM_OK ? seals_change(t, &change, reterr_why) : err;
+	return err == CVM_OK ? seals_change(t, p, &change, reterr_why) : err;
 }
 
 int
@@ -256,7 +257,7 @@ token_init_pin(struct token *t, const struct permit *p, struct span pin,
 		err = pin_auth(pin, meta.id, SEAL_USER, &auth);
 	if (err != CVM_OK)
 		return err;
-	return change_pin(t, &sc, /* so= */ false, key->bytes, auth,
+	return change_pin(t, p, &sc, /* so= */ false, key->bytes, auth,
 	    reterr_why);
 }
 
@@ -304,7 +305,7 @@ token_set_pin(struct token *t, const struct permit *p, bool so,
 	if (err == CVM_OK)
 		err = pin_auth(new_pin, meta.id, purpose_of(so), &new);
 	if (err == CVM_OK)
-		err = change_pin(t, &sc, so, key, new, reterr_why);
+		err = change_pin(t, p, &sc, so, key, new, reterr_why);
 	if (err == CVM_OK)
 		replace_auth(t, so, &new);
 	return err;

@@ -131,9 +131,8 @@ write_all(struct writing *w, const uint8_t *token_id, const struct key *key,
 	return err;
 }
 
-/* Last before the commit: others may have kept the store for a minute. */
-static int
-still_admitted(struct token *t, const struct permit *p, struct why *why)
+int
+token_still_admitted(struct token *t, const struct permit *p, struct why *why)
 {
 	int err = permit_check(p, token_issuer(t));
 
@@ -160,7 +159,7 @@ write_locked(struct writing *w, const uint8_t *token_id, const struct key *key,
 	if (err == CVM_OK)
 		err = write_all(w, token_id, key, v, n, reterr_why);
 	if (err == CVM_OK)
-		err = still_admitted(w->t, w->permit, reterr_why);
+		err = token_still_admitted(w->t, w->permit, reterr_why);
 	if (err == CVM_OK)
 		err = store_commit(w->s, reterr_why);
 	else

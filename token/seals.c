@@ -303,8 +303,8 @@ apply(struct changing *c, const uint8_t *id, const struct key *key,
 }
 
 int
-seals_change(struct token *t, const struct seals_change *ch,
-    struct why *reterr_why)
+seals_change(struct token *t, const struct permit *p,
+    const struct seals_change *ch, struct why *reterr_why)
 {
 	_cleanup_(key_unrefp) struct key *key = token_key(t, KEY_TOKEN);
 	_cleanup_(manifest_mac_freep) struct manifest_mac *mac = NULL;
@@ -327,6 +327,8 @@ seals_change(struct token *t, const struct seals_change *ch,
 		err = store_begin(c.s, reterr_why);
 	if (err == CVM_OK) {
 		err = apply(&c, meta.id, key, ch, reterr_why);
+		if (err == CVM_OK)
+			err = token_still_admitted(t, p, reterr_why);
 		if (err == CVM_OK)
 			err = store_commit(c.s, reterr_why);
 		else

@@ -112,7 +112,9 @@ int token_set_pin(struct token *t, const struct permit *p, bool so,
 
 /*
  * Administration (cvm-token). The keys are opened by a recovery code or by
- * the current seals, then seals are made for the policy as it is now.
+ * the current seals, then seals are made for the policy as it is now. Seals
+ * are changed, and PINs are, by a permit that has to hold when the change is
+ * written: CVM_E_PERMIT.
  */
 int token_unseal_recovery(struct token *t, const struct secret *code,
     struct why *reterr_why) _must_check_;
@@ -123,8 +125,8 @@ struct token_reseal {
 	struct vtpm *vtpm;
 	struct span user_pin, so_pin; /* empty: that seal is dropped */
 };
-int token_reseal(struct token *t, const struct token_reseal *in,
-    struct why *reterr_why) _must_check_;
+int token_reseal(struct token *t, const struct permit *p,
+    const struct token_reseal *in, struct why *reterr_why) _must_check_;
 /*
  * Opens the keys for token_reseal() after an edit of the policy: by the seals
  * as they were made, under the policy digest that each of them records, which
@@ -138,13 +140,15 @@ int token_seals(struct token *t, struct store_seals *ret,
     struct why *reterr_why) _must_check_;
 /* Adds a token (and user) seal for one more PCR set of the policy, or a
  * recovery seal; removes one by id. The last token seal is never removed. */
-int token_seal_add_set(struct token *t, const struct policy *policy,
-    const struct pcr_set *set, struct vtpm *vtpm, struct span user_pin,
-    struct span so_pin, struct why *reterr_why) _must_check_;
-int token_seal_add_recovery(struct token *t, const struct policy *policy,
-    struct secret **ret_code, struct why *reterr_why) _must_check_;
-int token_seal_remove(struct token *t, const uint8_t id[static STORE_ID_LEN],
+int token_seal_add_set(struct token *t, const struct permit *p,
+    const struct policy *policy, const struct pcr_set *set, struct vtpm *vtpm,
+    struct span user_pin, struct span so_pin,
     struct why *reterr_why) _must_check_;
+int token_seal_add_recovery(struct token *t, const struct permit *p,
+    const struct policy *policy, struct secret **ret_code,
+    struct why *reterr_why) _must_check_;
+int token_seal_remove(struct token *t, const struct permit *p,
+    const uint8_t id[static STORE_ID_LEN], struct why *reterr_why) _must_check_;
 
 /* In the child after a fork: new locks, store reopened, nothing flushed. */
 void token_after_fork(struct token *t);

@@ -240,8 +240,8 @@ struct seals_change {
 	const struct store_seals *add;
 	bool clear_user, clear_so;
 };
-int seals_change(struct token *t, const struct seals_change *ch,
-    struct why *reterr_why) _must_check_;
+int seals_change(struct token *t, const struct permit *p,
+    const struct seals_change *ch, struct why *reterr_why) _must_check_;
 bool seal_has_pin(const struct store_seal *s);
 
 /* init.c */

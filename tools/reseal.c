@@ -128,7 +128,8 @@ seal_anew(struct tool_context *c, const struct anew *a, struct why *why)
 		why_hint(why,
 		    "the recovery code opens it on any machine that the policy "
 		    "admits: cvm-token recover");
-	return r == CVM_OK ? token_reseal(token, &in, why) : r;
+	return r == CVM_OK ? token_reseal(token, &c->session.permit, &in, why) :
+			     r;
 }
 
 static int

@@ -174,8 +174,8 @@ add_set(struct tool *t, struct tool_context *c, const char *label,
 		    "a set of that label", label);
 	if ((r = check_new(c, label, why)) != CVM_OK ||
 	    (r = add_begin(t, c, &a, why)) != CVM_OK ||
-	    (r = token_seal_add_set(gate_token(c->gate), p, set,
-		 gate_vtpm(c->gate), tool_span(a.pin), tool_span(a.so_pin),
+	    (r = token_seal_add_set(gate_token(c->gate), &c->session.permit, p,
+		 set, gate_vtpm(c->gate), tool_span(a.pin), tool_span(a.so_pin),
 		 why)) != CVM_OK)
 		return r;
 	(void)printf("sealed for PCR set \"%s\"%s\n", label,
@@ -193,7 +193,8 @@ add_recovery(struct tool *t, struct tool_context *c, struct why *why)
 
 	if ((r = add_begin(t, c, &a, why)) != CVM_OK ||
 	    (r = token_seal_add_recovery(gate_token(c->gate),
-		 gate_policy(c->gate), &code, why)) != CVM_OK ||
+		 &c->session.permit, gate_policy(c->gate), &code, why)) !=
+		CVM_OK ||
 	    (r = recovery_encode(code, text, sizeof(text))) != CVM_OK)
 		return r;
 	(void)printf("%s\n", text);
@@ -258,7 +259,8 @@ remove_set(struct tool_context *c, const char *label, size_t *ret_n,
 		r = check_removal(&l, label, c->tcfg->store, why);
 	for (size_t i = 0; r == CVM_OK && i < l.n; i++)
 		if (is_of_set(&l.v[i], label)) {
-			r = token_seal_remove(token, l.v[i].id, why);
+			r = token_seal_remove(token, &c->session.permit,
+			    l.v[i].id, why);
 			n++;
 		}
 	*ret_n = n;
@@ -281,8 +283,9 @@ cmd_seal_remove(struct tool *t)
 		return tool_usage(t, "an id has 32 hexadecimal digits");
 	if ((r = tool_admit(t, &c)) != 0)
 		return r;
-	r = label != NULL ? remove_set(&c, label, &n, &why) :
-			    token_seal_remove(gate_token(c.gate), id, &why);
+	r = label != NULL ?
+	    remove_set(&c, label, &n, &why) :
+	    token_seal_remove(gate_token(c.gate), &c.session.permit, id, &why);
 	if (r != CVM_OK)
 		return tool_fail(r, &why);
 	(void)printf("removed %zu seal%s\n", n, n == 1 ? "" : "s");

@@ -504,13 +504,14 @@ add_recovery(struct why *why)
 {
 	_cleanup_(secret_freep) struct secret *code = NULL;
 
-	return token_seal_add_recovery(stage.t, &stage.f.policy, &code, why);
+	return token_seal_add_recovery(stage.t, &stage.f.permit,
+	    &stage.f.policy, &code, why);
 }
 
 static int
 remove_seal(struct why *why)
 {
-	return token_seal_remove(stage.t, recovery_id, why);
+	return token_seal_remove(stage.t, &stage.f.permit, recovery_id, why);
 }
 
 static enum state
@@ -542,8 +543,8 @@ add_set(struct why *why)
 {
 	const struct pcr_set set = third_set();
 
-	return token_seal_add_set(stage.t, &stage.f.policy, &set, &stage.f.vtpm,
-	    text(USER_PIN), text(SO_PIN), why);
+	return token_seal_add_set(stage.t, &stage.f.permit, &stage.f.policy,
+	    &set, &stage.f.vtpm, text(USER_PIN), text(SO_PIN), why);
 }
 
 static enum state
@@ -565,7 +566,7 @@ reseal(struct why *why)
 	};
 
 	p.digest[0] ^= 0xff;
-	return token_reseal(stage.t, &in, why);
+	return token_reseal(stage.t, &stage.f.permit, &in, why);
 }
 
 static enum state
@@ -780,7 +781,8 @@ fill_token(void)
 	    &f->vtpm, why));
 	token_logout(f->token);
 	ok(login_user(f, USER_PIN, why));
-	ok(token_seal_add_recovery(f->token, &f->policy, &code, why));
+	ok(token_seal_add_recovery(f->token, &f->permit, &f->policy, &code,
+	    why));
 	ok(token_note_time(f->token, &f->permit, TIME_OLD, why));
 	ok(make_pair("pair", why));
 	ok(make_key("secret", why));

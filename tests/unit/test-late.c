@@ -90,6 +90,43 @@ change_is_written_after_its_admission(void **state)
 	ok(records_write(s->t, s->c.permit, &c, 1, why));
 }
 
+static bool
+is_users(const struct store_seal *seal, const void *arg)
+{
+	(void)arg;
+	return seal->purpose == SEAL_USER;
+}
+
+static size_t
+seals_of(struct stage *s)
+{
+	_cleanup_(store_seals_clear) struct store_seals l = { 0 };
+
+	ok(token_seals(s->t, &l, why));
+	return l.n;
+}
+
+/* PINs, too, are changed by their seals. */
+static void
+seals_are_changed_after_their_admission(void **state)
+{
+	static void (*const ends[])(struct stage *,
+	    CK_OBJECT_HANDLE) = { revocation, expiry, no_permit };
+	const struct seals_change c = { .drop = is_users };
+	struct stage *s = *state;
+	size_t before = seals_of(s);
+
+	for (size_t i = 0; i < COUNT(ends); i++) {
+		ends[i](s, 0);
+		refused(CVM_E_PERMIT, seals_change(s->t, s->c.permit, &c, why));
+		assert_int_equal(seals_of(s), before);
+		s->c.permit = &s->f.permit;
+		admit_again(s);
+	}
+	ok(seals_change(s->t, s->c.permit, &c, why));
+	assert_true(seals_of(s) < before);
+}
+
 static CK_OBJECT_HANDLE
 make(struct stage *s, CK_OBJECT_CLASS class, bool token, bool private)
 {
@@ -286,6 +323,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON(change_is_written_after_its_admission),
+		ON(seals_are_changed_after_their_admission),
 		ON(object_made_late_outlives_its_loss),
 		ON(pair_made_late_outlives_a_denial),
 		ON(public_key_made_without_a_permit_is_gone),

@@ -16,7 +16,8 @@ as_sealed(struct fixture *f, const char *pin, const char *so_pin,
 	};
 	int err = token_unseal_as_sealed(f->token, &f->permit, &in, why);
 
-	return err == CVM_OK ? token_reseal(f->token, &in, why) : err;
+	return err == CVM_OK ? token_reseal(f->token, &f->permit, &in, why) :
+			       err;
 }
 
 static void

@@ -648,7 +648,7 @@ recovery_after_everything_changed(void **state)
 	insert_object(&f, 1, "material", true);
 	in = (struct token_reseal){ &f.policy, &f.vtpm, text(USER_PIN),
 		text("newso") };
-	ok(token_reseal(f.token, &in, why));
+	ok(token_reseal(f.token, &f.permit, &in, why));
 	fixture_restart(&f);
 	ok(login_user(&f, USER_PIN, why));
 	ok(record_open_material(f.token, id, &m, why));
@@ -670,9 +670,9 @@ no_recovery_was_made(void **state)
 	wrong = secret_new(RECOVERY_CODE_LEN);
 	refused(CVM_E_NOT_FOUND, token_unseal_recovery(f.token, wrong, why));
 	refused(CVM_E_SEALED,
-	    token_seal_add_recovery(f.token, &f.policy, &code, why));
+	    token_seal_add_recovery(f.token, &f.permit, &f.policy, &code, why));
 	ok(login_user(&f, USER_PIN, why));
-	ok(token_seal_add_recovery(f.token, &f.policy, &code, why));
+	ok(token_seal_add_recovery(f.token, &f.permit, &f.policy, &code, why));
 	fixture_restart(&f);
 	ok(token_unseal_recovery(f.token, code, why));
 }
@@ -687,15 +687,15 @@ reseal_without_keys(void **state)
 	fixture_ready(&f);
 	in = (struct token_reseal){ &f.policy, &f.vtpm, text(USER_PIN),
 		text(SO_PIN) };
-	refused(CVM_E_SEALED, token_reseal(f.token, &in, why));
+	refused(CVM_E_SEALED, token_reseal(f.token, &f.permit, &in, why));
 	ok(unseal(&f, why));
-	refused(CVM_E_SEALED, token_reseal(f.token, &in, why));
+	refused(CVM_E_SEALED, token_reseal(f.token, &f.permit, &in, why));
 	ok(login_user(&f, USER_PIN, why));
 	f.policy.digest[0] ^= 1;
 	in.user_pin = text("ab");
-	refused(CVM_E_PIN_LEN, token_reseal(f.token, &in, why));
+	refused(CVM_E_PIN_LEN, token_reseal(f.token, &f.permit, &in, why));
 	in.user_pin = text("");
-	ok(token_reseal(f.token, &in, why));
+	ok(token_reseal(f.token, &f.permit, &in, why));
 	assert_false(info(&f).user_pin_set); /* dropped, as asked */
 	fixture_restart(&f);
 	ok(unseal(&f, why));
@@ -719,7 +719,7 @@ add_and_remove_a_set(void **state)
 	*third = f.policy.tpm.pcr_sets[0];
 	strcpy(third->label, "third");
 	set_pcrs(third->value, third->mask, 0x90);
-	ok(token_seal_add_set(f.token, &f.policy, third, &f.vtpm,
+	ok(token_seal_add_set(f.token, &f.permit, &f.policy, third, &f.vtpm,
 	    text(USER_PIN), text(""), why));
 	fixture_restart(&f);
 	set_pcrs(f.vtpm.pcrs.value, 0xffffff, 0x90);
@@ -727,7 +727,8 @@ add_and_remove_a_set(void **state)
 	ok(token_seals(f.token, &l, why));
 	for (size_t i = 0; i < l.n; i++)
 		if (strcmp(l.v[i].label, "third") != 0) {
-			ok(token_seal_remove(f.token, l.v[i].id, why));
+			ok(token_seal_remove(f.token, &f.permit, l.v[i].id,
+			    why));
 			n++;
 		}
 	assert_int_equal(n, 6);
@@ -735,8 +736,10 @@ add_and_remove_a_set(void **state)
 		if (l.v[i].purpose == SEAL_TOKEN &&
 		    strcmp(l.v[i].label, "third") == 0)
 			refused(CVM_E_INVAL,
-			    token_seal_remove(f.token, l.v[i].id, why));
-	refused(CVM_E_NOT_FOUND, token_seal_remove(f.token, l.v[0].id, why));
+			    token_seal_remove(f.token, &f.permit, l.v[i].id,
+				why));
+	refused(CVM_E_NOT_FOUND,
+	    token_seal_remove(f.token, &f.permit, l.v[0].id, why));
 	fixture_restart(&f);
 	ok(login_user(&f, USER_PIN, why));
 	set_pcrs(f.vtpm.pcrs.value, 0xffffff, 0x10);
@@ -757,7 +760,8 @@ removed_set_comes_back(void **state)
 	ok(token_seals(f.token, &l, why));
 	for (size_t i = 0; i < l.n; i++)
 		if (strcmp(l.v[i].label, "next") == 0)
-			ok(token_seal_remove(f.token, l.v[i].id, why));
+			ok(token_seal_remove(f.token, &f.permit, l.v[i].id,
+			    why));
 	ok(token_set_pin(f.token, &f.permit, false, text(USER_PIN),
 	    text("newer"), &f.policy, &f.vtpm, why));
 	store_seals_clear(&l);
