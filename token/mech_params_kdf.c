@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include <sys/uio.h>
+#include <unistd.h>
+
 #include "token/mech.h"
 
 /* Parameters of derivations, and of keys out of passwords. */
@@ -259,21 +262,25 @@ parse_sp800_counter(const CK_MECHANISM *in, const struct mech *m,
 /*
  * The old CK_PKCS5_PBKD2_PARAMS, which NSS gives, has the same size and a
  * pointer to the password's length in the place of the length. No length is
- * as large as the lowest address that Linux maps. Of the password only its
- * hash is in the encoding.
+ * as large as the lowest address that Linux maps; whether there is anything at
+ * that address only the kernel can say without a fault. Of the password only
+ * its hash is in the encoding.
  */
 #define LOWEST_ADDRESS 65536
 
 static CK_ULONG
 password_len(const CK_PKCS5_PBKD2_PARAMS2 *p)
 {
-	const CK_ULONG *old;
+	CK_ULONG len = p->ulPasswordLen;
+	struct iovec to = { &len, sizeof(len) };
+	struct iovec from = { (void *)(uintptr_t)p->ulPasswordLen,
+		sizeof(len) };
 
-	if (p->ulPasswordLen < LOWEST_ADDRESS ||
-	    p->ulPasswordLen % _Alignof(CK_ULONG) != 0)
+	if (p->ulPasswordLen >= LOWEST_ADDRESS &&
+	    process_vm_readv(getpid(), &to, 1, &from, 1, 0) !=
+		(ssize_t)sizeof(len))
 		return p->ulPasswordLen;
-	old = (const CK_ULONG *)(uintptr_t)p->ulPasswordLen;
-	return *old;
+	return len;
 }
 
 int

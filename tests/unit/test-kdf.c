@@ -660,6 +660,24 @@ pbkdf2_parameter_wrong(void **state)
 	    CVM_E_TEMPLATE_INCONSISTENT);
 }
 
+/* Lengths that an address could be, with nothing there to be read. */
+static void
+length_of_a_password_is_an_address_of_nothing(void **state)
+{
+	static const CK_ULONG lens[] = { 65536, 1UL << 40, 1UL << 47, 1UL << 63,
+		~7UL, ~0UL };
+	struct stage *s = *state;
+	CK_PKCS5_PBKD2_PARAMS2 p = rfc6070(1);
+	CK_OBJECT_HANDLE h = 0;
+
+	for (size_t i = 0; i < COUNT(lens); i++) {
+		p.ulPasswordLen = lens[i];
+		assert_int_equal(try_pbkdf2(s, &p, CKK_AES, 16, &h),
+		    CVM_E_MECH_PARAM);
+	}
+	assert_int_equal(h, 0);
+}
+
 /* SP 800-56A puts the counter first, X9.63 the secret. */
 static void
 ecdh_kdf_hashes_in_other_order(void **state)
@@ -780,6 +798,7 @@ main(void)
 		ON_STAGE(counter_kdf_parameter_wrong),
 		ON_STAGE(pbkdf2_not_of_rfc6070),
 		ON_STAGE(pbkdf2_parameter_wrong),
+		ON_STAGE(length_of_a_password_is_an_address_of_nothing),
 		ON_STAGE(ecdh_kdf_hashes_in_other_order),
 		ON_STAGE(generated_key_of_other_type),
 	};
