@@ -9,8 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/pkcs11.h"
-#include "base/reader.h"
+#include "tests/fuzz/api.h"
 #include "tests/fuzz/fake-machine.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -25,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
  */
 #define ARGS_MAX 12
 #define CALLS_MAX 48
-#define HELD_MAX 40 /* buffers of one call */
+#define HELD_MAX 256 /* buffers of one call; two deep templates have 114 */
 #define POOL 8
 
 typedef void (*any_function)(void);
@@ -155,7 +154,7 @@ static CK_ULONG n_mechs = 256;
 static void *held[HELD_MAX];
 static size_t n_held;
 
-static void *
+void *
 hold(size_t len)
 {
 	void *p;
@@ -178,7 +177,7 @@ release(void)
 }
 
 /* Data of the input; NULL for a length of 255. */
-static struct span
+struct span
 take_data(struct reader *r)
 {
 	size_t len = read_u8(r);
@@ -194,72 +193,16 @@ take_data(struct reader *r)
 	return span(p, len);
 }
 
-#define CAST_PTR(p) ((CK_ULONG)(uintptr_t)(p))
-
-static CK_BYTE_PTR
+CK_BYTE_PTR
 bytes_of(struct span s)
 {
 	return (CK_BYTE_PTR)(uintptr_t)s.data;
 }
 
-/* Parameters with pointers in them: each is well-formed memory. */
-static void
-shape(struct reader *r, CK_MECHANISM *m)
+CK_OBJECT_HANDLE
+a_key(uint8_t n)
 {
-	struct span a, b;
-	void *p;
-
-	switch (read_u8(r) % 12) {
-	case 0:
-		return;
-	case 1: /* as it comes; shorter than every structure with pointers */
-		a = take_data(r);
-		m->pParameter = bytes_of(a);
-		m->ulParameterLen = a.len > 16 ? 16 : a.len;
-		return;
-#define SHAPE(n, type, ...)                                                    \
-	case n:                                                                \
-		a = take_data(r);                                              \
-		b = take_data(r);                                              \
-		p = hold(sizeof(type));                                        \
-		*(type *)p = (type){ __VA_ARGS__ };                            \
-		m->pParameter = p;                                             \
-		m->ulParameterLen = sizeof(type);                              \
-		return
-		SHAPE(2, CK_RSA_PKCS_PSS_PARAMS,
-		    .hashAlg = a.len > 0 ? CKM_SHA256 : b.len,
-		    .mgf = CKG_MGF1_SHA256, .sLen = b.len);
-		SHAPE(3, CK_RSA_PKCS_OAEP_PARAMS, .hashAlg = CKM_SHA256,
-		    .mgf = CKG_MGF1_SHA256, .source = CKZ_DATA_SPECIFIED,
-		    .pSourceData = bytes_of(a), .ulSourceDataLen = a.len);
-		SHAPE(4, CK_GCM_PARAMS, .pIv = bytes_of(a), .ulIvLen = a.len,
-		    .ulIvBits = a.len * 8, .pAAD = bytes_of(b),
-		    .ulAADLen = b.len,
-		    .ulTagBits = b.len % 2 == 0 ? 128 : b.len);
-		SHAPE(5, CK_CCM_PARAMS, .ulDataLen = read_u8(r),
-		    .pNonce = bytes_of(a), .ulNonceLen = a.len,
-		    .pAAD = bytes_of(b), .ulAADLen = b.len, .ulMACLen = 16);
-		SHAPE(6, CK_ECDH1_DERIVE_PARAMS, .kdf = read_u8(r),
-		    .pSharedData = bytes_of(a), .ulSharedDataLen = a.len,
-		    .pPublicData = bytes_of(b), .ulPublicDataLen = b.len);
-		SHAPE(7, CK_EDDSA_PARAMS, .phFlag = read_u8(r) & 1,
-		    .pContextData = bytes_of(a), .ulContextDataLen = a.len);
-		SHAPE(8, CK_HKDF_PARAMS, .bExtract = read_u8(r) & 1,
-		    .bExpand = read_u8(r) & 1, .prfHashMechanism = CKM_SHA256,
-		    .ulSaltType = CKF_HKDF_SALT_DATA, .pSalt = bytes_of(a),
-		    .ulSaltLen = a.len, .pInfo = bytes_of(b),
-		    .ulInfoLen = b.len);
-		SHAPE(9, CK_SALSA20_CHACHA20_POLY1305_PARAMS,
-		    .pNonce = bytes_of(a), .ulNonceLen = a.len,
-		    .pAAD = bytes_of(b), .ulAADLen = b.len);
-		SHAPE(10, CK_ULONG, a.len);
-	default:
-		p = hold(16);
-		memset(p, 7, 16);
-		m->pParameter = p;
-		m->ulParameterLen = 16;
-		return;
-	}
+	return keys[n % n_keys];
 }
 
 static CK_ULONG
@@ -271,7 +214,7 @@ take_mechanism(struct reader *r)
 	m->mechanism = which < 200 ? mechs[which % n_mechs] : read_be16(r);
 	m->pParameter = NULL;
 	m->ulParameterLen = 0;
-	shape(r, m);
+	take_params(r, m);
 	return which == 255 ? 0 : CAST_PTR(m);
 }
 

@@ -32,8 +32,18 @@ def raw(b):
     return b"\1" + bytes([len(b)]) + b
 
 
-def pair(shape, a=b"", b=b"", more=b""):
-    return bytes([shape, len(a)]) + a + bytes([len(b)]) + b + more
+IV = b"\2"                              # 16 bytes
+
+
+def form(*spans, n=0, more=b""):
+    """The structure that the mechanism has: its data, and a number."""
+    return (b"\3" + b"".join(bytes([len(s)]) + s for s in spans) + bytes([n])
+            + more)
+
+
+def sp800(*parts):
+    return (b"\3" + bytes([len(parts), 1])
+            + b"".join(bytes(p[:2]) + p[2] for p in parts))
 
 
 def template(*attrs):
@@ -55,15 +65,17 @@ OUT = b"\0"                              # where a handle goes
 
 signs = [
     (0x1, RSA, b"\0"), (0x40, RSA, b"\0"),
-    (0x43, RSA, pair(2, b"x", b"y" * 32)),
-    (0xd, RSA, pair(2, b"x", b"y" * 32)), (0x1041, EC, b"\0"),
-    (0x1044, EC, b"\0"), (0x251, MAC, b"\0"), (0x252, MAC, pair(10, b"z" * 8)),
+    (0x43, RSA, form(b"", b"")),
+    (0xd, RSA, form(b"", b"")), (0x1041, EC, b"\0"),
+    (0x1044, EC, b"\0"), (0x251, MAC, b"\0"), (0x252, MAC, form(b"z" * 8, b"")),
     (0x108a, AES, b"\0"),
 ]
 ciphers = [
-    (0x1, RSA_PUB, RSA, b"\0"), (0x9, RSA_PUB, RSA, pair(3, b"tag")),
-    (0x1082, AES, AES, raw(b"i" * 16)), (0x1085, AES, AES, raw(b"i" * 16)),
-    (0x1087, AES, AES, pair(4, b"i" * 12, b"aad!")),
+    (0x1, RSA_PUB, RSA, b"\0"), (0x9, RSA_PUB, RSA, form(b"tag")),
+    (0x1082, AES, AES, IV), (0x1085, AES, AES, IV),
+    (0x1086, AES, AES, form(b"", b"", n=64)),
+    (0x1087, AES, AES, form(b"i" * 12, b"aad!")),
+    (0x1088, AES, AES, form(b"i" * 12, b"aad!", more=b"\x20")),
     (0x1081, AES, AES, b"\0"), (0x2109, AES, AES, b"\0"),
     (0x210b, AES, AES, b"\0"),
 ]
@@ -97,7 +109,7 @@ def others():
            + call("C_DigestKey", S, MAC) + call("C_DigestFinal", S, ROOM))
     yield (call("C_GenerateKey", S, mech(0x1080),
                 template(*SECRET[2:], number(VALUE_LEN, 32)), OUT)
-           + call("C_EncryptInit", S, mech(0x1082, raw(b"i" * 16)), MADE)
+           + call("C_EncryptInit", S, mech(0x1082, IV), MADE)
            + call("C_Encrypt", S, data(b"t" * 16), ROOM)
            + call("C_CopyObject", S, MADE, template(boolean(TOKEN, False)), OUT)
            + call("C_DestroyObject", S, MADE))
@@ -105,9 +117,24 @@ def others():
            + call("C_WrapKey", S, mech(0x1), RSA_PUB, AES, ROOM)
            + call("C_UnwrapKey", S, mech(0x2109), AES, data(b"w" * 40),
                   template(*SECRET), OUT))
-    yield call("C_DeriveKey", S, mech(0x1050, pair(6, b"", b"\4" + b"p" * 64,
-                                                   b"\1")), EC,
+    yield call("C_DeriveKey", S, mech(0x1050, form(b"", b"\4" + b"p" * 64,
+                                                   n=1)), EC,
                template(*SECRET, number(VALUE_LEN, 32)), OUT)
+    yield call("C_DeriveKey", S, mech(0x3ac, sp800((1, 32, b""), (4, 0, data(
+        b"label")[1:]), (3, 33, b""))), MAC, template(
+            *SECRET, number(VALUE_LEN, 32)), OUT)
+    yield call("C_GenerateKey", S, mech(0x3b0, form(b"salt", b"password",
+                                                    n=4)),
+               template(*SECRET, number(VALUE_LEN, 32)), OUT)
+    for kind, n in ((0x1087, 2), (0x1088, 2)):
+        m = mech(kind, form(b"i" * 12, b"aad", n=n, more=b"\x20"))
+        yield (call("C_WrapKey", S, m, AES, MAC, ROOM)
+               + call("C_UnwrapKey", S, m, AES, data(b"w" * 48),
+                      template(*SECRET), OUT))
+    m = mech(0x1054, b"\3\1" + bytes([3]) + b"tag\0")
+    yield (call("C_WrapKey", S, m, RSA_PUB, AES, bytes([250]))
+           + call("C_UnwrapKey", S, m, RSA, data(b"w" * 200),
+                  template(*SECRET), OUT))
     yield call("C_CreateObject", S, template(
         *SECRET, bytes([VALUE, 200, 16]) + b"k" * 16,
         boolean(SENSITIVE, True), boolean(EXTRACTABLE, False)), OUT)
