@@ -499,6 +499,30 @@ rsa_decryption_wrong(void **state)
 }
 
 /* All ways of being wrong are one error. */
+/* A buffer or a limit that 2048 bits fit into. */
+static void
+modulus_is_longer_than_was_thought(void **state)
+{
+	struct stage *s = *state;
+	CK_RSA_PKCS_PSS_PARAMS pss = { CKM_SHA384, CKG_MGF1_SHA384, 48 };
+	CK_RSA_PKCS_OAEP_PARAMS oaep = { CKM_SHA256, CKG_MGF1_SHA256,
+		CKZ_DATA_SPECIFIED, lab, 3 };
+	CK_MECHANISM signs[] = { { CKM_SHA512_RSA_PKCS, NULL, 0 },
+		{ CKM_SHA384_RSA_PKCS_PSS, &pss, sizeof(pss) } };
+	CK_MECHANISM crypts[] = { { CKM_RSA_PKCS, NULL, 0 },
+		{ CKM_RSA_PKCS_OAEP, &oaep, sizeof(oaep) } };
+
+	for (CK_ULONG bits = 3072; bits <= 4096; bits += 1024) {
+		struct pair p = make_rsa(s, bits, false);
+
+		assert_int_equal(get_ulong(s, p.pub, CKA_MODULUS_BITS), bits);
+		for (size_t i = 0; i < COUNT(signs); i++)
+			round_trip(s, &signs[i], p, MESSAGE);
+		for (size_t i = 0; i < COUNT(crypts); i++)
+			crypt_round_trip(s, &crypts[i], p, MESSAGE);
+	}
+}
+
 static void
 oaep_failure_tells_apart(void **state)
 {
@@ -930,6 +954,7 @@ main(void)
 		ON_STAGE(eddsa_variant_is_the_plain_one),
 		ON_STAGE(eddsa_not_of_rfc8032),
 		ON_STAGE(rsa_decryption_wrong),
+		ON_STAGE(modulus_is_longer_than_was_thought),
 		ON_STAGE(oaep_failure_tells_apart),
 		ON_STAGE(oaep_label_of_another_operation),
 		ON_STAGE(pkcs1_padding_told_by_error),
