@@ -135,8 +135,11 @@ rsa_encrypt(struct op *op, struct span in, uint8_t *out, size_t *len)
 	}
 	ok = EVP_PKEY_encrypt(op->key->pctx, out, len, in.data, in.len) == 1;
 	secret_wipe(padded, sizeof(padded));
-	/* Only a number above the modulus can fail here. */
-	return ok ? CVM_OK : CVM_E_DATA_INVALID;
+	if (ok)
+		return CVM_OK;
+	/* Of data, only a number above the modulus can fail here. */
+	return op->mech->type == CKM_RSA_X_509 ? CVM_E_DATA_INVALID :
+						 CVM_E_CRYPTO;
 }
 
 /* PKCS#1 v1.5: raw, then unpadded here. */
