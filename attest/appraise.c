@@ -28,8 +28,10 @@ groups_of(const struct policy *p)
 		groups |= GROUP_HCL;
 	if (p->tpm.ak_trust == AK_TRUST_SVSM)
 		groups |= GROUP_SVSM;
-	if (p->log.present)
-		groups |= p->has_tpm ? GROUP_LOG : GROUP_CCEL;
+	if (p->log.present && p->has_tpm)
+		groups |= GROUP_LOG;
+	if (policy_reads_ccel(p))
+		groups |= p->has_tpm ? GROUP_CCEL | GROUP_LOGS : GROUP_CCEL;
 	return groups;
 }
 
@@ -211,6 +213,7 @@ static const struct part {
 	{ GROUP_TDX, tdx_appraise, READS_TEE },
 	{ GROUP_LOG, log_appraise, READS_LOG },
 	{ GROUP_CCEL, ccel_appraise, READS_TEE | READS_CCEL },
+	{ GROUP_LOGS, logs_appraise, READS_LOG | READS_CCEL },
 };
 
 /* What the part reads of e, borrowed. */
@@ -286,13 +289,36 @@ appraise_part(const struct part *p, const struct appraisal *a,
 	facts_newer(facts, found.newest_time);
 }
 
+/* Beside the log of a TPM: checks that both logs have are one row each. */
+static void
+appraise_beside(const struct part *p, const struct appraisal *a,
+    struct verdict *v, struct appraisal_facts *facts)
+{
+	struct verdict *own = malloc(sizeof(*own));
+
+	if (own == NULL) {
+		(void)verdict_fail(v, CHECK_LOG_01, "memory for the CCEL",
+		    "none");
+		return;
+	}
+	verdict_init(own, p->group);
+	appraise_part(p, a, own, facts);
+	verdict_merge(v, own, p->group, GROUP_LOG, "CCEL");
+	free(own);
+}
+
 static void
 appraise_all(const struct appraisal *a, struct verdict *v,
     struct appraisal_facts *facts)
 {
-	for (size_t i = 0; i < NELEMS(parts); i++)
+	for (size_t i = 0; i < NELEMS(parts); i++) {
+		bool beside = parts[i].group == GROUP_CCEL &&
+		    (v->groups & GROUP_LOG) != 0;
+
 		if ((v->groups & parts[i].group) != 0)
-			appraise_part(&parts[i], a, v, facts);
+			(beside ? appraise_beside : appraise_part)(&parts[i], a,
+			    v, facts);
+	}
 	if ((v->groups & GROUP_TPM) != 0)
 		(void)tpm_appraise(a, v, facts);
 	if ((v->groups & GROUP_HCL) != 0)

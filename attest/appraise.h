@@ -46,5 +46,8 @@ bool log_appraise(const struct appraisal *a, struct verdict *v,
     struct appraisal_facts *facts);
 bool ccel_appraise(const struct appraisal *a, struct verdict *v,
     struct appraisal_facts *facts);
+/* What the log of a TPM and a CCEL of one machine both say: LOG-22. */
+bool logs_appraise(const struct appraisal *a, struct verdict *v,
+    struct appraisal_facts *facts);
 
 #endif

@@ -210,6 +210,19 @@ same_pcrs(const struct pcr_values *a, const struct pcr_values *b)
 	    memcmp(a->value, b->value, sizeof(a->value)) == 0;
 }
 
+/* A log that the machine does not have is no verdict on it either. */
+static int
+read_log(const char *path, struct blob *ret, bool *ret_simulated,
+    struct why *why)
+{
+	int r = kernel_log_read(path, ret, ret_simulated, why);
+
+	if (r != CVM_E_NOT_FOUND)
+		return r;
+	why->err = CVM_E_UNREACHABLE;
+	return CVM_E_UNREACHABLE;
+}
+
 /*
  * A log explains quoted PCRs, and the one that explained these very values
  * does so again: what could have been appended would have moved a PCR.
@@ -221,7 +234,7 @@ add_event_log(struct collector *c, struct evidence *e, struct why *why)
 
 	if (!same_pcrs(&c->log_pcrs, &e->pcrs)) {
 		forget_log(c);
-		if ((r = kernel_log_read(c->cfg->evidence.event_log, &c->log,
+		if ((r = read_log(c->cfg->evidence.event_log, &c->log,
 			 &c->log_simulated, why)) != CVM_OK)
 			return r;
 		c->log_pcrs = e->pcrs;
@@ -262,10 +275,17 @@ check_ccel_table(const char *log, size_t log_len, struct why *why)
 static int
 add_ccel(struct collector *c, struct evidence *e, struct why *why)
 {
+	const bool optional = c->policy->has_tpm &&
+	    c->policy->log.ccel == CCEL_PRESENT;
 	bool simulated = false;
 	int r;
 
-	r = kernel_log_read(c->cfg->evidence.ccel, &e->ccel, &simulated, why);
+	r = (optional ? kernel_log_read : read_log)(c->cfg->evidence.ccel,
+	    &e->ccel, &simulated, why);
+	if (r == CVM_E_NOT_FOUND && optional) {
+		*why = (struct why){ 0 };
+		return CVM_OK;
+	}
 	if (r == CVM_OK)
 		r = check_ccel_table(c->cfg->evidence.ccel, e->ccel.len, why);
 	if (r == CVM_OK)
@@ -309,9 +329,10 @@ collect(struct collector *c, const uint8_t root[static SHA256_LEN],
 		return r;
 	if (p->has_tpm && (r = add_tpm(c, root, &e, reterr_why)) != CVM_OK)
 		return r;
-	if (p->log.present &&
-	    (r = p->has_tpm ? add_event_log(c, &e, reterr_why) :
-			      add_ccel(c, &e, reterr_why)) != CVM_OK)
+	if (p->log.present && p->has_tpm &&
+	    (r = add_event_log(c, &e, reterr_why)) != CVM_OK)
+		return r;
+	if (policy_reads_ccel(p) && (r = add_ccel(c, &e, reterr_why)) != CVM_OK)
 		return r;
 	*ret = e;
 	memset(&e, 0, sizeof(e));

@@ -4,20 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "attest/eventlog.h"
+#include "attest/log_parts.h"
 #include "attest/tdx.h"
-#include "attest/verdict.h"
-#include "attest/appraise.h"
 
 #define NOT_ASKED "the policy does not ask"
-
-struct log_view {
-	const struct appraisal *a;
-	struct verdict *v;
-	struct event_log log;
-	enum hash_alg alg;
-	struct log_facts *f;
-};
 
 static void
 log_facts_freep(struct log_facts **f)
@@ -56,17 +46,16 @@ span_in_values(const struct value_list *l, struct span s)
 	return false;
 }
 
-/* The i-th character, or one that no policy has. */
-static char
-char_at(const struct log_text *t, size_t i)
+char
+log_char(const struct log_text *t, size_t i)
 {
 	if (!t->utf16)
 		return (char)t->text.data[i];
 	return t->text.data[2 * i + 1] == 0 ? (char)t->text.data[2 * i] : '\0';
 }
 
-static size_t
-text_len(const struct log_text *t)
+size_t
+log_text_len(const struct log_text *t)
 {
 	return t->utf16 ? t->text.len / 2 : t->text.len;
 }
@@ -77,9 +66,9 @@ text_in_strings(const struct string_list *l, const struct log_text *t)
 	for (size_t i = 0; i < l->n; i++) {
 		size_t n = strlen(l->v[i]), k = 0;
 
-		if (n != text_len(t))
+		if (n != log_text_len(t))
 			continue;
-		while (k < n && char_at(t, k) == l->v[i][k])
+		while (k < n && log_char(t, k) == l->v[i][k])
 			k++;
 		if (k == n)
 			return true;
@@ -87,14 +76,13 @@ text_in_strings(const struct string_list *l, const struct log_text *t)
 	return false;
 }
 
-/* Printable beginning of a text of the log. */
-static const char *
-shown(const struct log_text *t, char buf[static 128])
+const char *
+log_text_shown(const struct log_text *t, char buf[static 128])
 {
-	size_t len = text_len(t), n = len < 120 ? len : 120;
+	size_t len = log_text_len(t), n = len < 120 ? len : 120;
 
 	for (size_t i = 0; i < n; i++)
-		buf[i] = char_at(t, i) != '\0' ? char_at(t, i) : '?';
+		buf[i] = log_char(t, i) != '\0' ? log_char(t, i) : '?';
 	buf[n] = '\0';
 	if (n < len)
 		memcpy(buf + n, "...", 4);
@@ -118,6 +106,13 @@ rtmr_of(unsigned pcr)
 	return eventlog_mr(LOG_CCEL, pcr) - 1;
 }
 
+/* A CCEL where there is the log of a TPM as well. */
+static bool
+beside_tpm(const struct log_view *w)
+{
+	return w->log.form == LOG_CCEL && w->a->policy->has_tpm;
+}
+
 /*
  * Of an event only the digest is measured, not its type: whoever hands a log
  * over can call an event something else, and let the running system extend what
@@ -138,7 +133,8 @@ pinned(const struct log_view *w, unsigned pcr)
 	    !unlogged_ok(&p->log.unlogged_ok, pcr);
 }
 
-/* A fact that rests on events of pcr: proved, and without trouble. */
+/* A fact that rests on events of pcr: proved, and without trouble. false: the
+ * check is decided. */
 static bool
 proved(struct log_view *w, enum check_id id, unsigned pcr,
     const struct why *why)
@@ -150,6 +146,11 @@ proved(struct log_view *w, enum check_id id, unsigned pcr,
 
 	if (pinned(w, pcr))
 		return why == NULL || fact(w->v, id, why);
+	/* The TPM's log has to prove it, and LOG-22 compares the two. */
+	if (beside_tpm(w)) {
+		(void)verdict_skip(w->v, id, "the policy names no such RTMR");
+		return false;
+	}
 	(void)snprintf(expected, sizeof(expected), "%s %u in %s", kind, n,
 	    ccel ? "tdx.rtmr_sets and not in unlogged_rtmrs" :
 		   "tpm.pcr_sets and not in unlogged_pcrs");
@@ -293,6 +294,28 @@ none_revoked(struct log_view *w, enum check_id id,
 	return true;
 }
 
+/*
+ * The policy has no list, but BootHole's was looked for. What a register that
+ * nobody names says of it is no pass, and neither is a log without any.
+ */
+static void
+only_boothole(struct log_view *w, enum check_id id,
+    const struct digest_list *have, const struct why *why)
+{
+	static const char none[] = "the policy has no list; BootHole revoked "
+				   "none of";
+
+	if (have->n == 0)
+		(void)verdict_skip(w->v, id,
+		    "the policy has no list, the log no certificate");
+	else if (!pinned(w, 7) || why->err != 0)
+		(void)verdict_skip(w->v, id,
+		    "the policy has no list; BootHole's was looked for, "
+		    "unproven");
+	else
+		(void)verdict_pass_value(w->v, id, "%s %zu", none, have->n);
+}
+
 static void
 check_authorities(struct log_view *w)
 {
@@ -301,7 +324,8 @@ check_authorities(struct log_view *w)
 	if (!none_revoked(w, CHECK_LOG_11, &w->f->authorities))
 		return;
 	if (l->n == 0) {
-		(void)verdict_skip(w->v, CHECK_LOG_11, NOT_ASKED);
+		only_boothole(w, CHECK_LOG_11, &w->f->authorities,
+		    &w->f->authorities_why);
 		return;
 	}
 	if (!proved(w, CHECK_LOG_11, 7, &w->f->authorities_why))
@@ -320,7 +344,7 @@ check_keys(struct log_view *w)
 	if (!none_revoked(w, CHECK_LOG_17, &w->f->trusted))
 		return;
 	if (l->n == 0)
-		(void)verdict_skip(w->v, CHECK_LOG_17, NOT_ASKED);
+		only_boothole(w, CHECK_LOG_17, &w->f->trusted, &w->f->keys_why);
 	else if (proved(w, CHECK_LOG_17, 7, &w->f->keys_why) &&
 	    all_listed(w, CHECK_LOG_17, &w->f->trusted, l,
 		"certificates and images of the list"))
@@ -395,7 +419,7 @@ check_kernel(struct log_view *w)
 		return;
 	}
 	(void)verdict_check(w->v, CHECK_LOG_12, text_in_strings(l, t), l->v[0],
-	    "%s", shown(t, buf));
+	    "%s", log_text_shown(t, buf));
 }
 
 static void
@@ -414,10 +438,20 @@ check_grub(struct log_view *w)
 		if (!text_in_strings(l, &w->f->grub_cmds[i])) {
 			(void)verdict_fail(w->v, CHECK_LOG_13,
 			    "a command of the list", "%s",
-			    shown(&w->f->grub_cmds[i], buf));
+			    log_text_shown(&w->f->grub_cmds[i], buf));
 			return;
 		}
 	(void)verdict_pass(w->v, CHECK_LOG_13);
+}
+
+/* The policy's digests are of the TPM's bank, the CCEL's are SHA-384. */
+static bool
+other_bank(struct log_view *w, enum check_id id)
+{
+	if (!beside_tpm(w) || w->a->policy->tpm.bank == w->alg)
+		return false;
+	(void)verdict_skip(w->v, id, "the policy's digests are no SHA-384");
+	return true;
 }
 
 static void
@@ -430,7 +464,8 @@ check_efi_apps(struct log_view *w)
 		(void)verdict_skip(w->v, CHECK_LOG_14, NOT_ASKED);
 		return;
 	}
-	if (!proved(w, CHECK_LOG_14, 4, &w->f->efi_apps_why))
+	if (other_bank(w, CHECK_LOG_14) ||
+	    !proved(w, CHECK_LOG_14, 4, &w->f->efi_apps_why))
 		return;
 	for (size_t i = 0; i < w->f->n_efi_apps; i++)
 		if (!span_in_values(l, w->f->efi_apps[i])) {
@@ -453,7 +488,8 @@ check_boot_variables(struct log_view *w)
 		(void)verdict_skip(w->v, CHECK_LOG_20, NOT_ASKED);
 		return;
 	}
-	if (!proved(w, CHECK_LOG_20, 1, &w->f->boot_variables_why))
+	if (other_bank(w, CHECK_LOG_20) ||
+	    !proved(w, CHECK_LOG_20, 1, &w->f->boot_variables_why))
 		return;
 	for (size_t i = 0; i < w->f->n_boot_variables; i++) {
 		const struct log_boot_variable *v = &w->f->boot_variables[i];
@@ -522,24 +558,33 @@ check_facts(struct log_view *w)
 		(void)verdict_pass(w->v, CHECK_LOG_16);
 }
 
-/* Opens the log into w; false when a check has failed. */
-static bool
-open_log(struct log_view *w, struct span bytes, enum log_form form)
+int
+log_open(struct log_view *w, struct span bytes, enum log_form form,
+    struct why *reterr_why)
 {
-	struct why why = { 0 };
-	int r = eventlog_parse(bytes, form, &w->log, &why);
+	int r = eventlog_parse(bytes, form, &w->log, reterr_why);
 
 	if (r == CVM_OK && eventlog_alg(&w->log, w->alg) < 0)
-		r = why_set(&why, CVM_E_UNSUPPORTED, "event log", "algorithms",
-		    hash_name(w->alg), "a log without it");
+		r = why_set(reterr_why, CVM_E_UNSUPPORTED, "event log",
+		    "algorithms", hash_name(w->alg), "a log without it");
 	if (r == CVM_OK && (w->f = calloc(1, sizeof(*w->f))) == NULL)
-		r = why_set(&why, CVM_E_NOMEM, "event log", "", "", "");
+		r = why_set(reterr_why, CVM_E_NOMEM, "event log", "", "", "");
 	if (r == CVM_OK)
 		r = eventlog_facts(&w->log, w->alg, w->f);
-	return verdict_from_why(w->v, CHECK_LOG_01, r, &why);
+	return r;
 }
 
-static void
+/* As LOG-01 has it. */
+static bool
+opened(struct log_view *w, struct span bytes, enum log_form form)
+{
+	struct why why = { 0 };
+
+	return verdict_from_why(w->v, CHECK_LOG_01,
+	    log_open(w, bytes, form, &why), &why);
+}
+
+void
 log_view_clear(struct log_view *w)
 {
 	eventlog_clear(&w->log);
@@ -604,7 +649,7 @@ log_appraise(const struct appraisal *a, struct verdict *v,
 	struct why why;
 
 	(void)facts;
-	if (!open_log(&w, blob_span(&a->evidence->event_log), LOG_TCG))
+	if (!opened(&w, blob_span(&a->evidence->event_log), LOG_TCG))
 		return false;
 	if (eventlog_replay(&w.log, w.alg, &replayed, &why) != CVM_OK)
 		return false;
@@ -630,6 +675,24 @@ compare_rtmrs(struct log_view *w, const struct pcr_values *replayed,
 	(void)verdict_pass(w->v, CHECK_LOG_04);
 }
 
+/* Beside a TPM the policy may do without, and then every check is the other
+ * log's. */
+static bool
+no_ccel(const struct appraisal *a, struct verdict *v)
+{
+	if (!a->policy->has_tpm || a->evidence->ccel.len > 0)
+		return false;
+	if (a->policy->log.ccel == CCEL_REQUIRE) {
+		(void)verdict_fail(v, CHECK_LOG_01,
+		    "a CCEL, as the policy requires", "none");
+		return true;
+	}
+	for (enum check_id id = 0; id < CHECK_COUNT; id++)
+		if ((check_table[id].group & GROUP_CCEL) != 0)
+			(void)verdict_skip(v, id, LOG_NO_CCEL);
+	return true;
+}
+
 bool
 ccel_appraise(const struct appraisal *a, struct verdict *v,
     struct appraisal_facts *facts)
@@ -642,7 +705,8 @@ ccel_appraise(const struct appraisal *a, struct verdict *v,
 	struct why why;
 
 	(void)facts;
-	if (!open_log(&w, blob_span(&a->evidence->ccel), LOG_CCEL))
+	if (no_ccel(a, v) ||
+	    !opened(&w, blob_span(&a->evidence->ccel), LOG_CCEL))
 		return false;
 	if (eventlog_replay(&w.log, w.alg, &replayed, &why) != CVM_OK ||
 	    tdx_quote_parse(blob_span(&a->evidence->tee_report), &q, &why) !=

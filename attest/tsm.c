@@ -532,12 +532,13 @@ kernel_log_read(const char *path, struct blob *ret, bool *ret_simulated,
 		*ret_simulated = simulated;
 		return CVM_OK;
 	}
-	(void)why_set(reterr_why, CVM_E_UNREACHABLE, path, "log",
+	(void)why_set(reterr_why,
+	    err == ENOENT ? CVM_E_NOT_FOUND : CVM_E_UNREACHABLE, path, "log",
 	    "a regular file of at most 1 MiB",
 	    error_text(err, buf, sizeof(buf)));
 	if (err == EACCES || err == EPERM)
 		why_hint(reterr_why,
 		    "only root may read it: use p11-kit "
 		    "server, or drop \"event_log\" from the policy");
-	return CVM_E_UNREACHABLE;
+	return err == ENOENT ? CVM_E_NOT_FOUND : CVM_E_UNREACHABLE;
 }

@@ -43,7 +43,7 @@ int tsm_privlevel_floor(const char *dir, const char *provider,
 void tsm_report_clear(struct tsm_report *r);
 
 /* Reads a log whole (at most EVIDENCE_LOG_MAX), O_NOFOLLOW, and says whether
- * it came from securityfs or sysfs owned by root. */
+ * it came from securityfs or sysfs owned by root. CVM_E_NOT_FOUND: no file. */
 int kernel_log_read(const char *path, struct blob *ret, bool *ret_simulated,
     struct why *reterr_why) _must_check_;
 

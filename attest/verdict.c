@@ -135,6 +135,45 @@ verdict_from_why(struct verdict *v, enum check_id id, int r,
 	    why->got[0] ? why->got : cvm_strerror(r));
 }
 
+/* How bad it is; to skip is no better than to pass, but says less. */
+static int
+badness(enum check_status s)
+{
+	static const int of[] = {
+		[CHECK_SKIPPED] = 0,
+		[CHECK_NOT_APPLICABLE] = 0,
+		[CHECK_PASS] = 1,
+		[CHECK_NOT_RUN] = 2,
+		[CHECK_FAIL] = 3,
+	};
+
+	return of[s];
+}
+
+void
+verdict_merge(struct verdict *v, const struct verdict *from,
+    enum check_group group, unsigned also, const char *called)
+{
+	for (size_t i = 0; i < CHECK_COUNT; i++) {
+		const struct check_result *r = &from->results[i];
+		struct check_result *mine = &v->results[i];
+		char got[CHECK_VALUE_MAX];
+
+		if ((check_table[i].group & group) == 0)
+			continue;
+		if ((check_table[i].group & also) == 0) {
+			*mine = *r;
+			continue;
+		}
+		if (badness(r->status) <= badness(mine->status))
+			continue;
+		*mine = *r;
+		if (snprintf(got, sizeof(got), "%s%s%s", called,
+			r->got[0] != '\0' ? ": " : "", r->got) > 0)
+			copy(mine->got, got);
+	}
+}
+
 bool
 verdict_lacks(const struct verdict *v)
 {

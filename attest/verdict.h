@@ -20,6 +20,7 @@ enum check_group {
 	GROUP_CCEL = 1 << 7,
 	GROUP_HCL = 1 << 8, /* Azure's paravisor */
 	GROUP_SVSM = 1 << 9,
+	GROUP_LOGS = 1 << 10, /* TCG event log and CCEL of one boot */
 };
 
 enum check_id {
@@ -89,6 +90,14 @@ bool verdict_check(struct verdict *v, enum check_id id, bool ok,
  * CVM_E_NOT_FOUND is one of verdict_absent(). */
 bool verdict_from_why(struct verdict *v, enum check_id id, int r,
     const struct why *why);
+
+/*
+ * Takes the results of group from another verdict. A check that v has of the
+ * groups in also stays one row with the worse of both results, whose words say
+ * by what the other one is called.
+ */
+void verdict_merge(struct verdict *v, const struct verdict *from,
+    enum check_group group, unsigned also, const char *called);
 
 /* Decides: marks rows of other groups not applicable, sets v->admit. */
 void verdict_finish(struct verdict *v);

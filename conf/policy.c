@@ -123,11 +123,30 @@ check_ccel_log(const struct json_doc *doc, const struct json *log,
 {
 	static const char *const names[] = { "technology", "min_gce_firmware",
 		"unlogged_pcrs" };
-	int err = CVM_OK;
+	/* There it is the only log. */
+	int err = json_refuse_present(doc, log, "ccel", "without \"tpm\"", why);
 
 	for (size_t i = 0; i < NELEMS(names) && err == CVM_OK; i++)
 		err = json_refuse_present(doc, log, names[i],
 		    "without \"tpm\": the log of a TD does not have it", why);
+	return err;
+}
+
+/* What only a CCEL has, which only a TD has. */
+static int
+check_tpm_log(const struct json_doc *doc, const struct json *log,
+    const struct policy *p, struct why *why)
+{
+	int err = CVM_OK;
+
+	if (p->tee != TEE_TDX)
+		err = json_refuse_present(doc, log, "ccel",
+		    "unless \"tee\" is \"tdx\"", why);
+	if (err == CVM_OK && !policy_reads_ccel(p))
+		err = json_refuse_present(doc, log, "unlogged_rtmrs",
+		    "with \"tpm\", unless the CCEL of a TD is read: the log"
+		    " is of PCRs then",
+		    why);
 	return err;
 }
 
@@ -183,8 +202,7 @@ check_policy(const struct json_doc *doc, const struct json *item, void *out,
 	if (!p->log.present)
 		return CVM_OK;
 	item = json_member(item, "event_log");
-	return p->has_tpm ? json_refuse_present(doc, item, "unlogged_rtmrs",
-				"with \"tpm\": the log is of PCRs then", why) :
+	return p->has_tpm ? check_tpm_log(doc, item, p, why) :
 			    check_ccel_log(doc, item, why);
 }
 

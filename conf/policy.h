@@ -33,6 +33,8 @@ enum policy_ak_trust {
 	AK_TRUST_AZURE,	 /* named by the paravisor's report */
 	AK_TRUST_SVSM,	 /* in the TPM of an SVSM's manifest */
 };
+/* A CCEL beside the log of a TPM: judged where there is one, or not. */
+enum policy_ccel { CCEL_PRESENT, CCEL_REQUIRE, CCEL_IGNORE };
 enum tristate { ANY, FORBID, REQUIRE };
 enum snp_product { SNP_MILAN = 1, SNP_GENOA = 2, SNP_TURIN = 4 }; /* bits */
 
@@ -169,6 +171,7 @@ struct policy_event_log {	       /* an absent field is not looked at */
 	struct value_list efi_apps, boot_variables;
 	bool dma_protection;	 /* must not have been switched off */
 	bool exit_boot_services; /* must be in the log */
+	enum policy_ccel ccel;	 /* with "tpm" on TDX only */
 	/* Numbers of PCRs, or of RTMRs, that may lack events. */
 	struct string_list unlogged_ok, unlogged_rtmrs;
 };
@@ -202,6 +205,9 @@ int policy_load(const char *path, struct policy **ret,
 int policy_parse(struct span text, const char *name, struct policy **ret,
     struct why *reterr_why) _must_check_;
 void policy_freep(struct policy **p);
+
+/* Whether the CCEL is evidence, if only where there is one. */
+bool policy_reads_ccel(const struct policy *p);
 
 /*
  * Things that are legal and that an operator should know: PCRs that stop at

@@ -18,6 +18,13 @@ static const struct json_word technology_v[] = {
 };
 static const struct json_words technology_words = JSON_WORDS(technology_v);
 
+static const struct json_word ccel_v[] = {
+	{ "present", CCEL_PRESENT },
+	{ "require", CCEL_REQUIRE },
+	{ "ignore", CCEL_IGNORE },
+};
+static const struct json_words ccel_words = JSON_WORDS(ccel_v);
+
 /* An index as the decimal number that verdicts print. */
 static JSON_READER(read_number)
 {
@@ -102,6 +109,7 @@ static const struct json_field log_fields[] = {
 	{ ROW_LIST("boot_variables", read_boot_variables, 0, 1, POLICY_LIST_MAX,
 	    bank_digest) },
 	{ ROW_BOOL("dma_protection", POLICY_AT(log.dma_protection)) },
+	{ ROW_WORDS("ccel", json_read_word, POLICY_AT(log.ccel), ccel_words) },
 	{ ROW_BOOL("exit_boot_services", POLICY_AT(log.exit_boot_services)) },
 	{ ROW_LIST("unlogged_pcrs", json_read_strings,
 	    POLICY_AT(log.unlogged_ok), 1, POLICY_PCR_MAX, pcr_number) },
@@ -109,6 +117,13 @@ static const struct json_field log_fields[] = {
 	    POLICY_AT(log.unlogged_rtmrs), 1, RTMRS, rtmr_number) },
 };
 const struct json_table policy_log_table = JSON_TABLE(log_fields, NULL);
+
+bool
+policy_reads_ccel(const struct policy *p)
+{
+	return p->log.present && p->tee == TEE_TDX &&
+	    (!p->has_tpm || p->log.ccel != CCEL_IGNORE);
+}
 
 void
 policy_log_clear(struct policy_event_log *log)

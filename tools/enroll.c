@@ -133,6 +133,7 @@ propose(struct enroll *e, struct why *why)
 	(void)cJSON_AddNumberToObject(e->root, "version", 1);
 	(void)cJSON_AddStringToObject(e->root, "name", e->c.tcfg->name);
 	enroll_log(e);
+	enroll_ccel(e);
 	(void)cJSON_AddStringToObject(e->root, "tee", tee_kind_name(e->tee));
 	(void)cJSON_AddStringToObject(e->root, "bind", "session");
 	if (e->tee == TEE_SNP && (r = enroll_snp(e, why)) != CVM_OK)

@@ -31,6 +31,8 @@ int enroll_tdx(struct enroll *e, struct why *why) _must_check_;
 int enroll_tpm(struct enroll *e, struct why *why) _must_check_;
 /* What the event log says, if there is one; may tell e->tee. */
 void enroll_log(struct enroll *e);
+/* enroll_tee.c: which RTMRs the CCEL beside that log does not explain. */
+void enroll_ccel(struct enroll *e);
 
 void put_hex(cJSON *o, const char *name, struct span s);
 /* A list of one value. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attest/eventlog.h"
 #include "attest/snp_parts.h"
 #include "attest/tdx.h"
 #include "tools/enroll.h"
@@ -267,6 +268,56 @@ put_rtmrs(cJSON *o, const char *label, const struct tdx_quote *q)
 			tool_note("RTMR %u was never extended and is left out",
 			    i);
 	}
+}
+
+/* What replays to no RTMR 0..3, as a system extends them while it runs. */
+static void
+put_unlogged(cJSON *log, const struct pcr_values *mrs,
+    const struct tdx_quote *q)
+{
+	cJSON *list = cJSON_CreateArray();
+
+	for (unsigned i = 0; i < TDX_RTMRS; i++)
+		if (!span_equal(q->rtmr[i],
+			span(mrs->value[i + 1], SHA384_LEN))) {
+			tool_note("RTMR %u is not explained by the CCEL", i);
+			(void)cJSON_AddItemToArray(list, cJSON_CreateNumber(i));
+		}
+	if (cJSON_GetArraySize(list) > 0)
+		(void)cJSON_AddItemToObject(log, "unlogged_rtmrs", list);
+	else
+		cJSON_Delete(list);
+}
+
+void
+enroll_ccel(struct enroll *e)
+{
+	_cleanup_(eventlog_clear) struct event_log log = { 0 };
+	_cleanup_(blob_clear) struct blob bytes = { 0 };
+	cJSON *o = cJSON_GetObjectItem(e->root, "event_log");
+	char sentence[WHY_SENTENCE_MAX];
+	struct why why = { 0 };
+	struct pcr_values mrs;
+	struct tdx_quote q;
+	bool simulated;
+	int r;
+
+	if (o == NULL || e->tee != TEE_TDX)
+		return;
+	r = kernel_log_read(e->c.cfg->evidence.ccel, &bytes, &simulated, &why);
+	if (r == CVM_E_NOT_FOUND)
+		return;
+	if (r == CVM_OK)
+		r = eventlog_parse(blob_span(&bytes), LOG_CCEL, &log, &why);
+	if (r == CVM_OK)
+		r = eventlog_replay(&log, HASH_SHA384, &mrs, &why);
+	if (r == CVM_OK)
+		r = tdx_quote_parse(blob_span(&e->tsm.outblob), &q, &why);
+	if (r == CVM_OK)
+		put_unlogged(o, &mrs, &q);
+	else
+		tool_note("nothing from the CCEL: %s",
+		    why_sentence(&why, sentence, sizeof(sentence)));
 }
 
 int

@@ -232,7 +232,9 @@ platform_look(const struct config *cfg, const struct config_token *tcfg,
 		    &vtpm);
 	look(add(ret, "TCG event log", e->event_log, log && p->has_tpm),
 	    &event_log);
-	look(add(ret, "CCEL", e->ccel, log && !p->has_tpm), &ccel);
+	look(add(ret, "CCEL", e->ccel,
+		 log && tdx && (!p->has_tpm || p->log.ccel == CCEL_REQUIRE)),
+	    &ccel);
 	look(add(ret, "collateral", e->collateral, snp || tdx), &collateral);
 	look(add(ret, "store", tcfg->store, false), &store);
 }

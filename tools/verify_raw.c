@@ -311,7 +311,7 @@ check_evidence(const struct raw *r, struct why *why)
 		{ OPT_REPORT, p->tee == TEE_SNP || p->tee == TEE_TDX },
 		{ OPT_QUOTE, p->has_tpm },
 		{ OPT_EVENT_LOG, p->log.present && p->has_tpm },
-		{ OPT_CCEL, p->log.present && !p->has_tpm },
+		{ OPT_CCEL, policy_reads_ccel(p) },
 	};
 
 	for (size_t i = 0; i < NELEMS(rows); i++) {
@@ -319,6 +319,10 @@ check_evidence(const struct raw *r, struct why *why)
 
 		if (rows[i].option == OPT_REPORT && azure)
 			given = r->e.tee_report.len > 0;
+		/* A policy that does without reads one that there is. */
+		if (rows[i].option == OPT_CCEL && rows[i].wanted &&
+		    p->has_tpm && p->log.ccel == CCEL_PRESENT)
+			continue;
 		if (rows[i].wanted != given)
 			return refuse_evidence(rows[i].option, rows[i].wanted,
 			    why);
@@ -398,7 +402,8 @@ static bool
 is_genuineness(const struct raw *r, enum check_id id)
 {
 	static const char *const fields[] = { "", "tee", "snp.roots", "snp.crl",
-		"tdx.roots", "event_log", "event_log.unlogged_rtmrs" };
+		"tdx.roots", "event_log", "event_log.unlogged_rtmrs",
+		"event_log.ccel" };
 
 	for (size_t i = 0; i < NELEMS(fields); i++)
 		if (strcmp(check_table[id].field, fields[i]) == 0)

@@ -74,6 +74,45 @@ misbehave tdx "expired collateral" TDX-22 collateral expired
 misbehave tdx "a stale report" BIND-01 tsm.stale -1
 misbehave tdx "a report over another nonce" BIND-01 tsm.wrong_nonce -1
 
+# ccel_is PATH: the CCEL beside the log of the vTPM is another file.
+ccel_is() {
+	: >etc-tdx/log
+	edit etc-tdx/config.json "p['evidence']['ccel'] = '$1'"
+}
+ccel=$CVM_TMP/tdx/root/sys/firmware/acpi/tables/data/CCEL
+/usr/bin/python3 - "$ccel" <<-'END'
+	import sys
+	log = bytearray(open(sys.argv[1], "rb").read())
+	open("torn.ccel", "wb").write(log[:1000])
+	log[log.index(b"/vmlinuz")] ^= 1
+	open("lie.ccel", "wb").write(log)
+	end = len(log.rstrip(b"\xff"))
+	event = (3).to_bytes(4, "little") + (13).to_bytes(4, "little") + \
+	    (1).to_bytes(4, "little") + b"\x0c\0" + bytes(48) + bytes(4)
+	log[end:end + len(event)] = event
+	open("longer.ccel", "wb").write(log)
+END
+for row in "torn LOG-01" "longer LOG-04" "lie LOG-05"; do
+	ccel_is "$CVM_TMP/${row% *}.ccel"
+	check "tdx: a ${row% *} CCEL beside the TPM's log is denied" \
+	    denied tdx "${row#* }"
+done
+ccel_is "$CVM_TMP/none"
+check "tdx: without any the TPM's log does" admitted
+check "tdx: and status says so" says "the machine has no CCEL" \
+    token status
+ccel_is "$ccel"
+cp etc-tdx/policy.json mine.json
+edit etc-tdx/policy.json "p['event_log']['ccel'] = 'require'"
+check "tdx: the CCEL is there where the policy wants it" \
+    lacks "no CCEL" token status
+ccel_is "$CVM_TMP/none"
+check "tdx: and without it there is no evidence" says "$CVM_TMP/none" \
+    token status
+ccel_is "$ccel"
+cp mine.json etc-tdx/policy.json
+check "tdx: admitted again with its own CCEL" until_true 10 admitted
+
 machine sev --platform sev
 configure sev
 enroll sev

@@ -334,11 +334,23 @@ register_of(const struct made_log *l, uint32_t pcr)
 	return pcr < 7 ? 2 : 3;
 }
 
+static void
+put_other(const struct made_log *l, struct span measured, struct blob *b)
+{
+	uint8_t digest[HASH_LEN_MAX + 1] = { 0 };
+
+	if (l->other_alg == 0)
+		return;
+	if (l->other_alg == MADE_ALG_SHA384)
+		assert_int_equal(hash(HASH_SHA384, measured, digest), 0);
+	put_le(b, l->other_alg, 2);
+	put(b, digest, l->other_len);
+}
+
 void
 made_log_build(const struct made_log *l, struct blob *ret,
     struct pcr_values *ret_pcrs)
 {
-	static const uint8_t zeros[HASH_LEN_MAX + 1];
 	enum hash_alg alg = l->form == LOG_TCG ? HASH_SHA256 : HASH_SHA384;
 	size_t len = hash_len(alg);
 
@@ -352,19 +364,14 @@ made_log_build(const struct made_log *l, struct blob *ret,
 		uint8_t *v = ret_pcrs->value[mr];
 		const struct span both[] = { span(v, len), span(digest, len) };
 
-		assert_int_equal(hash(alg,
-				     blob_span(e->measured.len > 0 ?
-					     &e->measured :
-					     &e->data),
-				     digest),
-		    0);
+		const struct span measured = blob_span(
+		    e->measured.len > 0 ? &e->measured : &e->data);
+
+		assert_int_equal(hash(alg, measured, digest), 0);
 		put_le(ret, mr, 4);
 		put_le(ret, e->type, 4);
 		put_le(ret, l->other_alg != 0 ? 2 : 1, 4);
-		if (l->other_alg != 0)
-			put_le(ret, l->other_alg, 2);
-		if (l->other_alg != 0)
-			put(ret, zeros, l->other_len);
+		put_other(l, measured, ret);
 		put_le(ret, alg == HASH_SHA256 ? 0x000b : 0x000c, 2);
 		put(ret, digest, len);
 		put_le(ret, e->data.len, 4);

@@ -23,8 +23,8 @@ struct made_log {
 	enum log_form form; /* SHA-256, or SHA-384 of a CCEL */
 	struct made_event events[MADE_EVENTS_MAX];
 	size_t n;
-	uint16_t other_alg; /* with digests of zeros, before the others; or 0 */
-	uint16_t other_len;
+	/* With digests before the others, of zeros but for SHA-384's; or 0. */
+	uint16_t other_alg, other_len;
 };
 
 /* What these events are called in find_event(). */
@@ -67,6 +67,7 @@ void made_authority(uint8_t out[static SHA256_LEN]);
 void made_revoked(uint8_t out[static SHA256_LEN]);
 void made_boot_order(const struct made_log *l,
     uint8_t out[static HASH_LEN_MAX]);
+#define MADE_ALG_SHA384 0x000c
 #define MADE_SBAT_LEVEL 2024010900
 #define MADE_KERNEL "/vmlinuz root=/dev/dm-0 ro"
 #define MADE_GRUB_CMD "linux /vmlinuz"

@@ -20,7 +20,6 @@
 
 /* "z", 5, "p", 7, "n", and isProduction FALSE. */
 #define TEST_VM "30180c017a0201050c01700201070c016ea0073005a103010100"
-#define IMA_PCR 10 /* nothing of it is in the event log */
 
 int
 stage_setup(void **state)
@@ -164,31 +163,9 @@ certify(struct stage *s, const struct quote_plan *q,
 }
 
 static void
-say_pcrs(struct stage *s)
-{
-	const struct pcr_values *v = &s->e.pcrs;
-	char hex[2 * SHA256_LEN + 1];
-	const char *comma = "";
-
-	stage_say(s,
-	    "\"bank\":\"sha256\",\"pcr_sets\":[{\"label\":\"current\","
-	    "\"pcrs\":{");
-	for (unsigned i = 0; i < POLICY_PCR_MAX; i++) {
-		if ((v->mask & 1u << i) == 0)
-			continue;
-		stage_say(s, "%s\"%u\":\"%s\"", comma, i,
-		    hex_encode(span(v->value[i], SHA256_LEN), hex,
-			sizeof(hex)));
-		comma = ",";
-	}
-	stage_say(s, "}}],\"firmware_versions\":[\"2016051100162800\"]},");
-}
-
-static void
 say_ak(struct stage *s, enum stage_kind kind, const struct quote_plan *q)
 {
-	uint8_t pin[SHA256_LEN], name[TPM_NAME_MAX];
-	size_t len = 0;
+	uint8_t pin[SHA256_LEN];
 
 	if (kind == STAGE_GCE) {
 		certify(s, q, pin);
@@ -201,10 +178,7 @@ say_ak(struct stage *s, enum stage_kind kind, const struct quote_plan *q)
 		    "\"instance_name\":\"n\",\"production\":false}},");
 		return;
 	}
-	assert_int_equal(tpm_name(blob_span(&s->e.ak_public), name, &len), 0);
-	stage_say(s, "\"tpm\":{\"ak\":{");
-	stage_say_hex(s, "names", name, len);
-	stage_say(s, "\"trust\":\"pinned\"},");
+	stage_say_pinned(s);
 }
 
 static void
@@ -218,24 +192,18 @@ google(struct stage *s, enum stage_kind kind)
 	snp_machine_build(&m, &s->e, &s->endorsements);
 	memcpy(s->a.report_data, m.report + AT_REPORT_DATA, REPORT_DATA_LEN);
 	made_log_init(&l, LOG_TCG);
-	made_log_build(&l, &s->e.event_log, &s->e.pcrs);
-	s->e.pcrs.mask |= 1u << IMA_PCR;
-	memset(s->e.pcrs.value[IMA_PCR], 0x33, SHA256_LEN);
-	q = quote_plan(s->e.pcrs.mask);
-	memset(s->a.qualifying, 0x44, QUALIFYING_LEN);
-	q.extra = span(s->a.qualifying, QUALIFYING_LEN);
-	quote_make(&q, &s->e);
+	q = stage_quote(s, &l);
 	say_head(s);
 	say_basics(s, &m, "milan");
 	stage_say(s, "\"min_tcb\":{\"snp\":24}},");
 	say_ak(s, kind, &q);
-	say_pcrs(s);
+	stage_say_pcrs(s);
 	stage_say_log(s, &l);
 	stage_say(s,
 	    "\"technology\":[\"AMD_SEV_SNP\"],\"min_gce_firmware\":2,"
 	    "\"dma_protection\":true,\"exit_boot_services\":true,"
 	    "\"unlogged_pcrs\":[%d]}}",
-	    IMA_PCR);
+	    STAGE_IMA_PCR);
 	made_log_clear(&l);
 }
 

@@ -15,15 +15,21 @@
 #include "tests/unit/tdx-bench.h"
 
 /* What is odd about this machine is what a policy has to allow: an old QE,
- * bytes behind the quote, a boot that did not end and without protection. */
+ * bytes behind the quote. */
 static void
-spoil(struct tdx_spec *spec, struct made_log *l)
+spoil(struct tdx_spec *spec)
 {
-	static const char off[] = "DMA Protection Disabled";
-
 	spec->qe_report[QE_ISVSVN] = 2;
 	memset(spec->flags, 0xff, sizeof(spec->flags));
 	assert_int_equal(blob_set(&spec->trailing, span("junk", 4)), 0);
+}
+
+/* A boot that did not end and without protection. */
+static void
+spoil_boot(struct made_log *l)
+{
+	static const char off[] = "DMA Protection Disabled";
+
 	made_remove(l, made_find(l, MADE_EXIT));
 	made_insert(l, 2, 7, (uint32_t)EV_EFI_ACTION, span(off, strlen(off)),
 	    span(NULL, 0));
@@ -59,9 +65,9 @@ say_values(struct stage *s, const struct bench *b, enum stage_kind kind)
 	stage_say_hex(s, "platform_instance_id", b->spec.instance, 16);
 }
 
+/* Up to the end of "tdx". */
 static void
-say_policy(struct stage *s, const struct bench *b, const struct made_log *l,
-    enum stage_kind kind)
+say_tdx(struct stage *s, const struct bench *b, enum stage_kind kind)
 {
 	char hex[2 * SHA384_LEN + 1];
 
@@ -92,27 +98,32 @@ say_policy(struct stage *s, const struct bench *b, const struct made_log *l,
 	    le64(b->spec.body + AT_XFAM),
 	    hex_encode(span(b->spec.body + AT_TEE_TCB_SVN, 16), hex,
 		sizeof(hex)));
+}
+
+static void
+say_policy(struct stage *s, const struct bench *b, const struct made_log *l,
+    enum stage_kind kind)
+{
+	say_tdx(s, b, kind);
 	stage_say_log(s, l);
 	stage_say(s,
 	    "\"dma_protection\":false,\"exit_boot_services\":false,"
 	    "\"unlogged_rtmrs\":[3]}}");
 }
 
-void
-stage_tdx(struct stage *s, enum stage_kind kind)
+/* The quote, over what the CCEL leads to. */
+static void
+make_td(struct stage *s, struct bench *b, const struct made_log *ccel)
 {
-	struct bench *b = calloc(1, sizeof(*b));
 	struct pcr_values rtmrs;
-	struct made_log l;
 
-	assert_non_null(b);
-	made_log_init(&l, LOG_CCEL);
-	bench_begin(b, kind == STAGE_TDX_4 ? 4 : 5);
-	spoil(&b->spec, &l);
-	made_log_build(&l, &s->e.ccel, &rtmrs);
-	for (size_t i = 0; i < 4; i++)
-		memcpy(b->spec.body + AT_RTMR0 + i * SHA384_LEN,
-		    rtmrs.value[i + 1], SHA384_LEN);
+	spoil(&b->spec);
+	if (ccel != NULL) {
+		made_log_build(ccel, &s->e.ccel, &rtmrs);
+		for (size_t i = 0; i < 4; i++)
+			memcpy(b->spec.body + AT_RTMR0 + i * SHA384_LEN,
+			    rtmrs.value[i + 1], SHA384_LEN);
+	}
 	/* The system goes on where the log has ended. */
 	memset(b->spec.body + AT_RTMR0 + 3 * SHA384_LEN, 0x33, SHA384_LEN);
 	bench_make(b);
@@ -122,9 +133,77 @@ stage_tdx(struct stage *s, enum stage_kind kind)
 	memcpy(s->a.report_data, b->spec.body + AT_REPORTDATA, REPORT_DATA_LEN);
 	s->a.now = TDX_MAKER_NOW;
 	s->endorsements = TAKE_PTR(b->endorsements);
-	say_policy(s, b, &l, kind);
-	made_log_clear(&l);
+}
+
+static struct bench *
+td_begin(unsigned version)
+{
+	struct bench *b = calloc(1, sizeof(*b));
+
+	assert_non_null(b);
+	bench_begin(b, version);
+	return b;
+}
+
+static void
+td_end(struct bench *b)
+{
 	blob_clear(&b->spec.trailing);
 	bench_end(b);
 	free(b);
+}
+
+void
+stage_tdx(struct stage *s, enum stage_kind kind)
+{
+	struct bench *b = td_begin(kind == STAGE_TDX_4 ? 4 : 5);
+	struct made_log l;
+
+	made_log_init(&l, LOG_CCEL);
+	spoil_boot(&l);
+	make_td(s, b, &l);
+	say_policy(s, b, &l, kind);
+	made_log_clear(&l);
+	td_end(b);
+}
+
+void
+stage_tdx_tpm(struct stage *s, const struct made_log *tpm,
+    const struct made_log *ccel)
+{
+	struct bench *b = td_begin(5);
+
+	make_td(s, b, ccel);
+	(void)stage_quote(s, tpm);
+	say_tdx(s, b, STAGE_TDX_5);
+	stage_say_pinned(s);
+	stage_say_pcrs(s);
+	stage_say_log(s, tpm);
+	stage_say(s,
+	    "\"technology\":[\"INTEL_TDX\"],\"min_gce_firmware\":2,"
+	    "\"dma_protection\":true,\"exit_boot_services\":true,"
+	    "\"unlogged_pcrs\":[%d],\"unlogged_rtmrs\":[3]}}",
+	    STAGE_IMA_PCR);
+	td_end(b);
+}
+
+void
+stage_logs(struct made_log *tpm, struct made_log *ccel)
+{
+	made_log_init(tpm, LOG_TCG);
+	tpm->other_alg = MADE_ALG_SHA384;
+	tpm->other_len = SHA384_LEN;
+	made_find(tpm, MADE_TECHNOLOGY)->data.data[16] = 3; /* INTEL_TDX */
+	made_log_init(ccel, LOG_CCEL);
+}
+
+void
+stage_tdx_both(struct stage *s, enum stage_kind kind)
+{
+	struct made_log tpm, ccel;
+
+	stage_logs(&tpm, &ccel);
+	stage_tdx_tpm(s, &tpm, kind == STAGE_TDX_TPM ? &ccel : NULL);
+	made_log_clear(&tpm);
+	made_log_clear(&ccel);
 }

@@ -82,19 +82,87 @@ stage_say_log(struct stage *s, const struct made_log *l)
 	    MADE_SBAT_LEVEL, MADE_KERNEL, MADE_GRUB_CMD);
 }
 
-struct stage *
-stage_new(enum stage_kind kind)
+struct quote_plan
+stage_quote(struct stage *s, const struct made_log *l)
+{
+	struct quote_plan q;
+
+	made_log_build(l, &s->e.event_log, &s->e.pcrs);
+	s->e.pcrs.mask |= 1u << STAGE_IMA_PCR;
+	memset(s->e.pcrs.value[STAGE_IMA_PCR], 0x33, SHA256_LEN);
+	q = quote_plan(s->e.pcrs.mask);
+	memset(s->a.qualifying, 0x44, QUALIFYING_LEN);
+	q.extra = span(s->a.qualifying, QUALIFYING_LEN);
+	quote_make(&q, &s->e);
+	return q;
+}
+
+void
+stage_say_pcrs(struct stage *s)
+{
+	const struct pcr_values *v = &s->e.pcrs;
+	char hex[2 * SHA256_LEN + 1];
+	const char *comma = "";
+
+	stage_say(s,
+	    "\"bank\":\"sha256\",\"pcr_sets\":[{\"label\":\"current\","
+	    "\"pcrs\":{");
+	for (unsigned i = 0; i < POLICY_PCR_MAX; i++) {
+		if ((v->mask & 1u << i) == 0)
+			continue;
+		stage_say(s, "%s\"%u\":\"%s\"", comma, i,
+		    hex_encode(span(v->value[i], SHA256_LEN), hex,
+			sizeof(hex)));
+		comma = ",";
+	}
+	stage_say(s, "}}],\"firmware_versions\":[\"2016051100162800\"]},");
+}
+
+void
+stage_say_pinned(struct stage *s)
+{
+	uint8_t name[TPM_NAME_MAX];
+	size_t len = 0;
+
+	assert_int_equal(tpm_name(blob_span(&s->e.ak_public), name, &len), 0);
+	stage_say(s, "\"tpm\":{\"ak\":{");
+	stage_say_hex(s, "names", name, len);
+	stage_say(s, "\"trust\":\"pinned\"},");
+}
+
+static struct stage *
+stage_alloc(void)
 {
 	struct stage *s = calloc(1, sizeof(*s));
 
 	assert_non_null(s);
-	if (kind == STAGE_TDX_4 || kind == STAGE_TDX_5)
+	s->a.evidence = &s->e;
+	s->a.tee_age_s = 10;
+	return s;
+}
+
+struct stage *
+stage_new_td(const struct made_log *tpm, const struct made_log *ccel)
+{
+	struct stage *s = stage_alloc();
+
+	stage_tdx_tpm(s, tpm, ccel);
+	s->a.endorsements = s->endorsements;
+	return s;
+}
+
+struct stage *
+stage_new(enum stage_kind kind)
+{
+	struct stage *s = stage_alloc();
+
+	if ((kind & STAGES_TDX_ALONE) != 0)
 		stage_tdx(s, kind);
+	else if ((kind & STAGES_TDX_TPM) != 0)
+		stage_tdx_both(s, kind);
 	else
 		stage_snp(s, kind);
-	s->a.evidence = &s->e;
 	s->a.endorsements = s->endorsements;
-	s->a.tee_age_s = 10;
 	return s;
 }
 

@@ -20,7 +20,7 @@
  * tables: one without a row here fails.
  */
 #define STAGES_TDX (STAGE_TDX_4 | STAGE_TDX_5)
-#define STAGES_LOG (STAGE_GCE | STAGE_PINNED | STAGES_TDX)
+#define STAGES_LOG (STAGE_GCE | STAGE_PINNED | STAGES_TDX | STAGES_TDX_TPM)
 #define ADMITTED CHECK_COUNT
 
 #define ROW(p, s, c) .path = (p), .stages = (s), .check = (c)
@@ -196,10 +196,13 @@ static const struct field {
 	    "[\"linux /vmlinuy\"]"),
 	TURN("event_log.efi_apps", STAGES_LOG, CHECK_LOG_14),
 	TURN("event_log.boot_variables", STAGES_LOG, CHECK_LOG_20),
+	OFF("event_log.ccel", STAGE_TDX_BARE, CHECK_LOG_01, "\"require\""),
+	OFF("event_log.ccel", STAGE_TDX_TPM, ADMITTED, "\"require\""),
 	OFF("event_log.dma_protection", STAGES_TDX, CHECK_LOG_21, "true"),
 	OFF("event_log.exit_boot_services", STAGES_TDX, CHECK_LOG_15, "true"),
 	OFF("event_log.unlogged_pcrs", STAGE_GCE, CHECK_LOG_03, "[11,12]"),
-	OFF("event_log.unlogged_rtmrs", STAGES_TDX, CHECK_LOG_04, "null"),
+	OFF("event_log.unlogged_rtmrs", STAGES_TDX | STAGE_TDX_TPM,
+	    CHECK_LOG_04, "null"),
 };
 
 /* What the policy is, rather than what it asks for; "tee" and "tpm.bank" are

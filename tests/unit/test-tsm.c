@@ -296,7 +296,7 @@ log_missing_long_or_no_file(void **state)
 
 	(void)state;
 	assert_int_equal(read_log("/nonexistent", &simulated, &why),
-	    CVM_E_UNREACHABLE);
+	    CVM_E_NOT_FOUND);
 	assert_string_equal(why.where, "/nonexistent");
 	assert_int_equal(read_log("/tmp", &simulated, &why), CVM_E_UNREACHABLE);
 	assert_int_equal(ftruncate(fd, EVIDENCE_LOG_MAX), 0);
@@ -306,6 +306,10 @@ log_missing_long_or_no_file(void **state)
 	(void)snprintf(other, sizeof(other), "%s-link", path);
 	assert_int_equal(symlink(path, other), 0);
 	assert_int_equal(ftruncate(fd, 10), 0);
+	assert_int_equal(read_log(other, &simulated, &why), CVM_E_UNREACHABLE);
+	assert_int_equal(unlink(other), 0);
+	/* One that is there and cannot be read is none that is missing. */
+	assert_int_equal(symlink("/nonexistent", other), 0);
 	assert_int_equal(read_log(other, &simulated, &why), CVM_E_UNREACHABLE);
 	assert_int_equal(unlink(other), 0);
 	/* A FIFO without a writer must not hold us. */

@@ -15,7 +15,8 @@
 
 #define EVERY_GROUP                                                            \
 	(GROUP_SRC | GROUP_BIND | GROUP_BIND_TPM | GROUP_SNP | GROUP_TDX |     \
-	    GROUP_TPM | GROUP_LOG | GROUP_CCEL | GROUP_HCL | GROUP_SVSM)
+	    GROUP_TPM | GROUP_LOG | GROUP_CCEL | GROUP_HCL | GROUP_SVSM |      \
+	    GROUP_LOGS)
 
 /* Everything of groups has passed. */
 static void
