@@ -5,37 +5,12 @@
 
 #include "base/reader.h"
 
-struct reader
-reader_init(struct span s)
-{
-	return (struct reader){ .data = s.data, .len = s.len };
-}
-
-size_t
-reader_left(const struct reader *r)
-{
-	return r->failed ? 0 : r->len - r->pos;
-}
-
-/* The only place that advances: n bytes from here, or NULL and failed. */
-static const uint8_t *
-take(struct reader *r, size_t n)
-{
-	const uint8_t *at;
-
-	if (r->failed || n > r->len - r->pos) {
-		r->failed = true;
-		return NULL;
-	}
-	at = n > 0 ? r->data + r->pos : r->data;
-	r->pos += n;
-	return at;
-}
+#define ROOM_FIRST 256
 
 static uint64_t
 read_be(struct reader *r, size_t n)
 {
-	const uint8_t *at = take(r, n);
+	const uint8_t *at = reader_take(r, n);
 	uint64_t v = 0;
 
 	for (size_t i = 0; at != NULL && i < n; i++)
@@ -46,20 +21,12 @@ read_be(struct reader *r, size_t n)
 static uint64_t
 read_le(struct reader *r, size_t n)
 {
-	const uint8_t *at = take(r, n);
+	const uint8_t *at = reader_take(r, n);
 	uint64_t v = 0;
 
 	for (size_t i = n; at != NULL && i > 0; i--)
 		v = v << 8 | at[i - 1];
 	return v;
-}
-
-uint8_t
-read_u8(struct reader *r)
-{
-	const uint8_t *at = take(r, 1);
-
-	return at != NULL ? *at : 0;
 }
 
 uint16_t
@@ -101,7 +68,7 @@ read_le64(struct reader *r)
 void
 read_bytes(struct reader *r, uint8_t *out, size_t n)
 {
-	const uint8_t *at = take(r, n);
+	const uint8_t *at = reader_take(r, n);
 
 	if (n == 0)
 		return;
@@ -109,20 +76,6 @@ read_bytes(struct reader *r, uint8_t *out, size_t n)
 		memcpy(out, at, n);
 	else
 		memset(out, 0, n);
-}
-
-struct span
-read_span(struct reader *r, size_t n)
-{
-	const uint8_t *at = take(r, n);
-
-	return r->failed ? span(NULL, 0) : span(at, n);
-}
-
-void
-read_skip(struct reader *r, size_t n)
-{
-	(void)take(r, n);
 }
 
 void
@@ -140,11 +93,40 @@ reader_end(const struct reader *r)
 	return r->failed || r->pos != r->len ? CVM_E_PARSE : CVM_OK;
 }
 
+/* With room for those to come too: fields are short, and there are many. s may
+ * lie inside of what is written: copied before the old memory goes. */
+static bool
+grow(struct writer *w, struct span s)
+{
+	size_t used = w->out.len, room;
+	uint8_t *grown;
+
+	if (s.len > SIZE_MAX / 2 - used)
+		return false;
+	room = 2 * (used + s.len);
+	grown = malloc(room > ROOM_FIRST ? room : ROOM_FIRST);
+	if (grown == NULL)
+		return false;
+	if (used > 0)
+		memcpy(grown, w->out.data, used);
+	memcpy(&grown[used], s.data, s.len);
+	free(w->out.data);
+	w->out = (struct blob){ grown, used + s.len };
+	w->room = room > ROOM_FIRST ? room : ROOM_FIRST;
+	return true;
+}
+
 void
 write_bytes(struct writer *w, struct span s)
 {
-	if (!w->off && !w->failed && blob_append(&w->out, s) != CVM_OK)
-		w->failed = true;
+	if (w->off || w->failed || s.len == 0)
+		return;
+	if (w->room <= w->out.len || s.len > w->room - w->out.len) {
+		w->failed = !grow(w, s);
+		return;
+	}
+	memcpy(&w->out.data[w->out.len], s.data, s.len);
+	w->out.len += s.len;
 }
 
 static void
@@ -195,15 +177,31 @@ write_field(struct writer *w, struct span s)
 	write_bytes(w, s);
 }
 
+/* What is kept has no more memory than it needs, where there is any. */
+static void
+give_back(struct writer *w)
+{
+	uint8_t *exact;
+
+	if (w->room <= w->out.len || w->out.len == 0)
+		return;
+	exact = realloc(w->out.data, w->out.len);
+	if (exact != NULL)
+		w->out.data = exact;
+}
+
 int
 writer_end(struct writer *w, struct blob *ret)
 {
 	if (w->failed) {
 		blob_clear(&w->out);
+		w->room = 0;
 		return CVM_E_NOMEM;
 	}
+	give_back(w);
 	*ret = w->out;
 	w->out = (struct blob){ NULL, 0 };
+	w->room = 0;
 	return CVM_OK;
 }
 
@@ -213,5 +211,6 @@ writer_clear(struct writer *w)
 	if (w == NULL)
 		return;
 	blob_clear(&w->out);
+	w->room = 0;
 	w->failed = false;
 }

@@ -19,10 +19,42 @@ struct reader {
 	bool failed;
 };
 
-struct reader reader_init(struct span s);
-size_t reader_left(const struct reader *r);
+static inline struct reader
+reader_init(struct span s)
+{
+	return (struct reader){ .data = s.data, .len = s.len };
+}
 
-uint8_t read_u8(struct reader *r);
+static inline size_t
+reader_left(const struct reader *r)
+{
+	return r->failed ? 0 : r->len - r->pos;
+}
+
+/* The only place that advances: n bytes from here, or NULL and failed. Here,
+ * since certificates and JSON are read by single bytes. */
+static inline const uint8_t *
+reader_take(struct reader *r, size_t n)
+{
+	const uint8_t *at;
+
+	if (r->failed || n > r->len - r->pos) {
+		r->failed = true;
+		return NULL;
+	}
+	at = n > 0 ? r->data + r->pos : r->data;
+	r->pos += n;
+	return at;
+}
+
+static inline uint8_t
+read_u8(struct reader *r)
+{
+	const uint8_t *at = reader_take(r, 1);
+
+	return at != NULL ? *at : 0;
+}
+
 uint16_t read_be16(struct reader *r);
 uint32_t read_be32(struct reader *r);
 uint64_t read_be64(struct reader *r);
@@ -31,10 +63,22 @@ uint32_t read_le32(struct reader *r);
 uint64_t read_le64(struct reader *r);
 /* Copies n bytes to out (zeros on failure). */
 void read_bytes(struct reader *r, uint8_t *out, size_t n);
+
 /* Borrows n bytes; an empty span on failure. */
-struct span read_span(struct reader *r, size_t n);
-/* Skips n bytes. */
-void read_skip(struct reader *r, size_t n);
+static inline struct span
+read_span(struct reader *r, size_t n)
+{
+	const uint8_t *at = reader_take(r, n);
+
+	return r->failed ? span(NULL, 0) : span(at, n);
+}
+
+static inline void
+read_skip(struct reader *r, size_t n)
+{
+	(void)reader_take(r, n);
+}
+
 /* Skips n bytes that must all be zero; latches failure otherwise. */
 void read_zero(struct reader *r, size_t n);
 
@@ -48,6 +92,7 @@ int reader_end(const struct reader *r) _must_check_;
  */
 struct writer {
 	struct blob out;
+	size_t room; /* bytes that out.data has space for; 0: out.len */
 	bool failed, off;
 };
 
