@@ -46,24 +46,6 @@ end_line(struct span s, size_t *at)
 	return *at == s.len;
 }
 
-static int
-decode(struct span body, struct blob *ret)
-{
-	_cleanup_(freep) char *text = malloc(body.len + 1);
-	size_t n = 0;
-
-	if (text == NULL)
-		return CVM_E_NOMEM;
-	for (size_t i = 0; i < body.len; i++) {
-		uint8_t c = body.data[i];
-
-		if (c > ' ' || !is_space(c))
-			text[n++] = (char)c;
-	}
-	text[n] = '\0';
-	return n > 0 ? base64_decode(text, body.len, ret) : CVM_E_PARSE;
-}
-
 int
 pem_next(struct span s, const char *label, size_t *at, struct blob *ret)
 {
@@ -90,7 +72,8 @@ pem_next(struct span s, const char *label, size_t *at, struct blob *ret)
 	/* The NUL of a C string may be the last byte. */
 	if (!end_line(s, at) && !(*at + 1 == s.len && s.data[*at] == '\0'))
 		return CVM_E_PARSE;
-	return decode(span(&s.data[start], (size_t)(stop - s.data) - start),
+	return base64_decode_lines(span(&s.data[start],
+				       (size_t)(stop - s.data) - start),
 	    ret);
 }
 

@@ -171,20 +171,77 @@ base64_encode(struct span s, char **ret_text)
 	return CVM_OK;
 }
 
-/* The values of '+' to 'z', and one more: 0 is for what is no digit. */
-static const uint8_t base64_values[] = { 63, 0, 0, 0, 64, 53, 54, 55, 56, 57,
-	58, 59, 60, 61, 62, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
-	11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 0, 0, 0,
-	0, 0, 0, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42,
-	43, 44, 45, 46, 47, 48, 49, 50, 51, 52 };
+/* The value of each digit, and one more: 0 is for what is no digit. */
+static const uint8_t base64_values[256] = { ['+'] = 63,
+	['/'] = 64,
+	['0'] = 53,
+	54,
+	55,
+	56,
+	57,
+	58,
+	59,
+	60,
+	61,
+	62,
+	['A'] = 1,
+	2,
+	3,
+	4,
+	5,
+	6,
+	7,
+	8,
+	9,
+	10,
+	11,
+	12,
+	13,
+	14,
+	15,
+	16,
+	17,
+	18,
+	19,
+	20,
+	21,
+	22,
+	23,
+	24,
+	25,
+	26,
+	['a'] = 27,
+	28,
+	29,
+	30,
+	31,
+	32,
+	33,
+	34,
+	35,
+	36,
+	37,
+	38,
+	39,
+	40,
+	41,
+	42,
+	43,
+	44,
+	45,
+	46,
+	47,
+	48,
+	49,
+	50,
+	51,
+	52 };
 
 /* -1 for what is no digit. */
 static int
-base64_value(char c)
+base64_value(uint8_t c)
 {
-	size_t at = (size_t)(uint8_t)c - '+';
-
-	return at < sizeof(base64_values) ? base64_values[at] - 1 : -1;
+	return base64_values[c] - 1;
 }
 
 /*
@@ -192,7 +249,7 @@ base64_value(char c)
  * under the padding must be zero, so that every byte string has one encoding.
  */
 static size_t
-base64_group(const char *in, bool last, uint8_t out[static 3])
+base64_group(const uint8_t *in, bool last, uint8_t out[static 3])
 {
 	size_t n = 3;
 	uint32_t v;
@@ -218,6 +275,7 @@ base64_group(const char *in, bool last, uint8_t out[static 3])
 int
 base64_decode(const char *text, size_t max, struct blob *ret)
 {
+	const uint8_t *in = (const uint8_t *)text;
 	_cleanup_(freep) uint8_t *bytes = NULL;
 	size_t len = strlen(text), at = 0;
 
@@ -228,7 +286,7 @@ base64_decode(const char *text, size_t max, struct blob *ret)
 		return CVM_E_NOMEM;
 	for (size_t i = 0; i < len; i += 4) {
 		uint8_t group[3];
-		size_t n = base64_group(text + i, i + 4 == len, group);
+		size_t n = base64_group(in + i, i + 4 == len, group);
 
 		if (n == 0)
 			return CVM_E_PARSE;
@@ -236,6 +294,59 @@ base64_decode(const char *text, size_t max, struct blob *ret)
 		at += n;
 	}
 	if (at > max)
+		return CVM_E_PARSE;
+	*ret = (struct blob){ TAKE_PTR(bytes), at };
+	return CVM_OK;
+}
+
+/* Four digits to three bytes; false where one of them is none. */
+static bool
+base64_quad(const uint8_t *in, uint8_t out[static 3])
+{
+	int a = base64_value(in[0]), b = base64_value(in[1]);
+	int c = base64_value(in[2]), d = base64_value(in[3]);
+
+	if ((a | b | c | d) < 0)
+		return false;
+	out[0] = (uint8_t)(a << 2 | b >> 4);
+	out[1] = (uint8_t)(b << 4 | c >> 2);
+	out[2] = (uint8_t)(c << 6 | d);
+	return true;
+}
+
+static bool
+is_space(uint8_t c)
+{
+	return c == '\n' || c == '\r' || c == ' ' || c == '\t';
+}
+
+int
+base64_decode_lines(struct span s, struct blob *ret)
+{
+	_cleanup_(freep) uint8_t *bytes = malloc(s.len / 4 * 3 + 3);
+	uint8_t group[4];
+	size_t at = 0, n = 0, last = 3;
+
+	if (bytes == NULL)
+		return CVM_E_NOMEM;
+	for (size_t i = 0; i < s.len;) {
+		/* Lines hold whole groups, if nothing is odd about them. */
+		if (n == 0 && last == 3 && s.len - i >= 4 &&
+		    base64_quad(&s.data[i], &bytes[at])) {
+			at += 3;
+			i += 4;
+			continue;
+		}
+		group[n] = s.data[i++];
+		if (is_space(group[n]) || ++n < 4)
+			continue;
+		n = 0;
+		if (last < 3 ||
+		    (last = base64_group(group, true, &bytes[at])) == 0)
+			return CVM_E_PARSE;
+		at += last;
+	}
+	if (n != 0 || at == 0)
 		return CVM_E_PARSE;
 	*ret = (struct blob){ TAKE_PTR(bytes), at };
 	return CVM_OK;

@@ -60,5 +60,8 @@ int hex_decode_blob(const char *hex, size_t max, struct blob *ret) _must_check_;
 /* Base64 (RFC 4648 section 4, with padding, no line breaks), strict. */
 int base64_encode(struct span s, char **ret_text) _must_check_;
 int base64_decode(const char *text, size_t max, struct blob *ret) _must_check_;
+/* The same of text in lines: blanks, tabs and line ends are passed over
+ * wherever they are. Nothing but these is CVM_E_PARSE. */
+int base64_decode_lines(struct span s, struct blob *ret) _must_check_;
 
 #endif

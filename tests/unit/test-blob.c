@@ -239,6 +239,52 @@ base64_longer_than_allowed(void **state)
 	assert_int_equal(base64_decode("Zm9vYg==", 4, &b), CVM_OK);
 }
 
+/* Line ends and blanks anywhere; whatever else is odd is refused as without
+ * them, also where a line does not hold whole groups. */
+static void
+base64_lines(void **state)
+{
+	static const struct {
+		const char *plain, *lines;
+	} rows[] = {
+		{ "foobar", "Zm9vYmFy" },
+		{ "foobar", "Zm9v\nYmFy\n" },
+		{ "foobar", "\r\nZ m9\tvY\nm\nFy" },
+		{ "fooba", "Zm9v\r\nYmE=\r\n" },
+		{ "foob", "Zm9vYg\n=\n=\n" },
+		{ "\xff\xef\xbe~?", "/+++ fj8= " },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		_cleanup_(blob_clear) struct blob b = { 0 };
+
+		assert_int_equal(base64_decode_lines(text(rows[i].lines), &b),
+		    CVM_OK);
+		assert_true(span_equal(blob_span(&b), text(rows[i].plain)));
+	}
+}
+
+static void
+base64_lines_malformed(void **state)
+{
+	static const char *const refused[] = { "", "\n", "Z", "Zm9", "Zm9vY",
+		"Zm9v\nYg", "Zm9v\nYg=", "Zg==Zm9v", "Zg==\nZm9v",
+		"Zg==\nZg==", "Zg==\n=", "Zg=\na", "Zm=v", "====", "Zm9v\vYmFy",
+		"Zm9v-mFy", "Zm9v\nYm\x80y",
+		"Zm9v\nYh==", "Zm9v\nYmF=", "Zm9v\nYmE=\nY" };
+	_cleanup_(blob_clear) struct blob b = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(refused); i++)
+		if (base64_decode_lines(text(refused[i]), &b) != CVM_E_PARSE)
+			fail_msg("%s", refused[i]);
+	/* text() would end at it. */
+	assert_int_equal(base64_decode_lines(span("Zm9v\0YmFy", 9), &b),
+	    CVM_E_PARSE);
+	assert_null(b.data);
+}
+
 int
 main(void)
 {
@@ -256,6 +302,8 @@ main(void)
 		cmocka_unit_test(base64_byte_that_is_no_digit),
 		cmocka_unit_test(base64_second_encoding),
 		cmocka_unit_test(base64_longer_than_allowed),
+		cmocka_unit_test(base64_lines),
+		cmocka_unit_test(base64_lines_malformed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
