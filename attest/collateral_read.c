@@ -75,7 +75,7 @@ get_text(const struct source *s, const struct json *object, const char *member,
 		return r;
 	if (!json_is_string(item) || strlen(item->text) >= len)
 		return source_refuse(s, item, "a short string");
-	(void)snprintf(out, len, "%s", item->text);
+	memcpy(out, item->text, strlen(item->text) + 1);
 	return CVM_OK;
 }
 
@@ -152,6 +152,6 @@ get_date(const struct source *s, const struct json *object, const char *member,
 	if (!json_is_string(item) || parse_date(item->text, ret) < 0)
 		return source_refuse(s, item,
 		    "a date like 2026-06-08T11:32:35Z");
-	(void)snprintf(out, TCB_DATE_LEN, "%s", item->text);
+	memcpy(out, item->text, strlen(item->text) + 1);
 	return CVM_OK;
 }
