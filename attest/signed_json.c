@@ -83,59 +83,62 @@ plain_string(struct cut *c, char *out, size_t len)
 	return CVM_OK;
 }
 
-/* Inside a string: skips to and over its closing quote. */
-static int
-skip_string(struct cut *c)
+/* Over the string that begins at *at; false where it does not end. */
+static bool
+skip_string(struct span s, size_t *at)
 {
-	for (;;) {
-		size_t left = reader_left(&c->r), n = 0;
-		const uint8_t *at = &c->r.data[c->r.pos];
-		uint8_t b;
+	size_t i = *at + 1;
 
-		while (n < left && at[n] != '"' && at[n] != '\\')
-			n++;
-		read_skip(&c->r, n);
-		b = read_u8(&c->r);
-		if (c->r.failed)
-			return refuse(c, "the end of a string", "the end");
-		if (b == '\\')
-			read_skip(&c->r, 1);
-		else if (b == '"')
-			return CVM_OK;
-	}
+	for (; i < s.len && s.data[i] != '"'; i++)
+		if (s.data[i] == '\\')
+			i++;
+	*at = i + 1;
+	return i < s.len;
+}
+
+static int
+refuse_at(struct cut *c, size_t at, const char *expected, const char *got)
+{
+	c->r.pos = at < c->r.len ? at : c->r.len;
+	return refuse(c, expected, got);
 }
 
 /* An object, with everything in it, by its brackets. */
 static int
 raw_object(struct cut *c, struct span *ret)
 {
+	struct span s = span(c->r.data, c->r.len);
 	char closing[DEPTH_MAX];
-	size_t depth = 0, start;
+	size_t depth = 0, at;
 
 	if (peek_past_space(c) != '{')
 		return refuse(c, "an object", "something else");
-	start = c->r.pos;
+	at = c->r.pos;
 	do {
-		uint8_t b = read_u8(&c->r);
+		uint8_t b = at < s.len ? s.data[at] : 0;
 
-		if (c->r.failed)
-			return refuse(c, "the end of an object", "the end");
+		if (at >= s.len)
+			return refuse_at(c, at, "the end of an object",
+			    "the end");
 		if (b == '"') {
-			int r = skip_string(c);
-
-			if (r < 0)
-				return r;
-		} else if (b == '{' || b == '[') {
+			if (!skip_string(s, &at))
+				return refuse_at(c, at, "the end of a string",
+				    "the end");
+			continue;
+		}
+		if (b == '{' || b == '[') {
 			if (depth == DEPTH_MAX)
-				return refuse(c, "at most 16 levels", "more");
+				return refuse_at(c, at, "at most 16 levels",
+				    "more");
 			closing[depth++] = b == '{' ? '}' : ']';
 		} else if (b == '}' || b == ']') {
 			if (closing[--depth] != b)
-				return refuse(c, "brackets in pairs",
+				return refuse_at(c, at, "brackets in pairs",
 				    "another bracket");
 		}
+		at++;
 	} while (depth > 0);
-	*ret = span(c->r.data + start, c->r.pos - start);
+	*ret = read_span(&c->r, at - c->r.pos);
 	return CVM_OK;
 }
 

@@ -91,32 +91,45 @@ hex_encode(struct span s, char *out, size_t outlen)
 	return out;
 }
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
+/* The value of each digit, and one more: 0 is for what is no digit. */
+static const uint8_t hex_values[256] = { ['0'] = 1,
+	2,
+	3,
+	4,
+	5,
+	6,
+	7,
+	8,
+	9,
+	10,
+	['A'] = 11,
+	12,
+	13,
+	14,
+	15,
+	16,
+	['a'] = 11,
+	12,
+	13,
+	14,
+	15,
+	16 };
 
 int
 hex_decode(const char *hex, uint8_t *out, size_t len)
 {
+	const uint8_t *in = (const uint8_t *)hex;
 	size_t i;
 
 	/* The first pass decides, so that a refusal leaves out alone. */
 	for (i = 0; i / 2 < len; i++)
-		if (hex_digit(hex[i]) < 0)
+		if (hex_values[in[i]] == 0)
 			return CVM_E_PARSE;
-	if (hex[i] != '\0')
+	if (in[i] != '\0')
 		return CVM_E_PARSE;
 	for (i = 0; i < len; i++)
-		out[i] = (uint8_t)(hex_digit(hex[2 * i]) << 4 |
-		    hex_digit(hex[2 * i + 1]));
+		out[i] = (uint8_t)((hex_values[in[2 * i]] - 1) << 4 |
+		    (hex_values[in[2 * i + 1]] - 1));
 	return CVM_OK;
 }
 

@@ -36,9 +36,31 @@ read_length(struct reader *r)
 	return len;
 }
 
+/* Behind a tag that was looked at: most lengths have one byte. False, and
+ * nothing read, for the others and for what ends too early. */
+static bool
+read_short(struct reader *r, struct span *ret)
+{
+	size_t left = reader_left(r), len;
+
+	if (left < 2)
+		return false;
+	len = r->data[r->pos + 1];
+	if (len >= 0x80 || len > left - 2)
+		return false;
+	r->pos += 2 + len;
+	*ret = span(&r->data[r->pos - len], len);
+	return true;
+}
+
 struct span
 der_any(struct reader *r, uint8_t *ret_tag)
 {
+	struct span s;
+
+	*ret_tag = der_tag(r);
+	if ((*ret_tag & TAG_HIGH) != TAG_HIGH && read_short(r, &s))
+		return s;
 	*ret_tag = read_u8(r);
 	if ((*ret_tag & TAG_HIGH) == TAG_HIGH)
 		r->failed = true;
@@ -48,6 +70,10 @@ der_any(struct reader *r, uint8_t *ret_tag)
 struct span
 der_value(struct reader *r, uint8_t tag)
 {
+	struct span s;
+
+	if (der_tag(r) == tag && read_short(r, &s))
+		return s;
 	if (der_tag(r) != tag)
 		r->failed = true;
 	(void)read_u8(r);
