@@ -6,6 +6,9 @@
 #include "token/attr_rules.h"
 #include "token/object_impl.h"
 
+/* With five levels of page tables x86-64 has less. */
+#define BYTES_MAX ((CK_ULONG)1 << 56)
+
 void
 call_begin(struct call *c)
 {
@@ -219,6 +222,12 @@ call_fail(struct call *c, const char *function, CK_RV rv)
 		log_line(LOG_LEVEL_DEBUG, "%s: 0x%lx: %s", function, rv,
 		    why_sentence(&c->why, text, sizeof(text)));
 	return rv;
+}
+
+bool
+bytes_bounded(const void *p, CK_ULONG len)
+{
+	return len <= BYTES_MAX && (len == 0 || p != NULL);
 }
 
 bool

@@ -75,6 +75,9 @@ int call_reveal(struct call *c, const char *function, CK_OBJECT_HANDLE handle,
 /* Logs an error that the caller of C_ cannot be told, at debug. */
 CK_RV call_fail(struct call *c, const char *function, CK_RV rv);
 
+/* Bytes that can be there: not NULL, and no more than an address space has. A
+ * length beyond that went wrong on its way to us. */
+bool bytes_bounded(const void *p, CK_ULONG len);
 /* A template that can be walked: not NULL, not too long. */
 bool template_bounded(const CK_ATTRIBUTE *templ, CK_ULONG n);
 

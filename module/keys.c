@@ -83,7 +83,7 @@ allow_generation(struct call *c, const char *function, const CK_MECHANISM *mech)
 static bool
 bad_mechanism(const CK_MECHANISM *m)
 {
-	return m == NULL || (m->pParameter == NULL && m->ulParameterLen > 0);
+	return m == NULL || !bytes_bounded(m->pParameter, m->ulParameterLen);
 }
 
 /* Which handle was meant is for the caller to know; the same of types. */
@@ -247,6 +247,8 @@ C_UnwrapKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 		return CKR_ARGUMENTS_BAD;
 	if (wrap_param_read(pMechanism, &p, &u.mech) != CVM_OK)
 		return CKR_MECHANISM_PARAM_INVALID;
+	if (ulWrappedKeyLen > WRAPPED_MAX)
+		return CKR_WRAPPED_KEY_LEN_RANGE;
 	return unwrap(&c, &u);
 }
 
@@ -343,7 +345,7 @@ C_WrapKeyAuthenticated(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 	if (rv != CKR_OK)
 		return rv;
 	if (bad_mechanism(pMechanism) || pulWrappedKeyLen == NULL ||
-	    (pAssociatedData == NULL && ulAssociatedDataLen > 0))
+	    !bytes_bounded(pAssociatedData, ulAssociatedDataLen))
 		return CKR_ARGUMENTS_BAD;
 	if (!message_mechanism(pMechanism->mechanism))
 		return CKR_MECHANISM_INVALID;
@@ -379,7 +381,7 @@ C_UnwrapKeyAuthenticated(CK_SESSION_HANDLE hSession,
 	if (rv != CKR_OK)
 		return rv;
 	if (bad_mechanism(pMechanism) || pWrappedKey == NULL || phKey == NULL ||
-	    (pAssociatedData == NULL && ulAssociatedDataLen > 0) ||
+	    !bytes_bounded(pAssociatedData, ulAssociatedDataLen) ||
 	    !template_bounded(pTemplate, ulAttributeCount))
 		return CKR_ARGUMENTS_BAD;
 	if (!message_mechanism(pMechanism->mechanism))

@@ -72,7 +72,7 @@ end_message(struct call *c, struct operation *o, const char *function, CK_RV rv)
 static bool
 bad_span(struct span s)
 {
-	return s.data == NULL && s.len > 0;
+	return !bytes_bounded(s.data, s.len);
 }
 
 /* A wrong tag has a name of its own here. */

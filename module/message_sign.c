@@ -93,12 +93,6 @@ end_message(struct call *c, struct operation *o, const char *function, CK_RV rv)
 	return call_fail(c, function, rv);
 }
 
-static bool
-bad_bytes(const void *p, CK_ULONG len)
-{
-	return p == NULL && len > 0;
-}
-
 /* The size of the signature, and whether that was all that is asked. */
 static bool
 only_size(struct call *c, struct operation *o, CK_BYTE *out, CK_ULONG *out_len,
@@ -133,7 +127,7 @@ C_SignMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
 	(void)pParameter;
 	if (rv != CKR_OK)
 		return rv;
-	if (bad_bytes(pData, ulDataLen) || pulSignatureLen == NULL)
+	if (!bytes_bounded(pData, ulDataLen) || pulSignatureLen == NULL)
 		return CKR_ARGUMENTS_BAD;
 	if (only_size(&c, o, pSignature, pulSignatureLen, &rv))
 		return rv;
@@ -182,7 +176,7 @@ C_SignMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
 	(void)pParameter;
 	if (rv != CKR_OK)
 		return rv;
-	if (bad_bytes(pData, ulDataLen))
+	if (!bytes_bounded(pData, ulDataLen))
 		rv = CKR_ARGUMENTS_BAD;
 	else if (ulParameterLen > 0)
 		rv = CKR_MECHANISM_PARAM_INVALID;
@@ -236,7 +230,7 @@ C_VerifyMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
 	(void)pParameter;
 	if (rv != CKR_OK)
 		return rv;
-	if (bad_bytes(pData, ulDataLen) || pSignature == NULL)
+	if (!bytes_bounded(pData, ulDataLen) || pSignature == NULL)
 		return CKR_ARGUMENTS_BAD;
 	rv = operation_do_verify(&c, o, "C_VerifyMessage", &in,
 	    span(pSignature, ulSignatureLen));
@@ -284,8 +278,8 @@ C_VerifyMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
 	(void)pParameter;
 	if (rv != CKR_OK)
 		return rv;
-	if (bad_bytes(pData, ulDataLen) ||
-	    bad_bytes(pSignature, ulSignatureLen))
+	if (!bytes_bounded(pData, ulDataLen) ||
+	    !bytes_bounded(pSignature, ulSignatureLen))
 		rv = CKR_ARGUMENTS_BAD;
 	else if (ulParameterLen > 0)
 		rv = CKR_MECHANISM_PARAM_INVALID;

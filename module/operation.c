@@ -19,12 +19,6 @@ static const enum op_kind kinds[SESSION_OPS] = {
 	[SESSION_MESSAGE_DECRYPT] = OP_DECRYPT,
 };
 
-static bool
-bad_bytes(const void *p, CK_ULONG len)
-{
-	return p == NULL && len > 0;
-}
-
 enum op_kind
 operation_kind(enum session_op which)
 {
@@ -105,7 +99,7 @@ init_with(struct call *c, enum session_op which, CK_MECHANISM *mech,
 
 	if (mech == NULL)
 		return cancel(&c->session->op[which]);
-	if (bad_bytes(mech->pParameter, mech->ulParameterLen))
+	if (!bytes_bounded(mech->pParameter, mech->ulParameterLen))
 		return CKR_MECHANISM_PARAM_INVALID;
 	if (operation_active(&c->session->op[which]))
 		return CKR_OPERATION_ACTIVE;
@@ -311,7 +305,7 @@ operation_once(CK_SESSION_HANDLE h, enum session_op which, const char *function,
 	rv = look_up(&c, h, which, &o);
 	if (rv != CKR_OK)
 		return rv;
-	if (bad_bytes(in, in_len) || out_len == NULL)
+	if (!bytes_bounded(in, in_len) || out_len == NULL)
 		rv = CKR_ARGUMENTS_BAD;
 	else if (o->multipart)
 		rv = CKR_OPERATION_ACTIVE;
@@ -356,7 +350,7 @@ part(struct call *c, struct operation *o, const char *function, struct span in,
 {
 	CK_RV rv = CKR_ARGUMENTS_BAD;
 
-	if (!bad_bytes(in.data, in.len))
+	if (bytes_bounded(in.data, in.len))
 		rv = operation_feed(c, o, function, in, out, out_len);
 	return finish(c, o, function, rv, /* goes_on= */ true);
 }
@@ -407,7 +401,7 @@ verify_once(struct call *c, struct operation *o, const char *function,
 {
 	CK_RV rv;
 
-	if (bad_bytes(in.data, in.len) || sig.data == NULL)
+	if (!bytes_bounded(in.data, in.len) || sig.data == NULL)
 		rv = CKR_ARGUMENTS_BAD;
 	else if (o->multipart)
 		rv = CKR_OPERATION_ACTIVE;
@@ -542,7 +536,7 @@ operation_dual(CK_SESSION_HANDLE h, enum session_op first,
 	b = &c.session->op[second];
 	if (b->op == NULL)
 		return CKR_OPERATION_NOT_INITIALIZED;
-	if (bad_bytes(in, in_len) || out_len == NULL)
+	if (!bytes_bounded(in, in_len) || out_len == NULL)
 		rv = CKR_ARGUMENTS_BAD;
 	else
 		rv = dual(&c, a, b, order, function, span(in, in_len), out,

@@ -13,8 +13,10 @@ C_SeedRandom(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pSeed, CK_ULONG ulSeedLen)
 
 	if (rv != CKR_OK)
 		return rv;
-	if (pSeed == NULL)
-		return ulSeedLen == 0 ? CKR_OK : CKR_ARGUMENTS_BAD;
+	if (!bytes_bounded(pSeed, ulSeedLen))
+		return CKR_ARGUMENTS_BAD;
+	if (ulSeedLen == 0)
+		return CKR_OK;
 	return rv_of(random_stir(span(pSeed, ulSeedLen)));
 }
 
@@ -30,7 +32,9 @@ C_GenerateRandom(CK_SESSION_HANDLE hSession, CK_BYTE_PTR RandomData,
 
 	if (rv != CKR_OK)
 		return rv;
-	if (RandomData == NULL)
-		return ulRandomLen == 0 ? CKR_OK : CKR_ARGUMENTS_BAD;
+	if (!bytes_bounded(RandomData, ulRandomLen))
+		return CKR_ARGUMENTS_BAD;
+	if (ulRandomLen == 0)
+		return CKR_OK;
 	return rv_of(random_from_kernel(RandomData, ulRandomLen));
 }
