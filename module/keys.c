@@ -113,8 +113,8 @@ C_GenerateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 		return CKR_ARGUMENTS_BAD;
 	rv = allow_generation(&c, "C_GenerateKey", pMechanism);
 	if (rv == CKR_OK)
-		rv = rv_of(token_generate_key(c.token, &c.caller, pMechanism,
-		    pTemplate, ulCount, phKey, &c.why));
+		rv = rv_of_template(token_generate_key(c.token, &c.caller,
+		    pMechanism, pTemplate, ulCount, phKey, &c.why));
 	return call_fail(&c, "C_GenerateKey", rv);
 }
 
@@ -136,8 +136,8 @@ C_GenerateKeyPair(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 		return CKR_ARGUMENTS_BAD;
 	rv = allow_generation(&c, "C_GenerateKeyPair", pMechanism);
 	if (rv == CKR_OK)
-		rv = rv_of(token_generate_pair(c.token, &c.caller, pMechanism,
-		    pPublicKeyTemplate, ulPublicKeyAttributeCount,
+		rv = rv_of_template(token_generate_pair(c.token, &c.caller,
+		    pMechanism, pPublicKeyTemplate, ulPublicKeyAttributeCount,
 		    pPrivateKeyTemplate, ulPrivateKeyAttributeCount,
 		    phPublicKey, phPrivateKey, &c.why));
 	return call_fail(&c, "C_GenerateKeyPair", rv);

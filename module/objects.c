@@ -50,7 +50,7 @@ C_CreateObject(CK_SESSION_HANDLE hSession, CK_ATTRIBUTE_PTR pTemplate,
 			err = token_create(c.token, &c.caller, pTemplate,
 			    ulCount, phObject, &c.why);
 	} while (call_again(&c, &err));
-	return call_fail(&c, "C_CreateObject", rv_of(err));
+	return call_fail(&c, "C_CreateObject", rv_of_template(err));
 }
 
 CK_RV

@@ -85,3 +85,9 @@ rv_of_key(int err)
 {
 	return look_up(err, /* key= */ true);
 }
+
+CK_RV
+rv_of_template(int err)
+{
+	return err == CVM_E_KEY_SIZE ? CKR_ATTRIBUTE_VALUE_INVALID : rv_of(err);
+}

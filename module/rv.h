@@ -15,5 +15,11 @@
  */
 CK_RV rv_of(int err);
 CK_RV rv_of_key(int err);
+/*
+ * As rv_of(), for C_CreateObject, C_GenerateKey and C_GenerateKeyPair: a size
+ * that no key has is the value of an attribute there. CKR_KEY_SIZE_RANGE is of
+ * keys that were given (sections 5.1.6, 5.7.1, 5.18.1, 5.18.2).
+ */
+CK_RV rv_of_template(int err);
 
 #endif

@@ -316,6 +316,102 @@ imported_keys_are_not_local(void **state)
 	assert_int_equal(mech, CK_UNAVAILABLE_INFORMATION);
 }
 
+/*
+ * 5.7.1, 5.18.1 and 5.18.2 have no CKR_KEY_SIZE_RANGE: what a template says of
+ * a new key is an attribute, of a value that is none.
+ */
+static const struct {
+	CK_MECHANISM_TYPE mech;
+	CK_ATTRIBUTE_TYPE type;
+	CK_ULONG size;
+	CK_RV rv;
+} sizes[] = {
+	{ CKM_AES_KEY_GEN, CKA_VALUE_LEN, 16, CKR_OK },
+	{ CKM_AES_KEY_GEN, CKA_VALUE_LEN, 0, CKR_ATTRIBUTE_VALUE_INVALID },
+	{ CKM_AES_KEY_GEN, CKA_VALUE_LEN, 13, CKR_ATTRIBUTE_VALUE_INVALID },
+	{ CKM_AES_KEY_GEN, CKA_VALUE_LEN, 33, CKR_ATTRIBUTE_VALUE_INVALID },
+	{ CKM_AES_KEY_GEN, CKA_VALUE_LEN, ~0UL, CKR_ATTRIBUTE_VALUE_INVALID },
+	{ CKM_GENERIC_SECRET_KEY_GEN, CKA_VALUE_LEN, 1, CKR_OK },
+	{ CKM_GENERIC_SECRET_KEY_GEN, CKA_VALUE_LEN, 0,
+	    CKR_ATTRIBUTE_VALUE_INVALID },
+	{ CKM_GENERIC_SECRET_KEY_GEN, CKA_VALUE_LEN, 4097,
+	    CKR_ATTRIBUTE_VALUE_INVALID },
+	{ CKM_GENERIC_SECRET_KEY_GEN, CKA_VALUE_LEN, ~0UL,
+	    CKR_ATTRIBUTE_VALUE_INVALID },
+	{ CKM_RSA_PKCS_KEY_PAIR_GEN, CKA_MODULUS_BITS, 2048, CKR_OK },
+	{ CKM_RSA_PKCS_KEY_PAIR_GEN, CKA_MODULUS_BITS, 0,
+	    CKR_ATTRIBUTE_VALUE_INVALID },
+	{ CKM_RSA_PKCS_KEY_PAIR_GEN, CKA_MODULUS_BITS, 64,
+	    CKR_ATTRIBUTE_VALUE_INVALID },
+	{ CKM_RSA_PKCS_KEY_PAIR_GEN, CKA_MODULUS_BITS, 1024,
+	    CKR_ATTRIBUTE_VALUE_INVALID },
+	{ CKM_RSA_PKCS_KEY_PAIR_GEN, CKA_MODULUS_BITS, ~0UL,
+	    CKR_ATTRIBUTE_VALUE_INVALID },
+};
+
+static void
+sizes_that_no_key_has(void **state)
+{
+	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+	CK_KEY_TYPE type = CKK_AES;
+	CK_BYTE value[17] = { 1 };
+	CK_SESSION_HANDLE s;
+	CK_OBJECT_HANDLE h, g;
+
+	(void)state;
+	NEEDS_MACHINE();
+	s = begin(RO, true);
+	for (size_t i = 0; i < NELEMS(sizes); i++) {
+		CK_ULONG size = sizes[i].size;
+		CK_ATTRIBUTE t[] = { ATTR(sizes[i].type, size) };
+		CK_MECHANISM *m = MECH(sizes[i].mech);
+
+		if (sizes[i].type == CKA_VALUE_LEN)
+			assert_rv(sizes[i].rv, C_GenerateKey(s, m, t, 1, &h));
+		else
+			assert_rv(sizes[i].rv,
+			    C_GenerateKeyPair(s, m, t, 1, NULL, 0, &h, &g));
+	}
+	for (CK_ULONG n = 0; n <= sizeof(value); n++) {
+		CK_ATTRIBUTE t[] = { ATTR(CKA_CLASS, class),
+			ATTR(CKA_KEY_TYPE, type), { CKA_VALUE, value, n } };
+
+		assert_rv(n == 16 ? CKR_OK : CKR_ATTRIBUTE_VALUE_INVALID,
+		    C_CreateObject(s, t, NELEMS(t), &h));
+	}
+}
+
+/* 4.8: a list of mechanisms that allows none makes a key of no use, and is
+ * not one that allows all. */
+static void
+lists_of_no_mechanism(void **state)
+{
+	CK_MECHANISM_TYPE ecb = CKM_AES_ECB;
+	CK_ULONG len = 16;
+	CK_ATTRIBUTE t[] = { ATTR(CKA_VALUE_LEN, len), ATTR(CKA_ENCRYPT, yes),
+		ATTR(CKA_ALLOWED_MECHANISMS, ecb) };
+	CK_BYTE iv[16] = { 0 };
+	CK_MECHANISM cbc = { CKM_AES_CBC, iv, sizeof(iv) };
+	CK_SESSION_HANDLE s;
+	CK_OBJECT_HANDLE h;
+
+	(void)state;
+	NEEDS_MACHINE();
+	s = begin(RO, true);
+	assert_ok(C_GenerateKey(s, MECH(CKM_AES_KEY_GEN), t, 3, &h));
+	assert_rv(CKR_MECHANISM_INVALID, C_EncryptInit(s, &cbc, h));
+	assert_ok(C_EncryptInit(s, MECH(CKM_AES_ECB), h));
+	for (CK_ULONG n = 0; n < sizeof(ecb); n++) {
+		t[2].ulValueLen = n;
+		assert_rv(CKR_ATTRIBUTE_VALUE_INVALID,
+		    C_GenerateKey(s, MECH(CKM_AES_KEY_GEN), t, 3, &h));
+	}
+	t[2].pValue = NULL;
+	t[2].ulValueLen = 0;
+	assert_rv(CKR_ATTRIBUTE_VALUE_INVALID,
+	    C_GenerateKey(s, MECH(CKM_AES_KEY_GEN), t, 3, &h));
+}
+
 /* A public exponent may have zeros before it. */
 static void
 numbers_with_zeros_before_them(void **state)
@@ -638,6 +734,8 @@ main(void)
 		TEST(objects_that_are_copied),
 		TEST(attributes_are_answered_each_for_itself),
 		TEST(imported_keys_are_not_local),
+		TEST(sizes_that_no_key_has),
+		TEST(lists_of_no_mechanism),
 		TEST(numbers_with_zeros_before_them),
 		TEST(logins),
 		TEST(small_buffers_are_not_written),
