@@ -15,7 +15,7 @@
 static unsigned
 groups_of(const struct policy *p)
 {
-	unsigned groups = GROUP_SRC;
+	unsigned groups = GROUP_SRC | GROUP_COL;
 
 	if (p->tee == TEE_SNP)
 		groups |= GROUP_SNP | GROUP_BIND;
@@ -287,6 +287,38 @@ appraise_part(const struct part *p, const struct appraisal *a,
 	memo_keep(memos, &key, a->now, v, &found);
 	facts_narrow(facts, found.valid_from, found.valid_until);
 	facts_newer(facts, found.newest_time);
+	(void)seen_merge(&facts->seen, &found.seen);
+}
+
+/* After the others, which say what there is and that it is genuine. */
+static void
+check_memory(const struct appraisal *a, struct verdict *v,
+    struct appraisal_facts *facts)
+{
+	const struct seen_mark *older, *known = NULL;
+	char was[SEEN_TEXT_MAX], is[SEEN_TEXT_MAX], expected[CHECK_VALUE_MAX];
+
+	if (a->seen == NULL) {
+		(void)verdict_skip(v, CHECK_COL_01,
+		    "nothing is remembered here");
+		return;
+	}
+	older = seen_older(&facts->seen, a->seen, &known);
+	if (older == NULL) {
+		(void)verdict_pass(v, CHECK_COL_01);
+		return;
+	}
+	facts->older = a->policy->older_collateral;
+	if (facts->older) {
+		(void)verdict_pass_value(v, CHECK_COL_01,
+		    "older, which the policy accepts: %s of %s; seen was %s",
+		    older->about, seen_text(older, is), seen_text(known, was));
+		return;
+	}
+	(void)snprintf(expected, sizeof(expected), "%s of %s or later",
+	    older->about, seen_text(known, was));
+	(void)verdict_fail(v, CHECK_COL_01, expected, "%s",
+	    seen_text(older, is));
 }
 
 /* Beside the log of a TPM: checks that both logs have are one row each. */
@@ -329,6 +361,7 @@ appraise_all(const struct appraisal *a, struct verdict *v,
 		bind_tee(a, v, facts);
 	if ((v->groups & GROUP_BIND_TPM) != 0)
 		bind_tpm(a, v);
+	check_memory(a, v, facts);
 }
 
 void

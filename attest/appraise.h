@@ -22,6 +22,7 @@ struct appraisal {
 	bool elsewhere; /* evidence of a machine that is not this one */
 	const struct tpm_clock *last_clock; /* or NULL */
 	const struct snp_guest *last_guest; /* or NULL */
+	const struct seen *seen;	    /* what others verified; or NULL */
 	struct chain_cache *cache;	    /* or NULL: everything anew */
 };
 

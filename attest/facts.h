@@ -3,7 +3,7 @@
 #ifndef ATTEST_FACTS_H
 #define ATTEST_FACTS_H
 
-#include "attest/evidence.h"
+#include "attest/seen.h"
 
 /* TPMS_CLOCK_INFO of a verified quote; forward only. */
 struct tpm_clock {
@@ -26,6 +26,8 @@ struct appraisal_facts {
 	size_t ak_name_len;
 	int64_t newest_time; /* latest thisUpdate/issueDate in verified
 				collateral, 0 when there is none */
+	struct seen seen;    /* each of verified collateral */
+	bool older; /* one is older than known, and the policy accepts it */
 	/* Of the TEE's and the log's part: as long as no date that was judged
 	 * changes its answer. Empty (from > until) when one is over. */
 	int64_t valid_from, valid_until;

@@ -11,6 +11,7 @@ struct memo {
 	size_t n_parts;
 	struct check_result *results; /* of the group, in the table's order */
 	int64_t from, until, newest_time;
+	struct seen seen;
 	uint64_t used; /* m->uses when last of use */
 };
 
@@ -81,6 +82,7 @@ memo_recall(struct memos *m, const struct memo_key *key, int64_t now,
 	m->recalls++;
 	facts_narrow(facts, e->from, e->until);
 	facts_newer(facts, e->newest_time);
+	(void)seen_merge(&facts->seen, &e->seen);
 	return true;
 }
 
@@ -133,6 +135,7 @@ memo_keep(struct memos *m, const struct memo_key *key, int64_t now,
 		.from = facts->valid_from,
 		.until = facts->valid_until,
 		.newest_time = facts->newest_time,
+		.seen = facts->seen,
 	};
 	struct memo *to;
 	size_t n = 0;

@@ -39,6 +39,8 @@ struct rounds {
 	size_t crowd;
 	uint64_t linger_ns;
 	_Atomic enum round_state state; /* read without it, too */
+	struct seen seen;		/* newest verified collateral */
+	_Atomic uint64_t seen_changes;	/* read without it, too */
 	int last_err;
 	struct why last_why;	  /* of last_err */
 	uint64_t last_failure_ns; /* 0: the last attempt admitted */
@@ -56,6 +58,7 @@ struct rounds {
 	struct tpm_clock last_clock;
 	struct snp_guest last_guest;
 	bool has_clock, has_guest;
+	bool told_older; /* than seen, and accepted */
 	uint64_t rounds;
 	_Atomic int64_t newest_time; /* everybody's */
 	void (*on_change)(void *, enum round_state, const struct why *);
@@ -218,6 +221,29 @@ rounds_not_before(struct rounds *r, int64_t time)
 }
 
 void
+rounds_remember(struct rounds *r, const struct seen *s)
+{
+	(void)pthread_mutex_lock(&r->lock);
+	if (seen_merge(&r->seen, s))
+		(void)atomic_fetch_add(&r->seen_changes, 1);
+	(void)pthread_mutex_unlock(&r->lock);
+}
+
+uint64_t
+rounds_seen(struct rounds *r, uint64_t since, struct seen *ret)
+{
+	uint64_t changes = atomic_load(&r->seen_changes);
+
+	if (changes == since)
+		return changes;
+	(void)pthread_mutex_lock(&r->lock);
+	*ret = r->seen;
+	changes = atomic_load(&r->seen_changes);
+	(void)pthread_mutex_unlock(&r->lock);
+	return changes;
+}
+
+void
 rounds_on_change(struct rounds *r,
     void (*fn)(void *arg, enum round_state state, const struct why *why),
     void *arg)
@@ -271,6 +297,9 @@ rounds_after_fork(struct rounds *r)
 	r->state = ROUND_NONE;
 	r->last_failure_ns = 0;
 	r->has_clock = false;
+	/* Whoever was writing it is not here; the token tells it again. */
+	r->seen.n = 0;
+	r->seen_changes = 0;
 	permit_revoke_all(&r->issuer);
 	if (r->witness.after_fork != NULL)
 		r->witness.after_fork(r->witness.arg);
@@ -346,9 +375,25 @@ note_restart(struct rounds *r, struct round_result *rr,
 		r->on_change(r->on_change_arg, ROUND_RESTARTED, &why);
 }
 
+/* Told once, until it is over. */
+static void
+note_older(struct rounds *r, const struct round_result *rr, bool older)
+{
+	struct why why = { 0 };
+
+	if (older && !r->told_older && r->on_change != NULL) {
+		(void)why_set(&why, CVM_E_DENIED,
+		    check_table[CHECK_COL_01].name, "", "",
+		    rr->verdict.results[CHECK_COL_01].got);
+		r->on_change(r->on_change_arg, ROUND_OLDER, &why);
+	}
+	r->told_older = older;
+}
+
 static int
 judge(struct rounds *r, struct round_result *rr, struct why *why)
 {
+	struct seen seen = { 0 };
 	struct appraisal a = {
 		.policy = rr->policy,
 		.evidence = &rr->evidence,
@@ -357,6 +402,7 @@ judge(struct rounds *r, struct round_result *rr, struct why *why)
 		.allow_simulated = r->cfg->simulated,
 		.last_clock = r->has_clock ? &r->last_clock : NULL,
 		.last_guest = r->has_guest ? &r->last_guest : NULL,
+		.seen = &seen,
 		.cache = r->cache,
 	};
 	struct appraisal_facts facts;
@@ -369,6 +415,7 @@ judge(struct rounds *r, struct round_result *rr, struct why *why)
 	memcpy(rr->tee_root, r->collector.report_root, SHA256_LEN);
 	if ((err = expect_nonces(rr, &a)) != CVM_OK)
 		return why_set(why, err, "nonces of the round", "", "", "");
+	(void)rounds_seen(r, 0, &seen);
 	appraise(&a, &rr->verdict, &facts);
 	if (!rr->verdict.admit) {
 		/* Told once: where a clone or a rollback went back to is where
@@ -379,7 +426,10 @@ judge(struct rounds *r, struct round_result *rr, struct why *why)
 		return verdict_why(&rr->verdict, why);
 	}
 	note_restart(r, rr, &facts.clock);
+	note_older(r, rr, facts.older);
 	rounds_not_before(r, facts.newest_time);
+	rr->seen = facts.seen;
+	rounds_remember(r, &facts.seen);
 	r->last_clock = facts.clock;
 	r->has_clock = rr->policy->has_tpm;
 	r->last_guest = facts.guest;

@@ -45,6 +45,7 @@ struct round_result {
 	uint64_t tee_age_s;	      /* of the TEE report, at asked_ns */
 	int64_t time;		      /* CLOCK_REALTIME, seconds */
 	int64_t judged_time;	      /* of certificates and collateral */
+	struct seen seen;	      /* verified collateral, if admitted */
 	struct blob *leaves;	      /* in tree order */
 	size_t n_leaves;
 	_Atomic unsigned refs;
@@ -120,6 +121,15 @@ void rounds_follow(struct rounds *r,
 int64_t rounds_newest_time(struct rounds *r);
 void rounds_not_before(struct rounds *r, int64_t time);
 
+/*
+ * The same of the newest issue of each list (attest/seen.h): an admission is
+ * judged beside what earlier ones verified, and what others knew. rounds_seen()
+ * returns how often that changed, and fills *ret unless it is what it was at
+ * since. Nothing is left of it after a fork.
+ */
+void rounds_remember(struct rounds *r, const struct seen *s);
+uint64_t rounds_seen(struct rounds *r, uint64_t since, struct seen *ret);
+
 /* Called at each change of the verdict (admit, deny, unreachable), outside of
  * locks, by the leader's thread or, when the leader does not come back, by
  * that of a caller who gave up; for the log and for wiping keys. */
@@ -131,6 +141,9 @@ enum round_state {
 	/* No state, only told: the TPM was restarted under an admitted
 	 * machine, so that all earlier permits are over. */
 	ROUND_RESTARTED,
+	/* The same: the policy accepted collateral that is older than what was
+	 * seen before. */
+	ROUND_OLDER,
 };
 void rounds_on_change(struct rounds *r,
     void (*fn)(void *arg, enum round_state state, const struct why *why),

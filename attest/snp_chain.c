@@ -171,6 +171,8 @@ verify(struct snp_appraisal *s, const struct chain *c, struct why *why)
 
 	if (r == CVM_OK)
 		r = chain_validity(c, &v);
+	if (r == CVM_OK)
+		r = seen_crls(c, &s->facts->seen);
 	if (r != CVM_OK)
 		return r;
 	facts_narrow(s->facts, v.from, v.until);

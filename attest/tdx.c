@@ -60,6 +60,7 @@ tdx_appraise(const struct appraisal *a, struct verdict *v,
 		facts_narrow(facts, run.facts.valid_from,
 		    run.facts.valid_until);
 		facts_newer(facts, run.facts.newest_time);
+		(void)seen_merge(&facts->seen, &run.facts.seen);
 	}
 	return ok;
 }

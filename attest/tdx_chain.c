@@ -247,6 +247,8 @@ intel_chain_verify(struct tdx_run *run, const struct intel_chain *c,
 	r = chain_verify_cached(run->a->cache, &chain, reterr_why);
 	if (r == CVM_OK)
 		r = chain_validity(&chain, &v);
+	if (r == CVM_OK)
+		r = seen_crls(&chain, &run->facts.seen);
 	if (r < 0)
 		return r;
 	facts_newer(&run->facts, v.newest_crl);

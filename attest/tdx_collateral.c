@@ -289,6 +289,35 @@ check_dates(struct tdx_run *run, enum check_id id,
 				     " (nextUpdate has come)");
 }
 
+/*
+ * The signed text is verified; of two of one kind, the newer is known by its
+ * number. Another root is another issuer.
+ */
+static bool
+note_seen(struct tdx_run *run, enum check_id form, const char *tag,
+    struct span of, const char *about, const struct collateral_head *head)
+{
+	struct seen_mark m = { .number = head->evaluation_number,
+		.time = head->issue_date };
+	uint8_t root[SHA256_LEN];
+	const struct span fields[] = { span(root, sizeof(root)), of };
+	struct why why = { 0 };
+	int r;
+
+	if (run->pck.n == 0) /* upkeep without a quote remembers nothing */
+		return true;
+	r = cert_spki_sha256(run->pck.cert[run->pck.n - 1], root);
+	if (r == CVM_OK)
+		r = seen_id(tag, fields, NELEMS(fields), m.id);
+	if (r != CVM_OK) {
+		(void)why_set(&why, r, about, "", "memory for its id", "none");
+		return verdict_from_why(run->v, form, r, &why);
+	}
+	(void)snprintf(m.about, sizeof(m.about), "%s", about);
+	(void)seen_raise(&run->facts.seen, &m);
+	return true;
+}
+
 /* The file is named for the FMSPC, in either case of its digits. */
 void
 tdx_tcb_info_name(const struct tdx_run *run,
@@ -387,7 +416,9 @@ check_tcb_info(struct tdx_run *run)
 	if (!verdict_from_why(run->v, item.form, r, &why))
 		return false;
 	t = run->tcb_info;
-	ok = check_dates(run, item.dates, &t->head);
+	ok = check_dates(run, item.dates, &t->head) &&
+	    note_seen(run, item.form, "cvm-pkcs11/seen-tcb-info/1",
+		span(t->fmspc, sizeof(t->fmspc)), "TCB info", &t->head);
 	if (!verdict_check(run->v, item.id,
 		strcmp(t->head.id, "TDX") == 0 && t->head.version == 3 &&
 		    t->tcb_type == 0,
@@ -427,7 +458,9 @@ check_qe_identity(struct tdx_run *run)
 	if (!verdict_from_why(run->v, item.form, r, &why))
 		return false;
 	head = &run->qe_identity->head;
-	ok = check_dates(run, item.dates, head);
+	ok = check_dates(run, item.dates, head) &&
+	    note_seen(run, item.form, "cvm-pkcs11/seen-qe-identity/1",
+		span("TD_QE", strlen("TD_QE")), "QE identity", head);
 	return verdict_check(run->v, item.id,
 		   strcmp(head->id, "TD_QE") == 0 && head->version == 2,
 		   "TD_QE, version 2", "%s, version %u", head->id,

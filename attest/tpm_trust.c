@@ -312,6 +312,8 @@ revocation_appraise(struct tpm_case *c, struct material *m, struct chain *chain)
 	chain->require_crl = chain->crl_leaf = c->policy->require_crl;
 	if (r == CVM_OK)
 		r = chain_verify_cached(c->a->cache, chain, &why);
+	if (r == CVM_OK)
+		r = seen_crls(chain, &c->facts->seen);
 	if (r == CVM_E_DENIED && m->n_crls == 0)
 		r = CVM_E_NOT_FOUND;
 	if (r == CVM_OK && chain_crls_validity(chain, &v) == CVM_OK)

@@ -21,6 +21,7 @@ enum check_group {
 	GROUP_HCL = 1 << 8, /* Azure's paravisor */
 	GROUP_SVSM = 1 << 9,
 	GROUP_LOGS = 1 << 10, /* TCG event log and CCEL of one boot */
+	GROUP_COL = 1 << 11,  /* collateral, beside what is remembered */
 };
 
 enum check_id {

@@ -46,6 +46,11 @@ static const struct json_word bind_v[] = {
 	{ "session", BIND_SESSION },
 	{ "operation", BIND_OPERATION },
 };
+static const struct json_word older_v[] = {
+	{ "deny", false },
+	{ "warn", true },
+};
+static const struct json_words older_words = JSON_WORDS(older_v);
 static const struct json_words tee_words = JSON_WORDS(tee_v);
 static const struct json_words bind_words = JSON_WORDS(bind_v);
 
@@ -65,6 +70,8 @@ static const struct json_field policy_fields[] = {
 	    0, DAY_S) },
 	{ ROW_U32("tee_report_max_age_s", POLICY_AT(tee_report_max_age_s), 0,
 	    DAY_S) },
+	{ ROW_WORDS("older_collateral", json_read_flag,
+	    POLICY_AT(older_collateral), older_words) },
 	{ ROW_TABLE("snp", 0, policy_snp_table) },
 	{ ROW_TABLE("tdx", 0, policy_tdx_table) },
 	{ ROW_TABLE("tpm", 0, policy_tpm_table) },

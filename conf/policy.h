@@ -187,6 +187,7 @@ struct policy {
 	/* 0..session_max_age_s, default 0: each open is an admission */
 	uint32_t session_open_max_age_s;
 	uint32_t tee_report_max_age_s; /* 0..86400, default 60 */
+	bool older_collateral; /* than was seen: accepted? default false */
 	bool has_snp, has_tdx, has_tpm;
 	struct policy_snp snp;
 	struct policy_tdx tdx;

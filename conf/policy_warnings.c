@@ -211,6 +211,12 @@ old_reports(const struct policy *p)
 }
 
 static bool
+older_collateral(const struct policy *p)
+{
+	return p->older_collateral;
+}
+
+static bool
 cmdline_unproven(const struct policy *p)
 {
 	bool wanted = p->log.kernel_cmdline.n > 0 || p->log.grub_cmd.n > 0;
@@ -345,6 +351,10 @@ static const struct {
 	    "\"session_max_age_s\" is more than an hour: what"
 	    " changes meanwhile goes unseen." },
 	{ old_reports, "\"tee_report_max_age_s\" is more than an hour." },
+	{ older_collateral,
+	    "\"older_collateral\" is \"warn\": who can write to the"
+	    " directory of collateral can hide a revocation or a TCB recovery"
+	    " that was known." },
 	{ cmdline_unproven,
 	    "\"kernel_cmdline\" and \"grub_cmd\" are asked of a"
 	    " log that no quote proves, which denies: select PCR 8 (GRUB), or"

@@ -27,6 +27,8 @@ FAMILIES = {
     "SRC": ("Source of the evidence", "where the evidence came from"),
     "BIND": ("Binding of nonce, report, quote and policy",
              "nonce, report, TPM key, quote and policy are one"),
+    "COL": ("Memory of collateral",
+            "no collateral is older than what was verified before"),
     "SNP": ("AMD SEV-SNP", "AMD report, certificates, revocation, TCB, guest "
             "policy, measurement"),
     "TDX": ("Intel TDX",

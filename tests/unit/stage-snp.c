@@ -40,7 +40,8 @@ say_head(struct stage *s)
 	stage_say(s,
 	    "{\"version\":1,\"name\":\"stage\",\"tee\":\"snp\","
 	    "\"bind\":\"session\",\"session_max_age_s\":300,"
-	    "\"tee_report_max_age_s\":10,\"snp\":{");
+	    "\"tee_report_max_age_s\":10,\"older_collateral\":\"warn\","
+	    "\"snp\":{");
 }
 
 static void

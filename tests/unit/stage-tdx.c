@@ -74,7 +74,8 @@ say_tdx(struct stage *s, const struct bench *b, enum stage_kind kind)
 	stage_say(s,
 	    "{\"version\":1,\"name\":\"stage\",\"tee\":\"tdx\","
 	    "\"bind\":\"session\",\"session_max_age_s\":300,"
-	    "\"tee_report_max_age_s\":10,\"tdx\":{");
+	    "\"tee_report_max_age_s\":10,\"older_collateral\":\"warn\","
+	    "\"tdx\":{");
 	say_values(s, b, kind);
 	stage_say_launch(s, span(b->spec.body + AT_MRTD, 48), TDX_MAKER_NOW,
 	    "ram_gib");

@@ -228,6 +228,40 @@ good_chain_denied(void **state)
 	admitted(s);
 }
 
+/* Of both CAs; an appraisal remembers them only where they were judged. */
+static void
+crl_not_remembered(void **state)
+{
+	const struct seen_mark *by = NULL;
+	struct plan p = plan();
+	_cleanup_(scene_freep) struct scene *s = made(&p);
+	struct seen first;
+
+	(void)state;
+	admitted(s);
+	first = s->facts.seen;
+	assert_int_equal(first.n, 2);
+	scene_freep(&s);
+	p.ca_crl.from--;
+	s = made(&p);
+	admitted(s);
+	assert_int_equal(s->facts.seen.n, 2);
+	assert_non_null(seen_older(&s->facts.seen, &first, &by));
+	assert_null(seen_older(&first, &s->facts.seen, &by));
+	scene_freep(&s);
+	p.no_root_crl = p.no_ca_crl = true;
+	s = made(&p);
+	s->policy.tpm.require_crl = false;
+	admitted(s);
+	assert_int_equal(s->facts.seen.n, 0);
+	scene_freep(&s);
+	p = plan();
+	p.root_crl.revoked[0] = 2;
+	s = made(&p);
+	assert_false(scene_run(s));
+	assert_int_equal(s->facts.seen.n, 0);
+}
+
 static void
 chain_at_fault(void **state)
 {
@@ -278,6 +312,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good_chain_denied),
+		cmocka_unit_test(crl_not_remembered),
 		cmocka_unit_test(chain_at_fault),
 		cmocka_unit_test(fault_without_a_row),
 	};

@@ -128,7 +128,7 @@ wait_for_collection(unsigned n)
 }
 
 struct told {
-	atomic_uint n[ROUND_RESTARTED + 1];
+	atomic_uint n[ROUND_OLDER + 1];
 };
 
 static void

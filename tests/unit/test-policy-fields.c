@@ -49,6 +49,8 @@ static const struct field {
 	OFF("session_max_age_s", STAGE_SNP, ADMITTED, "1"),
 	OFF("session_open_max_age_s", STAGE_SNP, ADMITTED, "60"),
 	OFF("tee_report_max_age_s", STAGE_SNP | STAGES_TDX, CHECK_BIND_03, "9"),
+	OFF("older_collateral", STAGE_SNP | STAGES_TDX | STAGE_GCE,
+	    CHECK_COL_01, "\"deny\""),
 	OFF("snp.products", STAGE_SNP, CHECK_SNP_12, "[\"genoa\",\"milan\"]"),
 	OFF("snp.products", STAGE_VLEK, CHECK_SNP_12, "[\"genoa\",\"turin\"]"),
 	TURN("snp.roots", STAGE_SNP | STAGE_VLEK, CHECK_SNP_16),
@@ -311,7 +313,8 @@ turn_digit(cJSON *at, const char *path)
 }
 
 static void
-judge(struct stage *s, const char *text, struct verdict *v)
+judge(struct stage *s, const char *text, struct verdict *v,
+    struct appraisal_facts *facts)
 {
 	_cleanup_(policy_freep) struct policy *p = NULL;
 	struct why why = { 0 };
@@ -320,7 +323,7 @@ judge(struct stage *s, const char *text, struct verdict *v)
 		fail_msg("%s: allowed %s, got %s", why.field, why.expected,
 		    why.got);
 	s->a.policy = p;
-	appraise(&s->a, v, NULL);
+	appraise(&s->a, v, facts);
 	s->a.policy = NULL;
 }
 
@@ -345,7 +348,7 @@ check_field(struct stage *s, const struct field *f)
 		put(policy, f->with_path, f->with);
 	text = cJSON_PrintUnformatted(policy);
 	cJSON_Delete(policy);
-	judge(s, text, &v);
+	judge(s, text, &v, NULL);
 	free(text);
 	(void)verdict_sentence(&v, sentence, sizeof(sentence));
 	if (v.admit != (f->check == ADMITTED))
@@ -369,12 +372,17 @@ value_off_that_is_admitted(void **state)
 	for (unsigned kind = 1; kind < STAGES_END; kind <<= 1) {
 		_cleanup_(stage_free) struct stage *s = stage_new(kind);
 		char sentence[VERDICT_SENTENCE_MAX];
+		struct appraisal_facts facts;
 		struct verdict v;
 
-		judge(s, s->text, &v);
+		judge(s, s->text, &v, &facts);
 		if (!v.admit)
 			fail_msg("machine %u: %s", kind,
 			    verdict_sentence(&v, sentence, sizeof(sentence)));
+		/* Newer collateral has been seen by now. */
+		for (size_t i = 0; i < facts.seen.n; i++)
+			facts.seen.v[i].time++;
+		s->a.seen = &facts.seen;
 		for (size_t i = 0; i < NELEMS(fields); i++)
 			if (fields[i].stages & kind)
 				check_field(s, &fields[i]);
@@ -390,12 +398,12 @@ evidence_of_another_kind(void **state)
 
 	(void)state;
 	s->e.pcrs.bank = HASH_SHA384;
-	judge(s, s->text, &v);
+	judge(s, s->text, &v, NULL);
 	assert_int_equal(v.results[CHECK_TPM_12].status, CHECK_FAIL);
 	s->e.pcrs.bank = HASH_SHA256;
 	for (int tee = TEE_NONE; tee <= TEE_TDX; tee++) {
 		s->e.tee = (enum tee_kind)tee;
-		judge(s, s->text, &v);
+		judge(s, s->text, &v, NULL);
 		assert_int_equal(v.admit, tee == TEE_SNP);
 		assert_int_equal(v.results[CHECK_SRC_01].status,
 		    tee == TEE_SNP ? CHECK_PASS : CHECK_FAIL);

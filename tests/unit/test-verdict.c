@@ -16,7 +16,7 @@
 #define EVERY_GROUP                                                            \
 	(GROUP_SRC | GROUP_BIND | GROUP_BIND_TPM | GROUP_SNP | GROUP_TDX |     \
 	    GROUP_TPM | GROUP_LOG | GROUP_CCEL | GROUP_HCL | GROUP_SVSM |      \
-	    GROUP_LOGS)
+	    GROUP_LOGS | GROUP_COL)
 
 /* Everything of groups has passed. */
 static void
