@@ -13,6 +13,7 @@
 #include "attest/receipt_log.h"
 #include "base/forkid.h"
 #include "base/log.h"
+#include "module/agree.h"
 #include "module/gate.h"
 #include "module/policy_file.h"
 #include "module/recent.h"
@@ -39,6 +40,7 @@ struct gate {
 	struct why sealed_why;
 	int said;	      /* the trouble that the log was last told of */
 	struct recent recent; /* has a lock of its own */
+	struct agreement agreement; /* [unsealing] */
 };
 
 static struct permit_issuer *
@@ -97,6 +99,8 @@ verdict_changed(void *arg, enum round_state state, const struct why *why)
 		say_admitted(g);
 	} else if (state == ROUND_RESTARTED) {
 		say(g, LOG_LEVEL_WARNING, "earlier admissions are over", why);
+	} else if (state == ROUND_OLDER) {
+		say(g, LOG_LEVEL_WARNING, "older collateral is accepted", why);
 	} else if (state == ROUND_DENY) {
 		if (t != NULL)
 			token_wipe(t);
@@ -457,31 +461,17 @@ note_seal(struct gate *g, int err, const struct why *why)
 	return news;
 }
 
-/*
- * The newest time of verified collateral, told by the token to the rounds and
- * back. CVM_E_PERMIT: the token knows a later time than this admission was
- * judged at (the first one of a process, on a machine whose clock was set
- * back), so that whoever was admitted asks again.
- */
 static int
-agree_on_time(struct gate *g, const struct gate_session *s,
+agree_with_token(struct gate *g, const struct gate_session *s,
     const struct permit *p, struct why *why)
 {
-	struct token *t = gate_token(g);
-	int64_t mark = token_time_mark(t);
-	int64_t newest = rounds_newest_time(g->rounds);
-	struct why trouble = { 0 };
+	struct why unkept = { 0 };
+	int err = agree(&g->agreement, g->rounds, gate_token(g),
+	    s->admission.round, p, &unkept, why);
 
-	if (s->admission.round->judged_time < mark) {
-		rounds_not_before(g->rounds, mark);
-		permit_revoke_all(issuer_of(g));
-		return why_set(why, CVM_E_PERMIT, "admission", "time",
-		    "judged at the newest time known", "at an earlier one");
-	}
-	rounds_not_before(g->rounds, mark);
-	if (newest > mark && token_note_time(t, p, newest, &trouble) != CVM_OK)
-		say(g, LOG_LEVEL_DEBUG, "newest time not kept", &trouble);
-	return CVM_OK;
+	if (unkept.err != CVM_OK)
+		say(g, LOG_LEVEL_DEBUG, "newest collateral not kept", &unkept);
+	return err;
 }
 
 /* Seals that do not open are a denial in all that follows from it. */
@@ -526,7 +516,7 @@ unseal(struct gate *g, const struct gate_session *s, const struct permit *p,
 	(void)pthread_mutex_lock(&g->unsealing);
 	err = unseal_locked(g, p, s->admission.round->policy, why);
 	if (err == CVM_OK)
-		err = agree_on_time(g, s, p, why);
+		err = agree_with_token(g, s, p, why);
 	if (atomic_load(&g->closed)) {
 		token_wipe(gate_token(g));
 		err = refuse_closed(why);
@@ -575,7 +565,7 @@ admit_session(struct gate *g, struct gate_session *s, struct why *why)
 	s->permit = (struct permit){ 0 };
 	if (g->rounds != NULL && (err = check_token(g, why)) != CVM_OK)
 		return err;
-	/* Again where the token knows a later time than the clock. */
+	/* Again where the token knows better than the host. */
 	for (int i = 0; i < 2; i++) {
 		if ((err = join_as_session(g, s, why)) != CVM_OK)
 			return err;
@@ -603,7 +593,7 @@ all_open(const struct gate *g, struct token *t)
  * Whether the policy lets a session open with the admission of another one.
  * Never while the last round was no admission: whoever opens a session then
  * asks for the next. Nor when the token knows a later time than that admission
- * was judged at.
+ * was judged at, or newer collateral.
  */
 static bool
 take_over(struct gate *g, struct gate_session *s)
@@ -617,7 +607,7 @@ take_over(struct gate *g, struct gate_session *s)
 	    by->session_open_max_age_s == 0 ||
 	    rounds_state(g->rounds) != ROUND_ADMIT || !all_open(g, t) ||
 	    !recent_take(&g->recent, issuer_of(g), &p, &a) ||
-	    a.round->judged_time < token_time_mark(t))
+	    !agreed(&g->agreement, t, a.round))
 		return false;
 	admission_clear(&s->admission);
 	s->admission = a;
@@ -709,7 +699,7 @@ operation_admit_once(struct gate *g, struct gate_session *s,
 	return err != CVM_OK ? err : unseal(g, s, ret, why);
 }
 
-/* Again where the token knows a later time than it was judged at. */
+/* Again where the token knows better than it was judged by. */
 static int
 operation_admit(struct gate *g, struct gate_session *s,
     struct operation_leaf *leaf, const struct object *key, struct permit *ret,
@@ -894,6 +884,7 @@ gate_after_fork(struct gate *g)
 
 	(void)init_locks(g);
 	recent_after_fork(&g->recent);
+	agree_after_fork(&g->agreement);
 	g->sealed_ns = 0;
 	g->said = CVM_OK;
 	if (g->rounds != NULL)

@@ -191,6 +191,35 @@ manifest_aad(const uint8_t *id, struct blob *ret)
 	return tuple("cvm-pkcs11/manifest/1", &field, 1, ret);
 }
 
+static bool
+read_seen(struct reader *r, struct seen *s)
+{
+	while (reader_left(r) > 0) {
+		struct seen_mark *m = &s->v[s->n];
+
+		if (s->n == SEEN_MAX)
+			return false;
+		read_bytes(r, m->id, sizeof(m->id));
+		m->number = read_be64(r);
+		m->time = (int64_t)read_be64(r);
+		if (r->failed || m->time < 0 ||
+		    (s->n > 0 && memcmp(m[-1].id, m->id, sizeof(m->id)) >= 0))
+			return false;
+		s->n++;
+	}
+	return true;
+}
+
+static void
+write_seen(struct writer *w, const struct seen *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		write_bytes(w, span(s->v[i].id, sizeof(s->v[i].id)));
+		write_be64(w, s->v[i].number);
+		write_be64(w, (uint64_t)s->v[i].time);
+	}
+}
+
 int
 manifest_read(struct store *s, const uint8_t id[static TOKEN_ID_LEN],
     const struct secret *token_key, struct manifest *ret,
@@ -220,9 +249,10 @@ manifest_read(struct store *s, const uint8_t id[static TOKEN_ID_LEN],
 	m.seals = read_be64(&r);
 	m.time = (int64_t)read_be64(&r);
 	read_bytes(&r, m.sum, sizeof(m.sum));
-	if (reader_end(&r) != CVM_OK || m.time < 0)
+	if (!read_seen(&r, &m.seen) || reader_end(&r) != CVM_OK || m.time < 0)
 		return why_setf(reterr_why, CVM_E_CORRUPT, store_path(s),
-		    "manifest", "64 bytes", "%zu", secret_len(plain));
+		    "manifest", "64 bytes and at most 32 marks of 48, in order",
+		    "%zu bytes", secret_len(plain));
 	*ret = m;
 	return CVM_OK;
 }
@@ -242,6 +272,7 @@ manifest_write(struct store *s, const uint8_t id[static TOKEN_ID_LEN],
 	write_be64(&w, m->seals);
 	write_be64(&w, (uint64_t)m->time);
 	write_bytes(&w, span(m->sum, sizeof(m->sum)));
+	write_seen(&w, &m->seen);
 	if (w.failed)
 		return CVM_E_NOMEM;
 	err = derive(id, token_key, "cvm-pkcs11/manifest-key/1", &key);

@@ -125,6 +125,7 @@ write_all(struct writing *w, const uint8_t *token_id, const struct key *key,
 	err = manifest_read(w->s, token_id, key->bytes, &w->m, reterr_why);
 	for (size_t i = 0; err == CVM_OK && i < n; i++)
 		err = apply[v[i].what](w, &v[i], reterr_why);
+	(void)token_add_marks(w->t, &w->m);
 	if (err == CVM_OK)
 		err = manifest_write(w->s, token_id, key->bytes, &w->m,
 		    reterr_why);

@@ -235,6 +235,7 @@ seals_make(const uint8_t id[static TOKEN_ID_LEN], const struct seal_scope *sc,
 }
 
 struct changing {
+	struct token *t;
 	struct store *s;
 	struct manifest m;
 	struct manifest_mac *mac;
@@ -297,6 +298,7 @@ apply(struct changing *c, const uint8_t *id, const struct key *key,
 		err = pin_set_tries(c->s, /* so= */ false, 0, reterr_why);
 	if (err == CVM_OK && ch->clear_so)
 		err = pin_set_tries(c->s, /* so= */ true, 0, reterr_why);
+	(void)token_add_marks(c->t, &c->m);
 	if (err == CVM_OK)
 		err = manifest_write(c->s, id, key->bytes, &c->m, reterr_why);
 	return err;
@@ -308,7 +310,7 @@ seals_change(struct token *t, const struct permit *p,
 {
 	_cleanup_(key_unrefp) struct key *key = token_key(t, KEY_TOKEN);
 	_cleanup_(manifest_mac_freep) struct manifest_mac *mac = NULL;
-	struct changing c = { 0 };
+	struct changing c = { .t = t };
 	struct token_meta meta = { 0 };
 	int err;
 

@@ -4,6 +4,7 @@
 #define TOKEN_TOKEN_H
 
 #include "attest/permit.h"
+#include "attest/seen.h"
 #include "conf/config.h"
 #include "token/object.h"
 #include "token/seal.h"
@@ -78,11 +79,20 @@ bool token_unsealed(struct token *t);
  * or when there is none. Never goes back in one process.
  */
 int64_t token_time_mark(const struct token *t);
-/* Raises it, for an admitted caller; writes the store only for a newer time.
- * A store that cannot be written is an error that leaves the time raised in
- * this process. */
-int token_note_time(struct token *t, const struct permit *p, int64_t time,
-    struct why *reterr_why) _must_check_;
+/* The same of the newest issue of each list that was verified. The version
+ * grows with each change; 0: nothing is known. */
+uint64_t token_seen_version(const struct token *t);
+void token_seen(struct token *t, struct seen *ret);
+/* Raises both (seen may be NULL), for an admitted caller; writes the store only
+ * for what is newer. A store that cannot be written is an error that leaves
+ * them raised in this process: then token_owes() is true after a minute, and
+ * the next call tries again, as does each other change of the token. */
+int token_note(struct token *t, const struct permit *p, int64_t time,
+    const struct seen *seen, struct why *reterr_why) _must_check_;
+bool token_owes(const struct token *t);
+/* Takes over what other processes noted since the store was read last, if that
+ * takes no waiting for them. */
+void token_learn(struct token *t);
 /* A denial: wipes keys, material, cached EVP keys, attributes of private
  * objects. Object handles stay valid; logins keep only the auth value. */
 void token_wipe(struct token *t);

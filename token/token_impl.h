@@ -87,6 +87,10 @@ struct token {
 	uint64_t version;	   /* [store] */
 	uint64_t generation;	   /* [store] highest that was seen */
 	_Atomic int64_t time_mark; /* newest of manifests and of our own */
+	struct seen seen;	   /* [store] the same */
+	_Atomic uint64_t seen_version;
+	_Atomic uint64_t owed_ns; /* not written since; 0: all is */
+	uint64_t learned;	  /* [store] version */
 };
 
 /* token.c */
@@ -140,8 +144,11 @@ void token_forget(struct token *t, bool so);
  * went back; store_lock() is held. */
 int token_generation(struct token *t, const struct manifest *m,
     uint64_t version, struct why *reterr_why) _must_check_;
-/* mark.c: raises the time in memory; it never goes back. */
-void token_raise_mark(struct token *t, int64_t time);
+/* mark.c: raises the marks in memory, which never go back; store_lock() is
+ * held. True when they changed. */
+bool token_raise_marks(struct token *t, int64_t time, const struct seen *seen);
+/* The other way, to what is going to be written. */
+bool token_add_marks(const struct token *t, struct manifest *m);
 /* Checks metadata and manifest under a token key not kept yet; l, when not
  * NULL, gets the rows of *ret_version. */
 int token_verify(struct token *t, const struct secret *token_key,
@@ -174,7 +181,8 @@ int meta_label(const char *label, char out[static CONFIG_LABEL_MAX + 1],
 #define MANIFEST_SUM_LEN 32
 struct manifest {
 	uint64_t generation, objects, seals;
-	int64_t time; /* newest that verified collateral had, or 0 */
+	int64_t time;	  /* newest that verified collateral had, or 0 */
+	struct seen seen; /* newest issue of each list; names are not kept */
 	uint8_t sum[MANIFEST_SUM_LEN];
 };
 struct manifest_mac; /* the keyed hash of rows, ready */

@@ -52,7 +52,7 @@ token_generation(struct token *t, const struct manifest *m, uint64_t version,
 		    (unsigned long long)m->generation,
 		    (unsigned long long)t->generation);
 	t->generation = m->generation;
-	token_raise_mark(t, m->time);
+	(void)token_raise_marks(t, m->time, &m->seen);
 	t->version = version;
 	t->verified = true;
 	return CVM_OK;

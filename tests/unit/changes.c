@@ -588,17 +588,22 @@ opens_under(void)
 static int
 note_time(struct why *why)
 {
-	return token_note_time(stage.t, &stage.f.permit, TIME_NEW, why);
+	const struct seen seen = { .n = 1, .v[0].time = TIME_NEW };
+
+	return token_note(stage.t, &stage.f.permit, TIME_NEW, &seen, why);
 }
 
 static enum state
 time_is(void)
 {
+	struct seen seen = { 0 };
 	int64_t t;
 
 	as_user();
 	t = token_time_mark(stage.t);
+	token_seen(stage.t, &seen);
 	must(t == TIME_OLD || t == TIME_NEW);
+	must(seen.n == (t == TIME_NEW)); /* both, or none of the two */
 	return t == TIME_NEW ? STATE_NEW : STATE_OLD;
 }
 
@@ -783,7 +788,7 @@ fill_token(void)
 	ok(login_user(f, USER_PIN, why));
 	ok(token_seal_add_recovery(f->token, &f->permit, &f->policy, &code,
 	    why));
-	ok(token_note_time(f->token, &f->permit, TIME_OLD, why));
+	ok(token_note(f->token, &f->permit, TIME_OLD, NULL, why));
 	ok(make_pair("pair", why));
 	ok(make_key("secret", why));
 	ok(make_data("data", "public", false, why));

@@ -181,6 +181,9 @@ policy_text(const cJSON *facts, const struct scene_options *o)
 	    o->max_age_s != 0 ? o->max_age_s : 300);
 	cJSON_AddNumberToObject(p, "session_open_max_age_s", o->open_max_age_s);
 	cJSON_AddNumberToObject(p, "tee_report_max_age_s", o->tee_max_age_s);
+	if (o->older_collateral != NULL)
+		cJSON_AddStringToObject(p, "older_collateral",
+		    o->older_collateral);
 	snp = cJSON_AddObjectToObject(p, "snp");
 	put_list(snp, "products", "milan");
 	put_list(snp, "roots",

@@ -37,10 +37,11 @@ struct scene_options {	       /* what the policy and the configuration say */
 	const char *tcti;      /* NULL: the machine's */
 	const char *pin_file;  /* or NULL */
 	const char *receipts;  /* NULL: "off" */
-	unsigned max_age_s;    /* 300 */
-	unsigned open_max_age_s; /* 0 */
-	unsigned retry_ms;	 /* 10 */
-	unsigned tee_max_age_s;	 /* 0 */
+	const char *older_collateral; /* NULL: the default */
+	unsigned max_age_s;	      /* 300 */
+	unsigned open_max_age_s;      /* 0 */
+	unsigned retry_ms;	      /* 10 */
+	unsigned tee_max_age_s;	      /* 0 */
 	bool no_init_token;
 };
 

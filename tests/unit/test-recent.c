@@ -301,8 +301,8 @@ earlier_time_is_taken_over(void **state)
 	BEGIN_TAKING();
 	opens(f.g, 0, ASKED);
 	judged = f.s[0].admission.round->judged_time;
-	assert_int_equal(token_note_time(gate_token(f.g), &f.s[0].permit,
-			     judged + 5, &f.why),
+	assert_int_equal(token_note(gate_token(f.g), &f.s[0].permit, judged + 5,
+			     NULL, &f.why),
 	    CVM_OK);
 	assert_int_equal(gate_open_session(f.g, &f.s[1], &f.why), CVM_OK);
 	assert_true(f.s[1].admission.round->judged_time >= judged + 5);

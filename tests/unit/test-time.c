@@ -159,7 +159,7 @@ clock_set_back_across_a_restart(void **state)
 	scene_prepare(&scene, &(struct scene_options){ .max_age_s = 299 });
 	process_start(&p);
 	assert_int_equal(gate_open_session(p.g, &p.s, &why), CVM_OK);
-	assert_int_equal(token_note_time(gate_token(p.g), &p.s.permit, later,
+	assert_int_equal(token_note(gate_token(p.g), &p.s.permit, later, NULL,
 			     &why),
 	    CVM_OK);
 	process_end(&p);
@@ -174,6 +174,97 @@ clock_set_back_across_a_restart(void **state)
 	assert_int_equal(gate_permit(q.g, &q.s, &permit, &why), CVM_E_DENIED);
 }
 
+/* What this admission verified, as if a newer issue had been seen before. */
+static void
+see_newer(const struct process *p, struct seen *ret)
+{
+	*ret = p->s.admission.round->seen;
+	assert_int_equal(ret->n, 1); /* the CRL of the machine's line */
+	ret->v[0].time++;
+}
+
+static void
+older_collateral_across_a_restart(void **state)
+{
+	_cleanup_(process_end) struct process p = { 0 }, q = { 0 };
+	struct permit permit = { 0 };
+	struct why why = { 0 };
+	struct seen newer;
+
+	(void)state;
+	if (!scene.there)
+		skip();
+	scene_prepare(&scene, &(struct scene_options){ .max_age_s = 298 });
+	process_start(&p);
+	assert_int_equal(gate_open_session(p.g, &p.s, &why), CVM_OK);
+	see_newer(&p, &newer);
+	assert_int_equal(token_note(gate_token(p.g), &p.s.permit, 0, &newer,
+			     &why),
+	    CVM_OK);
+	/* The same process knows it with its next admission, a later one with
+	 * its first. */
+	assert_int_equal(gate_open_session(p.g, &p.s, &why), CVM_E_DENIED);
+	assert_non_null(strstr(why.where, "COL-01"));
+	process_start(&q);
+	assert_int_equal(gate_open_session(q.g, &q.s, &why), CVM_E_DENIED);
+	assert_non_null(strstr(why.where, "COL-01"));
+	assert_int_equal(permit_check(&q.s.permit,
+			     rounds_issuer(gate_rounds(q.g))),
+	    CVM_E_PERMIT);
+	assert_false(token_unsealed(gate_token(q.g)));
+	assert_int_equal(gate_permit(q.g, &q.s, &permit, &why), CVM_E_DENIED);
+}
+
+/* One that another process was shown while this one is at work. */
+static void
+older_collateral_beside_another_process(void **state)
+{
+	_cleanup_(process_end) struct process p = { 0 }, q = { 0 };
+	struct why why = { 0 };
+	struct seen newer, known = { 0 };
+
+	(void)state;
+	if (!scene.there)
+		skip();
+	scene_prepare(&scene, &(struct scene_options){ .max_age_s = 297 });
+	process_start(&p);
+	process_start(&q);
+	assert_int_equal(gate_open_session(p.g, &p.s, &why), CVM_OK);
+	token_seen(gate_token(p.g), &known);
+	assert_int_equal(known.n, 1);
+	assert_int_equal(gate_open_session(q.g, &q.s, &why), CVM_OK);
+	see_newer(&q, &newer);
+	assert_int_equal(token_note(gate_token(q.g), &q.s.permit, 0, &newer,
+			     &why),
+	    CVM_OK);
+	assert_int_equal(gate_open_session(p.g, &p.s, &why), CVM_E_DENIED);
+	assert_non_null(strstr(why.where, "COL-01"));
+}
+
+static void
+older_collateral_denied_though_accepted(void **state)
+{
+	_cleanup_(process_end) struct process p = { 0 };
+	struct why why = { 0 };
+	struct seen newer;
+
+	(void)state;
+	if (!scene.there)
+		skip();
+	scene_prepare(&scene,
+	    &(struct scene_options){ .older_collateral = "warn" });
+	process_start(&p);
+	assert_int_equal(gate_open_session(p.g, &p.s, &why), CVM_OK);
+	assert_false(scene_logged(&scene, "older collateral is accepted"));
+	see_newer(&p, &newer);
+	assert_int_equal(token_note(gate_token(p.g), &p.s.permit, 0, &newer,
+			     &why),
+	    CVM_OK);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(gate_open_session(p.g, &p.s, &why), CVM_OK);
+	assert_true(scene_logged(&scene, "older collateral is accepted"));
+}
+
 int
 main(void)
 {
@@ -184,6 +275,12 @@ main(void)
 		cmocka_unit_test_teardown(clock_behind_what_is_known, teardown),
 		cmocka_unit_test_teardown(clock_set_back_across_a_restart,
 		    teardown),
+		cmocka_unit_test_teardown(older_collateral_across_a_restart,
+		    teardown),
+		cmocka_unit_test_teardown(
+		    older_collateral_beside_another_process, teardown),
+		cmocka_unit_test_teardown(
+		    older_collateral_denied_though_accepted, teardown),
 	};
 
 	return cmocka_run_group_tests_name("time", tests, start, stop);
