@@ -713,7 +713,7 @@ static void
 make_collateral(const struct tdx_spec *s, X509 *const certs[static 5],
     struct tdx_made *m)
 {
-	X509 *by_root[4] = { NULL }, *by_ca[2] = { NULL };
+	X509 *by_root[5] = { NULL }, *by_ca[2] = { NULL };
 	struct blob text = { 0 };
 	size_t n = 0;
 
@@ -723,6 +723,8 @@ make_collateral(const struct tdx_spec *s, X509 *const certs[static 5],
 		by_root[n++] = certs[1];
 	if (s->signer.revoked)
 		by_root[n++] = certs[3];
+	if (s->qe_signer.revoked)
+		by_root[n++] = certs[4];
 	if (s->pck.revoked)
 		by_ca[0] = certs[2];
 	make_crl(&s->root_crl, certs[0], by_root, &m->root_crl);

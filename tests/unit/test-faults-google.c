@@ -11,6 +11,7 @@
 
 #include "attest/instance.h"
 #include "tests/unit/chain-faults.h"
+#include "tests/unit/denied.h"
 #include "tests/unit/quote-maker.h"
 #include "tests/unit/tpm-scene.h"
 #include "tests/unit/x509-maker.h"
@@ -31,6 +32,7 @@ struct plan {
 	bool no_root_crl, no_ca_crl;
 	bool swapped; /* root and intermediate are in each other's file */
 	bool other_pin;
+	bool other_ak; /* the leaf is another key's */
 };
 
 static struct plan
@@ -124,7 +126,9 @@ made(const struct plan *p)
 	s->policy.tpm.require_crl = true;
 	root = maker_cert(&p->root, keys[p->root_key], NULL, keys[p->root_key]);
 	ca = maker_cert(&p->ca, keys[p->ca_key], root, keys[p->ca_signer]);
-	leaf = maker_cert(&p->leaf, quote_key(&q), ca, keys[p->leaf_signer]);
+	leaf = maker_cert(&p->leaf,
+	    p->other_ak ? keys[KEY_OTHER] : quote_key(&q), ca,
+	    keys[p->leaf_signer]);
 	maker_cert_der(leaf, &s->evidence.ak_cert);
 	add_certs(s, p, root, ca);
 	if (!p->no_root_crl)
@@ -153,6 +157,7 @@ EDIT(swapped, p->swapped = true)
 EDIT(leaf_usage, p->leaf.usage = "critical,keyEncipherment")
 EDIT(leaf_ca, p->leaf.constraints = "critical,CA:TRUE")
 EDIT(ca_usage, p->ca.usage = "critical,digitalSignature,cRLSign")
+EDIT(root_usage, p->root.usage = "critical,cRLSign")
 EDIT(ca_no_ca, p->ca.constraints = "critical,CA:FALSE")
 EDIT(own_root, p->other_pin = true)
 EDIT(leaf_revoked, p->ca_crl.revoked[0] = 3)
@@ -164,6 +169,7 @@ EDIT(root_crl_stale, p->root_crl.until = NOW - 1)
 EDIT(ca_crl_early, p->ca_crl.from = NOW + 1)
 EDIT(leaf_sha1, p->leaf.sign.md = "SHA1")
 EDIT(ca_sha1, p->ca.sign.md = "SHA1")
+EDIT(root_sha1, p->root.sign.md = "SHA1")
 EDIT(crl_sha1, p->ca_crl.sign.md = "SHA1")
 EDIT(ca_small, p->ca_key = p->leaf_signer = KEY_SMALL)
 EDIT(root_small, p->root_key = p->ca_signer = KEY_SMALL)
@@ -190,6 +196,7 @@ static const struct row {
 	{ FAULT_KEY_USAGE, edit_leaf_usage, CHECK_TPM_07, "digitalSignature" },
 	{ FAULT_KEY_USAGE, edit_leaf_ca, CHECK_TPM_06, "CA" },
 	{ FAULT_KEY_USAGE, edit_ca_usage, CHECK_TPM_06, "keyCertSign" },
+	{ FAULT_KEY_USAGE, edit_root_usage, CHECK_TPM_06, "keyCertSign" },
 	{ FAULT_KEY_USAGE, edit_ca_no_ca, CHECK_TPM_06, "CA" },
 	{ FAULT_OWN_ROOT, edit_own_root, CHECK_TPM_06, "root" },
 	{ FAULT_LEAF_REVOKED, edit_leaf_revoked, CHECK_TPM_18, "revoked" },
@@ -201,6 +208,7 @@ static const struct row {
 	{ FAULT_STALE_CRL, edit_ca_crl_early, CHECK_TPM_18, "CRL" },
 	{ FAULT_SHA1, edit_leaf_sha1, CHECK_TPM_06, "SHA" },
 	{ FAULT_SHA1, edit_ca_sha1, CHECK_TPM_06, "SHA" },
+	{ FAULT_SHA1, edit_root_sha1, CHECK_TPM_06, "SHA" },
 	{ FAULT_SHA1, edit_crl_sha1, CHECK_TPM_18, "SHA" },
 	{ FAULT_RSA_1024, edit_ca_small, CHECK_TPM_06, "1024" },
 	{ FAULT_RSA_1024, edit_root_small, CHECK_TPM_06, "1024" },
@@ -262,6 +270,19 @@ crl_not_remembered(void **state)
 	assert_int_equal(s->facts.seen.n, 0);
 }
 
+/* A good chain, which says nothing of the key that signed. */
+static void
+certificate_of_another_key(void **state)
+{
+	struct plan p = plan();
+	_cleanup_(scene_freep) struct scene *s = NULL;
+
+	(void)state;
+	p.other_ak = true;
+	s = made(&p);
+	denied_by(s, CHECK_TPM_08);
+}
+
 static void
 chain_at_fault(void **state)
 {
@@ -313,10 +334,12 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good_chain_denied),
 		cmocka_unit_test(crl_not_remembered),
+		cmocka_unit_test(certificate_of_another_key),
 		cmocka_unit_test(chain_at_fault),
 		cmocka_unit_test(fault_without_a_row),
 	};
 
-	return cmocka_run_group_tests_name("faults-google", tests, setup,
-	    teardown);
+	return denied_end("faults-google",
+	    cmocka_run_group_tests_name("faults-google", tests, setup,
+		teardown));
 }

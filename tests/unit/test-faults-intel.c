@@ -48,6 +48,7 @@ EDIT(own_root, b->no_roots = true)
 EDIT(ti_own_root, s->json_root = true)
 EDIT(leaf_revoked, s->pck.revoked = true)
 EDIT(ti_revoked, s->signer.revoked = true)
+EDIT(qi_revoked, s->qe_signer.revoked = true)
 EDIT(ca_revoked, s->ca.revoked = true)
 EDIT(no_root_crl, s->root_crl.absent = true)
 EDIT(no_pck_crl, s->pck_crl.absent = true)
@@ -107,6 +108,7 @@ static const struct row {
 	{ FAULT_LEAF_REVOKED, edit_leaf_revoked, CHECK_TDX_22, "revoked",
 	    false },
 	{ FAULT_LEAF_REVOKED, edit_ti_revoked, CHECK_TDX_25, "revoked", false },
+	{ FAULT_LEAF_REVOKED, edit_qi_revoked, CHECK_TDX_34, "revoked", false },
 	{ FAULT_CA_REVOKED, edit_ca_revoked, CHECK_TDX_22, "revoked", false },
 	{ FAULT_NO_CRL, edit_no_root_crl, CHECK_TDX_20, "root-ca.crl", true },
 	{ FAULT_NO_CRL, edit_no_pck_crl, CHECK_TDX_21, "pck-crl", false },

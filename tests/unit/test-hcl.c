@@ -13,6 +13,7 @@
 #include "attest/derive.h"
 #include "attest/hcl.h"
 #include "tests/unit/azure-maker.h"
+#include "tests/unit/denied.h"
 #include "tests/unit/judged.h"
 #include "tests/unit/quote-maker.h"
 #include "tests/unit/vectors.h"
@@ -639,6 +640,6 @@ main(void)
 		cmocka_unit_test(report_cut_or_prolonged),
 	};
 
-	return cmocka_run_group_tests(tests, snp_maker_setup,
-	    snp_maker_teardown);
+	return denied_end("hcl",
+	    cmocka_run_group_tests(tests, snp_maker_setup, snp_maker_teardown));
 }

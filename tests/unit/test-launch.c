@@ -11,6 +11,7 @@
 
 #include "attest/launch.h"
 #include "attest/snp.h"
+#include "tests/unit/denied.h"
 #include "tests/unit/launch-maker.h"
 
 /* Google's launch endorsement: what is accepted, and what is not. */
@@ -101,6 +102,7 @@ judge(struct scene *s)
 	verdict_init(&s->v, s->c.tdx ? GROUP_TDX : GROUP_SNP);
 	facts_init(&s->facts);
 	went = launch_appraise(&s->c);
+	verdict_finish(&s->v);
 	for (int i = 0; i < LAUNCH_CHECKS; i++)
 		if (s->v.results[(int)s->c.first + i].status == CHECK_FAIL) {
 			assert_false(went);
@@ -716,5 +718,6 @@ main(void)
 		cmocka_unit_test(message_truncated),
 	};
 
-	return cmocka_run_group_tests_name("launch", tests, NULL, end);
+	return denied_end("launch",
+	    cmocka_run_group_tests_name("launch", tests, NULL, end));
 }

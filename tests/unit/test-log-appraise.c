@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/denied.h"
 #include "tests/unit/log-fixture.h"
 #include "tests/unit/vectors.h"
 
@@ -389,6 +390,49 @@ revoked_authority_admitted(void **state)
 		build(f);
 		denied_by(f, CHECK_LOG_17);
 	}
+}
+
+/* Without a list of the policy's own it is said what was looked at. */
+static void
+nobody_knows_of_boothole(void **state)
+{
+	static const enum check_id ids[] = { CHECK_LOG_11, CHECK_LOG_17 };
+	static const char *const told[] = { "revoked none of 1",
+		"revoked none of 3" };
+
+	(void)state;
+	FIXTURE(LOG_TCG);
+	f->policy.log.authorities.n = 0;
+	f->policy.log.secure_boot_keys.n = 0;
+	admitted(f);
+	for (size_t i = 0; i < 2; i++) {
+		const struct check_result *r = &f->v.results[ids[i]];
+
+		assert_int_equal(r->status, CHECK_PASS);
+		assert_non_null(strstr(r->got, told[i]));
+	}
+	/* Nobody vouches for what the log has of PCR 7. */
+	f->policy.log = (struct policy_event_log){ .present = true };
+	f->policy.tpm.pcr_sets[0].mask &= ~(1u << 7);
+	admitted(f);
+	for (size_t i = 0; i < 2; i++) {
+		const struct check_result *r = &f->v.results[ids[i]];
+
+		assert_int_equal(r->status, CHECK_SKIPPED);
+		assert_non_null(strstr(r->got, "unproven"));
+	}
+	f->policy.tpm.pcr_sets[0].mask |= 1u << 7;
+	made_remove(&f->log, made_find(&f->log, MADE_AUTHORITY));
+	made_remove(&f->log, made_find(&f->log, MADE_PK));
+	made_remove(&f->log, made_find(&f->log, MADE_KEK));
+	build(f);
+	admitted(f);
+	/* No certificate; keys of which some were not measured. */
+	assert_int_equal(f->v.results[CHECK_LOG_11].status, CHECK_SKIPPED);
+	assert_non_null(
+	    strstr(f->v.results[CHECK_LOG_11].got, "no certificate"));
+	assert_int_equal(f->v.results[CHECK_LOG_17].status, CHECK_SKIPPED);
+	assert_non_null(strstr(f->v.results[CHECK_LOG_17].got, "unproven"));
 }
 
 static void
@@ -926,6 +970,7 @@ main(void)
 		cmocka_unit_test(secure_boot_without_authority_admitted),
 		cmocka_unit_test(authority_before_the_separator_admitted),
 		cmocka_unit_test(revoked_authority_admitted),
+		cmocka_unit_test(nobody_knows_of_boothole),
 		cmocka_unit_test(other_authority_admitted),
 		cmocka_unit_test(other_key_trusted),
 		cmocka_unit_test(signature_list_malformed),
@@ -949,5 +994,6 @@ main(void)
 		cmocka_unit_test(facts_of_a_ccel_believed),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return denied_end("log-appraise",
+	    cmocka_run_group_tests(tests, NULL, NULL));
 }

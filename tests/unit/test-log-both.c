@@ -13,6 +13,7 @@
 
 #include "attest/chain_cache.h"
 #include "attest/memo.h"
+#include "tests/unit/denied.h"
 #include "tests/unit/log-maker.h"
 #include "tests/unit/stage.h"
 #include "tests/unit/vectors.h"
@@ -138,6 +139,18 @@ static void
 shorter_cmdline(struct made_log *l)
 {
 	text_is(l, MADE_CMDLINE, "kernel_cmdline: /vmlinuz root=/dev/dm-0 r");
+}
+
+static void
+longer_cmdline(struct made_log *l)
+{
+	text_is(l, MADE_CMDLINE, "kernel_cmdline: " MADE_KERNEL " init=/sh");
+}
+
+static void
+cmdline_as_long(struct made_log *l)
+{
+	text_is(l, MADE_CMDLINE, "kernel_cmdline: /vmlinuz root=/dev/dm-1 ro");
 }
 
 static void
@@ -281,6 +294,10 @@ static const struct row {
 	    "CCEL: /vmlinuz init=/bin/sh" },
 	{ nothing, shorter_cmdline, UNPINNED, "LOG-22", CHECK_LOG_22,
 	    "CCEL: /vmlinuz root=/dev/dm-0 r" },
+	{ nothing, longer_cmdline, UNPINNED, "LOG-22", CHECK_LOG_22,
+	    "CCEL: " MADE_KERNEL " init=/sh" },
+	{ nothing, cmdline_as_long, UNPINNED, "LOG-22", CHECK_LOG_22,
+	    "CCEL: /vmlinuz root=/dev/dm-1 ro" },
 	{ other_cmdline, nothing, UNPINNED | UNASKED, "LOG-22", CHECK_LOG_22,
 	    "CCEL: " MADE_KERNEL },
 	{ other_cmdline, other_cmdline, UNPINNED | UNASKED, "", CHECK_LOG_22,
@@ -515,6 +532,7 @@ main(void)
 		cmocka_unit_test(recorded_logs_of_two_boots),
 	};
 
-	return cmocka_run_group_tests_name("log-both", tests, stage_setup,
-	    stage_teardown);
+	return denied_end("log-both",
+	    cmocka_run_group_tests_name("log-both", tests, stage_setup,
+		stage_teardown));
 }

@@ -11,6 +11,7 @@
 
 #include "attest/chain_cache.h"
 #include "attest/memo.h"
+#include "tests/unit/denied.h"
 #include "tests/unit/log-maker.h"
 #include "tests/unit/snp-maker.h"
 
@@ -330,6 +331,7 @@ main(void)
 		cmocka_unit_test(log_explains_other_registers),
 	};
 
-	return cmocka_run_group_tests_name("memo", tests, snp_maker_setup,
-	    snp_maker_teardown);
+	return denied_end("memo",
+	    cmocka_run_group_tests_name("memo", tests, snp_maker_setup,
+		snp_maker_teardown));
 }

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "conf/json_read.h"
+#include "tests/unit/denied.h"
 #include "tests/unit/stage.h"
 
 /*
@@ -410,6 +411,34 @@ evidence_of_another_kind(void **state)
 	}
 }
 
+/* Evidence over what somebody else had asked for. */
+static void
+nonce_of_another_round(void **state)
+{
+	static const enum stage_kind of[] = { STAGE_GCE, STAGE_TDX_TPM,
+		STAGE_AZURE, STAGE_SVSM };
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(of); i++) {
+		_cleanup_(stage_free) struct stage *s = stage_new(of[i]);
+		enum check_id not_run;
+		struct verdict v;
+
+		s->a.qualifying[QUALIFYING_LEN - 1] ^= 1;
+		judge(s, s->text, &v, NULL);
+		assert_int_equal(verdict_first_fail(&v, &not_run),
+		    CHECK_BIND_02);
+		s->a.qualifying[QUALIFYING_LEN - 1] ^= 1;
+		s->a.report_data[0] ^= 1;
+		judge(s, s->text, &v, NULL);
+		assert_int_equal(verdict_first_fail(&v, &not_run),
+		    CHECK_BIND_01);
+		s->a.report_data[0] ^= 1;
+		judge(s, s->text, &v, NULL);
+		assert_true(v.admit);
+	}
+}
+
 int
 main(void)
 {
@@ -417,8 +446,10 @@ main(void)
 		cmocka_unit_test(field_that_no_row_changes),
 		cmocka_unit_test(value_off_that_is_admitted),
 		cmocka_unit_test(evidence_of_another_kind),
+		cmocka_unit_test(nonce_of_another_round),
 	};
 
-	return cmocka_run_group_tests_name("policy-fields", tests, stage_setup,
-	    stage_teardown);
+	return denied_end("policy-fields",
+	    cmocka_run_group_tests_name("policy-fields", tests, stage_setup,
+		stage_teardown));
 }

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/denied.h"
 #include "tests/unit/snp-maker.h"
 
 static void
@@ -535,6 +536,7 @@ main(void)
 		cmocka_unit_test(guest_svn_too_low),
 	};
 
-	return cmocka_run_group_tests_name("snp-policy", tests, snp_maker_setup,
-	    snp_maker_teardown);
+	return denied_end("snp-policy",
+	    cmocka_run_group_tests_name("snp-policy", tests, snp_maker_setup,
+		snp_maker_teardown));
 }

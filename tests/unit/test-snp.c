@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "attest/chain_cache.h"
+#include "tests/unit/denied.h"
 #include "tests/unit/snp-maker.h"
 
 static const enum snp_product all_products[] = { SNP_MILAN, SNP_GENOA,
@@ -784,6 +785,7 @@ main(void)
 		cmocka_unit_test(every_field_listed),
 	};
 
-	return cmocka_run_group_tests_name("snp", tests, snp_maker_setup,
-	    snp_maker_teardown);
+	return denied_end("snp",
+	    cmocka_run_group_tests_name("snp", tests, snp_maker_setup,
+		snp_maker_teardown));
 }

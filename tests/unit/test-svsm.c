@@ -12,6 +12,7 @@
 #include "attest/credential.h"
 #include "attest/derive.h"
 #include "attest/svsm.h"
+#include "tests/unit/denied.h"
 #include "tests/unit/quote-maker.h"
 #include "tests/unit/svsm-maker.h"
 
@@ -190,6 +191,6 @@ main(void)
 		cmocka_unit_test(report_of_the_guest_itself),
 	};
 
-	return cmocka_run_group_tests(tests, snp_maker_setup,
-	    snp_maker_teardown);
+	return denied_end("svsm",
+	    cmocka_run_group_tests(tests, snp_maker_setup, snp_maker_teardown));
 }

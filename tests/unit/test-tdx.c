@@ -12,6 +12,7 @@
 
 #include "attest/memo.h"
 #include "attest/tdx_parts.h"
+#include "tests/unit/denied.h"
 #include "tests/unit/tdx-bench.h"
 
 /* Edits: one thing each. */
@@ -721,5 +722,6 @@ main(void)
 		cmocka_unit_test(a_tdreport_is_not_a_quote),
 	};
 
-	return cmocka_run_group_tests_name("tdx", tests, NULL, end);
+	return denied_end("tdx",
+	    cmocka_run_group_tests_name("tdx", tests, NULL, end));
 }

@@ -11,6 +11,7 @@
 
 #include "attest/chain.h"
 #include "attest/instance.h"
+#include "tests/unit/denied.h"
 #include "tests/unit/quote-maker.h"
 #include "tests/unit/tpm-scene.h"
 #include "tests/unit/x509-maker.h"
@@ -485,5 +486,6 @@ main(void)
 		cmocka_unit_test(crl_malformed),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return denied_end("tpm-appraise",
+	    cmocka_run_group_tests(tests, NULL, NULL));
 }

@@ -12,6 +12,7 @@
 
 #include "attest/verdict.h"
 #include "conf/json_read.h"
+#include "tests/unit/corpus.h"
 
 #define EVERY_GROUP                                                            \
 	(GROUP_SRC | GROUP_BIND | GROUP_BIND_TPM | GROUP_SNP | GROUP_TDX |     \
@@ -294,6 +295,80 @@ policy_field_without_check(void **state)
 			    check_table[k].name, check_table[k].field);
 }
 
+/* Of two logs the worse one counts, whichever it is. */
+static void
+worse_result_hidden(void **state)
+{
+	static const enum check_status worst[] = { CHECK_SKIPPED, CHECK_PASS,
+		CHECK_NOT_RUN, CHECK_FAIL };
+	static struct verdict a, b;
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(worst) * NELEMS(worst); i++) {
+		size_t mine = i % NELEMS(worst), other = i / NELEMS(worst);
+		const struct check_result *r = &a.results[CHECK_LOG_10];
+
+		all_passed(&a, EVERY_GROUP);
+		all_passed(&b, EVERY_GROUP);
+		a.results[CHECK_LOG_10] = (struct check_result){
+			.status = worst[mine],
+			.got = "mine"
+		};
+		b.results[CHECK_LOG_10] = (struct check_result){
+			.status = worst[other],
+			.got = "other"
+		};
+		b.results[CHECK_LOG_04].status = worst[other];
+		b.results[CHECK_LOG_02].status = CHECK_FAIL;
+		verdict_merge(&a, &b, GROUP_CCEL, GROUP_LOG, "CCEL");
+		assert_int_equal(r->status, worst[mine > other ? mine : other]);
+		assert_string_equal(r->got,
+		    other > mine ? "CCEL: other" : "mine");
+		/* The other's own, and none of its business. */
+		assert_int_equal(a.results[CHECK_LOG_04].status, worst[other]);
+		assert_int_equal(a.results[CHECK_LOG_02].status, CHECK_PASS);
+		verdict_finish(&a);
+		assert_int_equal(a.admit, mine < 2 && other < 2);
+	}
+}
+
+static const struct {
+	enum check_id check;
+	const char *program;
+} denied[] = {
+#define ALONE(id, program) { CHECK_##id, program },
+#define FIRST(id, program) { CHECK_##id, program },
+#include "tests/unit/denied.def"
+#undef ALONE
+#undef FIRST
+};
+
+static void
+check_that_nobody_saw_deny(void **state)
+{
+	static unsigned rows[CHECK_COUNT];
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(denied); i++) {
+		_cleanup_(freep) char *text = NULL;
+		char path[128], call[64];
+
+		rows[denied[i].check]++;
+		/* The program is one that looks at its rows. */
+		(void)snprintf(path, sizeof(path), "tests/unit/test-%s.c",
+		    denied[i].program);
+		(void)snprintf(call, sizeof(call), "denied_end(\"%s\",",
+		    denied[i].program);
+		text = corpus_file(path);
+		if (strstr(text, call) == NULL)
+			fail_msg("%s does not call %s", path, call);
+	}
+	for (size_t i = 0; i < CHECK_COUNT; i++)
+		if (rows[i] != 1)
+			fail_msg("%s: %u rows in denied.def",
+			    check_table[i].name, rows[i]);
+}
+
 int
 main(void)
 {
@@ -309,6 +384,8 @@ main(void)
 		cmocka_unit_test(first_failure_is_not_the_first),
 		cmocka_unit_test(simulated_machine_unmentioned),
 		cmocka_unit_test(checks_without_or_with_the_same_name),
+		cmocka_unit_test(worse_result_hidden),
+		cmocka_unit_test(check_that_nobody_saw_deny),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
