@@ -22,6 +22,8 @@ const char *const upkeep_kinds[UPKEEP_COUNT] = {
 	[UPKEEP_QE_IDENTITY] = "Intel QE identity",
 	[UPKEEP_QE_IDENTITY_CHAIN] = "issuers of the QE identity",
 	[UPKEEP_LAUNCH] = "Google's endorsement of the firmware",
+	[UPKEEP_AK_CRL] = "CRL of the attestation key's issuer",
+	[UPKEEP_AK_CA_CRL] = "CRL of the attestation key's root",
 };
 
 void
@@ -90,22 +92,37 @@ upkeep_clear(struct upkeep *u)
 }
 
 void
+upkeep_init_tpm(struct upkeep *u, const struct policy *policy)
+{
+	memset(u, 0, sizeof(*u));
+	u->tee = TEE_NONE;
+	u->policy = policy;
+}
+
+void
+upkeep_look(struct upkeep *u, enum upkeep_id id, const struct endorsements *e)
+{
+	struct upkeep_file *f = &u->file[id];
+
+	f->present = endorsements_find(e, f->name).len > 0;
+	f->about[0] = '\0';
+	f->issued = f->expires = 0;
+	memset(&f->why, 0, sizeof(f->why));
+	if (f->wanted && !f->present)
+		(void)why_set(&f->why, CVM_E_NOT_FOUND, f->name, "",
+		    upkeep_kinds[id], "no such file, or an empty one");
+}
+
+void
 upkeep_judge(struct upkeep *u, const struct endorsements *e, int64_t now)
 {
-	for (size_t i = 0; i < UPKEEP_COUNT; i++) {
-		struct upkeep_file *f = &u->file[i];
-
-		f->present = endorsements_find(e, f->name).len > 0;
-		f->about[0] = '\0';
-		f->issued = f->expires = 0;
-		memset(&f->why, 0, sizeof(f->why));
-		if (f->wanted && !f->present)
-			(void)why_set(&f->why, CVM_E_NOT_FOUND, f->name, "",
-			    upkeep_kinds[i], "no such file, or an empty one");
-	}
+	for (enum upkeep_id i = 0; i < UPKEEP_COUNT; i++)
+		upkeep_look(u, i, e);
 	if (u->tee == TEE_SNP)
 		upkeep_judge_snp(u, e, now);
-	else
+	else if (u->tee == TEE_TDX)
 		upkeep_judge_tdx(u, e, now);
-	upkeep_judge_launch(u, e, now);
+	if (u->tee != TEE_NONE)
+		upkeep_judge_launch(u, e, now);
+	upkeep_judge_ak(u, e, now);
 }

@@ -14,6 +14,7 @@
  */
 #define UPKEEP_NAME_MAX SNP_VEK_NAME_MAX
 #define UPKEEP_ABOUT_MAX 224
+#define UPKEEP_URL_MAX 512
 
 enum upkeep_id {
 	UPKEEP_ARK,
@@ -30,6 +31,8 @@ enum upkeep_id {
 	UPKEEP_QE_IDENTITY,
 	UPKEEP_QE_IDENTITY_CHAIN,
 	UPKEEP_LAUNCH,
+	UPKEEP_AK_CRL,
+	UPKEEP_AK_CA_CRL,
 	UPKEEP_COUNT
 };
 
@@ -55,6 +58,10 @@ struct upkeep {
 	/* TDX */
 	struct tdx_run run; /* quote, PCK chain and its extension */
 	bool processor_ca;
+	/* The attestation key's certificate, where there is one and the policy
+	 * asks for CRLs of its issuers: of its own, and of the one above. */
+	struct span ak_cert;
+	char ak_url[2][UPKEEP_URL_MAX]; /* of the two, as certificates say */
 };
 
 extern const char *const upkeep_kinds[UPKEEP_COUNT]; /* "CRL" */
@@ -70,6 +77,8 @@ int upkeep_init(struct span report, struct span aux,
     const struct policy *policy, enum snp_product product, int64_t now,
     struct upkeep *ret, struct why *reterr_why) _must_check_;
 void upkeep_clear(struct upkeep *u);
+/* The same without a TEE: what the TPM needs, once u->ak_cert is set. */
+void upkeep_init_tpm(struct upkeep *u, const struct policy *policy);
 /* The same without a report: the CAs and CRLs of a product line of AMD's. */
 void upkeep_init_line(struct upkeep *u, enum snp_product line,
     const struct policy *policy);
@@ -94,6 +103,11 @@ void upkeep_want_launch(struct upkeep *u, const struct policy_launch *p,
     struct span measurement, struct span carried);
 void upkeep_judge_launch(struct upkeep *u, const struct endorsements *e,
     int64_t now);
+void upkeep_judge_ak(struct upkeep *u, const struct endorsements *e,
+    int64_t now);
+/* Whether the file is there, and nothing more. */
+void upkeep_look(struct upkeep *u, enum upkeep_id id,
+    const struct endorsements *e);
 /* Dates and subject of a certificate, dates and issuer of a CRL. */
 void upkeep_note_cert(struct upkeep_file *f, const struct cert *x);
 void upkeep_note_crl(struct upkeep_file *f, const struct crl *crl);

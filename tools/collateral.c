@@ -154,6 +154,33 @@ warn_days(const struct tool *t, int64_t *ret, struct why *why)
 	return CVM_OK;
 }
 
+static bool
+wants_ak_crl(const struct collateral *c)
+{
+	const struct policy *p = c->policy;
+
+	return p != NULL && p->has_tpm && p->tpm.ak_trust == AK_TRUST_GCE &&
+	    p->tpm.require_crl && c->t->opt[OPT_REPORT] == NULL;
+}
+
+/* A TPM that does not answer is no reason to let the TEE's files expire. */
+static int
+ask_tpm(struct collateral *c)
+{
+	_cleanup_(blob_clear) struct blob public = { 0 }, name = { 0 };
+	_cleanup_(vtpm_freep) struct vtpm *vtpm = vtpm_new(&c->c.cfg->tpm);
+	char sentence[WHY_SENTENCE_MAX];
+	struct why why = { 0 };
+
+	if (vtpm == NULL)
+		return CVM_E_NOMEM;
+	if (vtpm_ak(vtpm, &public, &name, &c->ak_cert, &why) != CVM_OK)
+		tool_note("revocation lists of the attestation key are not "
+			  "looked after: %s",
+		    why_sentence(&why, sentence, sizeof(sentence)));
+	return CVM_OK;
+}
+
 static int
 prepare(struct collateral *c, struct why *why)
 {
@@ -168,10 +195,18 @@ prepare(struct collateral *c, struct why *why)
 	r = report != NULL ?
 	    tool_read(report, EVIDENCE_TEE_MAX, &c->report, why) :
 	    ask_machine(c, why);
-	if (r < 0 || c->none)
+	if (r == CVM_OK && wants_ak_crl(c))
+		r = ask_tpm(c);
+	if (r < 0 || (c->none && c->ak_cert.len == 0))
 		return r;
-	return upkeep_init(blob_span(&c->report), blob_span(&c->aux), c->policy,
-	    product, c->now, &c->upkeep, why);
+	if (c->none)
+		upkeep_init_tpm(&c->upkeep, c->policy);
+	else
+		r = upkeep_init(blob_span(&c->report), blob_span(&c->aux),
+		    c->policy, product, c->now, &c->upkeep, why);
+	c->none = false;
+	c->upkeep.ak_cert = blob_span(&c->ak_cert);
+	return r;
 }
 
 int
@@ -245,6 +280,7 @@ collateral_close(struct collateral *c)
 	upkeep_clear(&c->upkeep);
 	blob_clear(&c->report);
 	blob_clear(&c->aux);
+	blob_clear(&c->ak_cert);
 	policy_freep(&c->policy);
 	tool_close(&c->c);
 }

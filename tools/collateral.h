@@ -13,7 +13,7 @@ struct collateral {
 	struct tool_context c; /* c.cfg is NULL where nothing needs it */
 	const char *dir;
 	struct policy *policy; /* NULL: there is none yet */
-	struct blob report, aux;
+	struct blob report, aux, ak_cert;
 	struct upkeep upkeep;
 	bool none; /* nothing of a vendor's is needed here */
 	int64_t now, warn;

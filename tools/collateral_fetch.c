@@ -161,12 +161,30 @@ ask_all(struct fetch *f)
 	}
 }
 
+/* What nobody fetches, and a judgement rests on: roots of Google's. */
+static int
+add_roots(struct fetch *f, struct endorsements *e)
+{
+	const char *name;
+	int r = CVM_OK;
+
+	for (size_t i = 0;
+	     r == CVM_OK && (name = endorsements_name(f->old, i)) != NULL; i++)
+		if (strncmp(name, "google/", 7) == 0 &&
+		    strcmp(name + strlen(name) - 4, ".pem") == 0)
+			r = endorsements_add(e, name,
+			    endorsements_find(f->old, name));
+	return r;
+}
+
 /* The directory as it would be. */
 static int
 candidate(struct fetch *f, struct endorsements **ret)
 {
 	_cleanup_(
 	    endorsements_freep) struct endorsements *e = endorsements_new();
+
+	int r;
 
 	if (e == NULL)
 		return CVM_E_NOMEM;
@@ -175,13 +193,14 @@ candidate(struct fetch *f, struct endorsements **ret)
 		struct span s = f->file[i].data.len > 0 ?
 		    blob_span(&f->file[i].data) :
 		    endorsements_find(f->old, name);
-		int r;
 
 		if (!wants(f, i) || s.len == 0)
 			continue;
 		if ((r = endorsements_add(e, name, s)) < 0)
 			return r;
 	}
+	if ((r = add_roots(f, e)) < 0)
+		return r;
 	*ret = TAKE_PTR(e);
 	return CVM_OK;
 }

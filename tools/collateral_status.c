@@ -80,7 +80,8 @@ report(const struct collateral *c)
 		r = print_json(root);
 	} else {
 		(void)printf("%s: %s\n", c->dir,
-		    c->none  ? "the policy needs nothing of AMD or Intel" :
+		    c->none ?
+			"the policy needs nothing of AMD, Intel or Google" :
 			good ? "all that is needed is there, and current" :
 			       "not all is there and current");
 		r = print_end();

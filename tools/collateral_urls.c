@@ -134,6 +134,34 @@ launch_url(const struct collateral *c, char url[static URL_MAX],
 		strrchr(c->upkeep.file[UPKEEP_LAUNCH].name, '/'));
 }
 
+/*
+ * Where the certificate says. Lists are signed, and Google names them by http:
+ * https keeps who listens from knowing what is asked, where the server has it,
+ * as Google's has.
+ */
+static int
+ak_crl_url(const struct collateral *c, enum upkeep_id id,
+    char url[static URL_MAX], struct why *why)
+{
+	const char *at = c->upkeep.ak_url[id == UPKEEP_AK_CRL ? 0 : 1];
+	const char *host = strstr(at, "://"), *path;
+	char base[URL_MAX];
+	int r;
+
+	if (strncmp(at, "http://", 7) != 0 && strncmp(at, "https://", 8) != 0)
+		return why_set(why, CVM_E_NOT_FOUND, c->upkeep.file[id].name,
+		    "cRLDistributionPoints",
+		    "an http or https address in the certificate",
+		    at[0] != '\0' ? at : "none");
+	if (c->t->opt[OPT_AK_CRL_URL] == NULL)
+		return url_format(url, why, "https%s", host);
+	path = strchr(host + 3, '/');
+	r = base_url(c->t, OPT_AK_CRL_URL, "", base, why);
+	return r < 0 ?
+	    r :
+	    url_format(url, why, "%s%s", base, path != NULL ? path : "/");
+}
+
 const struct request collateral_requests[] = {
 	{ UPKEEP_ASK, UPKEEP_ARK, ANSWER_CA_CHAIN, "ccert_chain", NULL,
 	    CERTS_MAX },
@@ -157,6 +185,10 @@ const struct request collateral_requests[] = {
 	    "SGX-Enclave-Identity-Issuer-Chain", JSON_MAX },
 	{ UPKEEP_LAUNCH, UPKEEP_COUNT, ANSWER_BYTES, NULL, NULL,
 	    LAUNCH_BYTES_MAX },
+	{ UPKEEP_AK_CRL, UPKEEP_COUNT, ANSWER_BYTES, NULL, NULL,
+	    ENDORSEMENTS_FILE_MAX },
+	{ UPKEEP_AK_CA_CRL, UPKEEP_COUNT, ANSWER_BYTES, NULL, NULL,
+	    ENDORSEMENTS_FILE_MAX },
 };
 const size_t n_collateral_requests = NELEMS(collateral_requests);
 
@@ -166,6 +198,8 @@ collateral_url(const struct collateral *c, const struct request *q,
 {
 	if (q->file == UPKEEP_LAUNCH)
 		return launch_url(c, url, reterr_why);
+	if (q->file == UPKEEP_AK_CRL || q->file == UPKEEP_AK_CA_CRL)
+		return ak_crl_url(c, q->file, url, reterr_why);
 	if (q->file == UPKEEP_VEK)
 		return vcek_url(c, url, reterr_why);
 	if (q->file == UPKEEP_ROOT_CRL)

@@ -33,7 +33,7 @@ collateral() {
 }
 fetch() {
 	collateral fetch --insecure-http --amd-url "$url" --intel-url "$url" \
-	    --google-url "$url" \
+	    --google-url "$url" --ak-crl-url "$url" \
 	    --intel-root-crl-url "$url/IntelSGXRootCA.der" "$@"
 }
 fault() { echo "$*" >"$web/faults"; }
@@ -308,6 +308,45 @@ others milan-v2 --platform snp --report-version 2
 others vlek --platform snp --endorser vlek
 launches processor tdx TDX-75 --platform tdx --pck-ca processor \
     --quote-version 5
+
+# Revocation lists of the CAs that certified the attestation key.
+setup ak --platform snp
+check "ak: fetch" fetch
+check "ak: admitted" until_true 10 admitted
+check "ak: no list is asked for that the policy does not want" \
+    not grep -q /ak/ "$web/log"
+edit etc-ak/policy.json "p['tpm']['ak']['crl'] = 'require'"
+check "ak: denied without lists" denied_for TPM-18
+check "ak: status names the first" exits 1 "missing   google/ak-issuer.crl" \
+    collateral status
+check "ak: and the second" exits 1 "missing   google/ak-root.crl" \
+    collateral status
+check "ak: by https, whatever the certificate says" exits 2 \
+    "https://crl.google.test/ak/issuer.crl" collateral fetch \
+    --insecure-http --amd-url "$url"
+fault 1 429 /ak/issuer.crl
+check "ak: the lists are fetched" exits 0 \
+    "new         google/ak-issuer.crl" fetch
+check "ak: the busy server was asked again" test \
+    "$(grep -c "/ak/issuer.crl" "$web/log")" -eq 2
+check "ak: resealed" token reseal --pin-file pin
+check "ak: admitted by the lists" until_true 10 admitted
+check "ak: status is content" exits 0 "EK/AK CA Intermediate" collateral status
+check "ak: a list that is the same is left" exits 0 \
+    "unchanged   google/ak-root.crl" fetch
+for wrong in truncated flipped empty other; do
+	check "ak: a list that is $wrong" keeps 1 \
+	    "refused     google/ak-issuer.crl" 1 $wrong /ak/issuer.crl
+done
+check "ak: a redirect" keeps 2 "unreachable google/ak-issuer.crl" \
+    1 redirect /ak/issuer.crl
+ctl ak set collateral expired >/dev/null
+check "ak: an expired list" keeps 1 "refused     google/ak-root.crl" 0 none none
+ctl ak reset >/dev/null
+forget google/ak-intermediates.pem
+check "ak: an issuer that is not there" exits 1 \
+    "none that issued the attestation key" collateral status
+"$VCVM" stop "$CVM_TMP/ak" >/dev/null 2>&1
 
 # A report and a directory are enough on any machine.
 if [ -n "${VECTORS_DIR-}" ]; then

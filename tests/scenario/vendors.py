@@ -89,6 +89,9 @@ def answer(path, query):
         return read("intel/root-ca.crl"), {}
     if path == "/sgx/certification/v4/rootcacrl":
         return read("intel/root-ca.crl").hex().encode(), {}
+    m = re.fullmatch(r"/ak/(issuer|root)\.crl", path)
+    if m:
+        return read(f"google-crl/{m.group(1)}.crl"), {}
     m = re.fullmatch(r"/gce_tcb_integrity/ovmf_x64_csm/(sevsnp|tdx)"
                      r"/([0-9a-f]{96}\.binarypb)", path)
     if m:
@@ -133,6 +136,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             body = b""
         if fault == "huge":
             body = b"0" * (5 * 1024 * 1024)
+        if fault == "other":
+            body = read("google-crl/root.crl")
         if fault == "no-chain":
             headers = {}
         if fault == "flipped":

@@ -90,6 +90,7 @@ google_ak_cert(struct machine *m, const struct buf *spki, bool other,
 		.not_after = now + 30 * 365 * DAY,
 		.basic_constraints = "critical,CA:FALSE",
 		.key_usage = "critical,digitalSignature",
+		.crl_dp = "URI:http://crl.google.test/ak/issuer.crl",
 		.ski = true,
 		.aki = true,
 		.ext = &ext,
@@ -100,6 +101,21 @@ google_ak_cert(struct machine *m, const struct buf *spki, bool other,
 	cert = x509_issue(&spec, key, ca->cert, ca->key);
 	x509_put_der(ret_der, cert);
 	buf_free(&ext.der);
+}
+
+/* Not below google/, where every list is heeded: who needs one fetches it. */
+static void
+put_crl(struct machine *m, const char *dir, const char *ca, const char *name)
+{
+	const struct pki_entity *issuer = pki_get(m->pki, false, ca);
+	struct crl_spec spec = { .n_revoked = 0 };
+	_cleanup_(crl_freep) X509_CRL *crl = NULL;
+	_cleanup_(buf_free) struct buf der = { 0 };
+
+	collateral_window(m, &spec.this_update, &spec.next_update);
+	crl = crl_issue(&spec, issuer->cert, issuer->key);
+	crl_put_der(&der, crl);
+	put_file(dir, name, &der);
 }
 
 void
@@ -115,4 +131,6 @@ google_collateral(struct machine *m, const char *dir)
 		x509_put_pem(&pem, pki_get(m->pki, false, files[i][0])->cert);
 		put_file(dir, files[i][1], &pem);
 	}
+	put_crl(m, dir, "ak-intermediate", "google-crl/issuer.crl");
+	put_crl(m, dir, "ak-root", "google-crl/root.crl");
 }

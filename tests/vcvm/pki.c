@@ -89,7 +89,8 @@ static const struct profile intel_leaf = { intel_dn, false, 0,
 static const struct profile google_root = { google_dn, false, 4096,
 	"critical,CA:TRUE", SIGNS_ALL, NULL, NULL, true, true, 100 };
 static const struct profile google_ca = { google_dn, false, 4096,
-	"critical,CA:TRUE", SIGNS_ALL, "2.23.133.8.1", NULL, true, true, 90 };
+	"critical,CA:TRUE", SIGNS_ALL, "2.23.133.8.1",
+	"URI:http://crl.google.test/ak/root.crl", true, true, 90 };
 static const struct profile uefi = { uefi_dn, false, 2048, "CA:TRUE", NULL,
 	NULL, NULL, true, true, 30 };
 
