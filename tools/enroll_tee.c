@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "attest/eventlog.h"
+#include "attest/launch.h"
 #include "attest/snp_parts.h"
 #include "attest/tdx.h"
+#include "attest/upkeep.h"
 #include "tools/enroll.h"
 
 static const enum tee_kind kinds[] = { TEE_SNP, TEE_TDX };
@@ -217,6 +219,39 @@ put_ark(const struct enroll *e, cJSON *o, const struct vek *v,
 	return CVM_OK;
 }
 
+/*
+ * Google's endorsement of this very measurement, the host's or a fetched one:
+ * it stands beside the measurement, and whoever wants the firmware's next build
+ * admitted, too, takes the measurement out. Its root is the operator's to name.
+ */
+static int
+put_launch(const struct enroll *e, cJSON *o, struct span measurement,
+    struct span carried, bool tdx, struct why *why)
+{
+	char name[UPKEEP_NAME_MAX], hex[2 * SHA384_LEN + 1];
+	struct span root = endorsements_find(e->endorsements, LAUNCH_ROOT_FILE);
+	struct launch_endorsement x;
+	cJSON *launch;
+
+	(void)snprintf(name, sizeof(name), LAUNCH_NAME_FORMAT,
+	    hex_encode(measurement, hex, sizeof(hex)));
+	if (carried.len == 0)
+		carried = endorsements_find(e->endorsements, name);
+	if (carried.len == 0 || launch_parse(carried, &x, NULL) != CVM_OK)
+		return CVM_OK;
+	if (root.len == 0) {
+		tool_note("this firmware has an endorsement of Google's; with "
+			  "its root in %s it is proposed",
+		    LAUNCH_ROOT_FILE);
+		return CVM_OK;
+	}
+	launch = cJSON_AddObjectToObject(o, "launch_endorsement");
+	(void)cJSON_AddNumberToObject(launch, "min_svn",
+	    tdx ? x.tdx.svn : x.snp.svn);
+	return put_roots(launch, LAUNCH_ROOT_FILE, root, /* last= */ false,
+	    why);
+}
+
 int
 enroll_snp(struct enroll *e, struct why *why)
 {
@@ -238,6 +273,9 @@ enroll_snp(struct enroll *e, struct why *why)
 		    snp_product_name(p), "the layout of another line");
 	put_string_list(o, "products", snp_product_folder(p));
 	put_hex_list(o, "measurement", r.measurement);
+	if ((err = put_launch(e, o, r.measurement, v.certs.launch,
+		 /* tdx= */ false, why)) != CVM_OK)
+		return err;
 	put_if_set(o, "family_id", r.family_id);
 	put_if_set(o, "image_id", r.image_id);
 	put_if_set(o, "host_data", r.host_data);
@@ -332,6 +370,9 @@ enroll_tdx(struct enroll *e, struct why *why)
 	    CVM_OK)
 		return err;
 	put_hex_list(o, "mrtd", q.mrtd);
+	if ((err = put_launch(e, o, q.mrtd, (struct span){ 0 },
+		 /* tdx= */ true, why)) != CVM_OK)
+		return err;
 	put_rtmrs(o, e->label, &q);
 	put_if_set(o, "mrconfigid", q.mrconfigid);
 	put_if_set(o, "mrowner", q.mrowner);

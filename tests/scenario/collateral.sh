@@ -287,6 +287,18 @@ launches() {
 	check "$name: and kept" exits 0 "kept        $file" fetch
 	check "$name: status is content" exits 0 "security version 5" \
 	    collateral status
+	check "$name: enroll asks for its root" exits 0 \
+	    "with its root in google/launch-root.pem" token enroll --own-roots
+	cp "$name/launch-pki/root.pem" "$dir/google/launch-root.pem"
+	check "$name: and proposes it then" exits 0 '"min_svn":	5' \
+	    token enroll --own-roots
+	check "$name: a proposal that admits" \
+	    not grep -q "not admitted" exits.out
+	echo junk >"$dir/google/launch-root.pem"
+	check "$name: a root that is none" exits 2 "google/launch-root.pem" \
+	    token enroll --own-roots
+	rm "$dir/google/launch-root.pem"
+	check "$name: status is still content" collateral status
 	edit "etc-$name/policy.json" \
 	    "p['$tee']['launch_endorsement']['min_svn'] = 6"
 	check "$name: one that is too old" exits 1 "refused   $file" \
