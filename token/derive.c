@@ -11,6 +11,9 @@
 
 /* C_DeriveKey with ECDH (SP 800-56A section 5.7.1.2, RFC 7748). */
 
+/* As long as any key may be; so short that no derivation counts too far. */
+#define DERIVED_MAX 4096
+
 /* Hashes of Z || counter || shared (ANSI X9.63, SEC 1 section 3.6.1), or of
  * counter || Z || shared (SP 800-56A section 5.8.2.1). */
 static int
@@ -217,6 +220,18 @@ check_salt(struct token *t, const struct caller *c, const struct mech *m,
 	return err;
 }
 
+/* 0: the mechanism says it. */
+static int
+read_len(const struct template_use *use, const struct attrs *a, CK_ULONG *ret,
+    struct why *why)
+{
+	*ret = attrs_ulong(a, CKA_VALUE_LEN, secret_fixed_len(use->key_type));
+	return *ret <= DERIVED_MAX ?
+	    CVM_OK :
+	    template_refuse(why, CVM_E_KEY_SIZE, CKA_VALUE_LEN,
+		"at most 4096 bytes", "more");
+}
+
 /* The object of a value: a data object has it as an attribute. */
 static int
 give_value(const struct template_use *use, const struct object *base,
@@ -245,6 +260,7 @@ token_derive(struct token *t, const struct caller *c, const CK_MECHANISM *mech,
 	_cleanup_(secret_freep) struct secret *value = NULL;
 	struct template_use use = { .in = IN_DERIVE, .so = c->so };
 	const struct mech *m = NULL;
+	CK_ULONG len = 0;
 	int err = token_object(t, c, base, &o);
 
 	if (err == CVM_OK)
@@ -261,10 +277,9 @@ token_derive(struct token *t, const struct caller *c, const CK_MECHANISM *mech,
 		    reterr_why);
 	params.salt = salt;
 	if (err == CVM_OK)
-		err = m->ops->derive(t, c, o, &params,
-		    attrs_ulong(&b.attrs, CKA_VALUE_LEN,
-			secret_fixed_len(use.key_type)),
-		    &value, reterr_why);
+		err = read_len(&use, &b.attrs, &len, reterr_why);
+	if (err == CVM_OK)
+		err = m->ops->derive(t, c, o, &params, len, &value, reterr_why);
 	if (err == CVM_OK)
 		err = give_value(&use, o, &value, &b, reterr_why);
 	if (err != CVM_OK)

@@ -12,9 +12,6 @@
  * counter mode of SP 800-108 (PKCS#11 section 6.42).
  */
 
-/* As long as any key may be. */
-#define DERIVED_MAX 4096
-
 static int
 refuse_len(struct why *why, int err, const char *expected)
 {
@@ -94,7 +91,7 @@ derive_hkdf(struct token *t, const struct caller *c, struct object *base,
 	if (want == 0 && params->expand)
 		return refuse_len(reterr_why, CVM_E_TEMPLATE_INCOMPLETE,
 		    "the length to expand to");
-	if (want > max || want > DERIVED_MAX)
+	if (want > max)
 		return refuse_len(reterr_why, CVM_E_KEY_SIZE,
 		    "at most what the hash gives (RFC 5869)");
 	err = object_secret_value(t, base, c->permit, &ikm, reterr_why);
@@ -200,7 +197,7 @@ derive_sp800_counter(struct token *t, const struct caller *c,
 		err = prf_open(params->hash, secret_span(key), &f);
 	if (err != CVM_OK)
 		return err;
-	if (want > DERIVED_MAX || !numbers_fit(params, want, f.len))
+	if (!numbers_fit(params, want, f.len))
 		return refuse_len(reterr_why, CVM_E_KEY_SIZE,
 		    "what counter and length can tell");
 	blocks = (want + f.len - 1) / f.len;

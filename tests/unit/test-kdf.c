@@ -724,6 +724,41 @@ ecdh_kdf_hashes_in_other_order(void **state)
 	    CVM_E_MECH_PARAM);
 }
 
+/* SP 800-56A section 5.8.2.1 and SEC 1 section 3.6.1 go on until a counter of
+ * 32 bits ends; no key of ours is that long, whatever is added to its length
+ * (PKCS#11 section 5.18.5, CKR_KEY_SIZE_RANGE). */
+static void
+ecdh_kdf_ends_at_longest_key(void **state)
+{
+	static const CK_EC_KDF_TYPE kdfs[] = { CKD_SHA1_KDF, CKD_SHA256_KDF,
+		CKD_SHA512_KDF, CKD_SHA256_KDF_SP800 };
+	static const CK_ULONG lens[] = { 4097, 65536UL * 64, 65536UL * 64 + 64,
+		(CK_ULONG)PTRDIFF_MAX, ~0UL - 63, ~0UL - 31, ~0UL - 30, ~0UL };
+	struct stage *s = *state;
+	struct pair a = MAKE_EC(s, p256), b = MAKE_EC(s, p256);
+	_cleanup_(
+	    blob_clear) struct blob point = get_attr(s, b.pub, CKA_EC_POINT);
+	CK_ECDH1_DERIVE_PARAMS p = { CKD_NULL, 0, NULL, point.len, point.data };
+	CK_MECHANISM mech = { CKM_ECDH1_DERIVE, &p, sizeof(p) };
+
+	for (size_t i = 0; i < COUNT(kdfs); i++) {
+		CK_OBJECT_HANDLE h = 0;
+
+		p.kdf = kdfs[i];
+		ok(try_derive(s, &mech, a.priv, 4096, &h));
+		{
+			_cleanup_(blob_clear) struct blob got = get_attr(s, h,
+			    CKA_VALUE);
+
+			assert_int_equal(got.len, 4096);
+		}
+		for (size_t j = 0; j < COUNT(lens); j++)
+			assert_int_equal(try_derive(s, &mech, a.priv, lens[j],
+					     &h),
+			    CVM_E_KEY_SIZE);
+	}
+}
+
 static int
 try_generate(struct stage *s, CK_MECHANISM_TYPE type, CK_KEY_TYPE key_type,
     CK_ULONG len, CK_OBJECT_HANDLE *ret)
@@ -800,6 +835,7 @@ main(void)
 		ON_STAGE(pbkdf2_parameter_wrong),
 		ON_STAGE(length_of_a_password_is_an_address_of_nothing),
 		ON_STAGE(ecdh_kdf_hashes_in_other_order),
+		ON_STAGE(ecdh_kdf_ends_at_longest_key),
 		ON_STAGE(generated_key_of_other_type),
 	};
 
