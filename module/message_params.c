@@ -188,7 +188,8 @@ message_init_fits(CK_MECHANISM_TYPE type, CK_ULONG len)
 {
 	const struct format *f = message_of(type);
 
-	return f != NULL && (len == 0 || len == f->len);
+	return f != NULL &&
+	    (len == 0 || len == f->len || len == f->one_shot_len);
 }
 
 int

@@ -38,8 +38,8 @@ struct message_param {
 };
 
 /* Whether there are messages of that mechanism, that is, whether it is an
- * AEAD; len is that of an optional parameter of ...Init, of which nothing is
- * used. */
+ * AEAD; len is that of an optional parameter of ...Init, a message's or the
+ * mechanism's own, of which nothing is used. */
 bool message_mechanism(CK_MECHANISM_TYPE type);
 bool message_init_fits(CK_MECHANISM_TYPE type, CK_ULONG len);
 /* CVM_E_MECH_PARAM. *ret points to itself and to the caller's memory: it

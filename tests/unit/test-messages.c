@@ -333,6 +333,59 @@ parameters_of_chacha_that_are_none(void **state)
 	assert_ok(seal(s));
 }
 
+static CK_RV
+begin_with(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE key, CK_MECHANISM_TYPE type,
+    CK_ULONG len)
+{
+	static CK_BYTE none[128];
+	CK_MECHANISM mech = { type, len == 0 ? NULL : none, len };
+	CK_RV rv = C_MessageEncryptInit(s, &mech, key);
+
+	assert_rv(rv, C_MessageDecryptInit(s, &mech, key));
+	if (rv == CKR_OK) {
+		assert_ok(C_MessageEncryptFinal(s));
+		assert_ok(C_MessageDecryptFinal(s));
+	}
+	return rv;
+}
+
+/* Messages bring their parameter (PKCS#11 3.0 section 5.9.1: C_EncryptMessage);
+ * what comes with the mechanism may be any that it knows, or none. */
+static void
+parameters_before_messages(void **state)
+{
+	static const struct {
+		CK_MECHANISM_TYPE mech;
+		const struct answer *answer;
+		CK_ULONG len[3];
+	} rows[] = {
+		{ CKM_AES_GCM, &answers[1],
+		    { 0, sizeof(CK_GCM_MESSAGE_PARAMS),
+			sizeof(CK_GCM_PARAMS) } },
+		{ CKM_AES_CCM, &answers[1],
+		    { 0, sizeof(CK_CCM_MESSAGE_PARAMS),
+			sizeof(CK_CCM_PARAMS) } },
+		{ CKM_CHACHA20_POLY1305, &answers[2],
+		    { 0, sizeof(CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS),
+			sizeof(CK_SALSA20_CHACHA20_POLY1305_PARAMS) } },
+	};
+	CK_SESSION_HANDLE s;
+
+	(void)state;
+	NEEDS_MACHINE();
+	s = begin(&(struct scene_options){ 0 });
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		CK_OBJECT_HANDLE key = key_of(s, rows[i].answer);
+		const CK_ULONG *l = rows[i].len;
+
+		for (CK_ULONG n = 0; n <= 128; n++)
+			assert_rv(n == l[0] || n == l[1] || n == l[2] ?
+				CKR_OK :
+				CKR_MECHANISM_PARAM_INVALID,
+			    begin_with(s, key, rows[i].mech, n));
+	}
+}
+
 #define TEST(fn) cmocka_unit_test_teardown(fn, teardown)
 
 int
@@ -343,6 +396,7 @@ main(void)
 		TEST(changed_message_is_opened),
 		TEST(parameters_of_ccm_that_are_none),
 		TEST(parameters_of_chacha_that_are_none),
+		TEST(parameters_before_messages),
 	};
 
 	return cmocka_run_group_tests_name("messages", tests, start, stop);
