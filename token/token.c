@@ -284,17 +284,18 @@ connect_store(struct token *t, struct why *why)
 	return err;
 }
 
+/* Of no stamp: a disk that fails once may answer the next time. */
 static int
-refuse_connection(struct token *t, int err, const struct why *why,
-    const struct stamp *stamp)
+refuse_connection(struct token *t, int err, const struct why *why)
 {
+	static const struct stamp none;
 	struct reading r = { .trouble = *why };
 
 	r.trouble.err = err;
 	if (err == CVM_E_NOT_FOUND)
 		r.trouble.err = CVM_OK; /* an uninitialised token */
 	if (err != CVM_E_BUSY && err != CVM_E_NOMEM)
-		publish(t, &r, stamp);
+		publish(t, &r, &none);
 	return err;
 }
 
@@ -322,7 +323,7 @@ token_store(struct token *t, struct store **ret, struct why *reterr_why)
 	    !same_file(&now, &t->opened)) {
 		err = connect_store(t, &why);
 		if (err != CVM_OK)
-			err = refuse_connection(t, err, &why, &now);
+			err = refuse_connection(t, err, &why);
 		else
 			before = (struct stamp){ 0 };
 	}

@@ -71,7 +71,8 @@ WRAP(INJECT_MEMORY, void *, reallocarray, NULL, (void *p, size_t n, size_t m),
     (p, n, m))
 WRAP(INJECT_MEMORY, int, posix_memalign, ENOMEM, (void **p, size_t n, size_t m),
     (p, n, m))
-WRAP(INJECT_MEMORY, char *, realpath, NULL, (const char *a, char *b), (a, b))
+WRAP(INJECT_MEMORY, char *, realpath, (errno = ENOMEM, NULL),
+    (const char *a, char *b), (a, b))
 WRAP(INJECT_MEMORY, DIR *, fdopendir, NULL, (int fd), (fd))
 WRAP(INJECT_MEMORY, int, getaddrinfo, EAI_MEMORY,
     (const char *a, const char *b, const struct addrinfo *c,

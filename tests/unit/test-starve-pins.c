@@ -141,6 +141,12 @@ static const struct more pins[] = {
 	    CKR_PIN_INCORRECT },
 };
 
+static const struct {
+	enum injected kind;
+	int code;
+} faults[] = { { INJECT_MEMORY, 0 }, { INJECT_EVP, 0 },
+	{ INJECT_SQLITE, SQLITE_IOERR } };
+
 static CK_RV
 session_state(CK_STATE *ret)
 {
@@ -153,7 +159,7 @@ session_state(CK_STATE *ret)
 
 /* Who failed to log in is not logged in, and the right PIN still is right. */
 static bool
-pin_fault(const struct more *m, enum injected kind, unsigned at)
+pin_fault(const struct more *m, enum injected kind, int code, unsigned at)
 {
 	const bool by_tpm = m == &pins[0];
 	CK_STATE before = 0, after = 0;
@@ -161,7 +167,7 @@ pin_fault(const struct more *m, enum injected kind, unsigned at)
 
 	begin(m);
 	assert_ok(session_state(&before));
-	inject(kind, 0, at);
+	inject(kind, code, at);
 	rv = m->call();
 	(void)inject_pause();
 	assert_ok(session_state(&after));
@@ -181,7 +187,6 @@ pin_fault(const struct more *m, enum injected kind, unsigned at)
 static void
 login_fails(void **state)
 {
-	static const enum injected kinds[] = { INJECT_MEMORY, INJECT_EVP };
 	unsigned n = 0;
 
 	(void)state;
@@ -190,12 +195,13 @@ login_fails(void **state)
 	scene_prepare(&scene, &(struct scene_options){ 0 });
 	assert_ok(C_Initialize(NULL));
 	session = open_session(RW);
-	for (size_t k = 0; k < NELEMS(kinds); k++)
+	for (size_t k = 0; k < NELEMS(faults); k++)
 		for (size_t i = 0; i < NELEMS(pins); i++) {
 			unsigned at = 1;
 
 			memory.on = i > 0; /* pins[0] goes to the TPM */
-			while (pin_fault(&pins[i], kinds[k], at))
+			while (pin_fault(&pins[i], faults[k].kind,
+			    faults[k].code, at))
 				at++;
 			n += at - 1;
 			print_message("# %s: %u faults\n", pins[i].name,
@@ -205,6 +211,7 @@ login_fails(void **state)
 	forget();
 	print_message("# %u faults\n", n);
 	assert_int_equal(complaints, 0);
+	assert_true(n >= 1500);
 }
 
 int
