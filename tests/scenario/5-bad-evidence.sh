@@ -113,6 +113,45 @@ ccel_is "$ccel"
 cp mine.json etc-tdx/policy.json
 check "tdx: admitted again with its own CCEL" until_true 10 admitted
 
+# The same in files: what "present" is, where nobody asks the machine.
+openssl rand -hex 32 >nonce
+token attest --nonce "$(cat nonce)" --out bundle.json >attest.out 2>&1 ||
+    sed 's/^/# /' attest.out
+/usr/bin/python3 "$CVM_SOURCE/tests/scenario/split.py" bundle.json parts
+# files OPTION...
+files() {
+	token verify --report parts/tee_report --quote parts/tpm_quote \
+	    --signature parts/tpm_signature --ak-public parts/ak_public \
+	    --ak-cert parts/ak_cert --pcr-values parts/pcrs.json \
+	    --event-log parts/event_log --collateral tdx/collateral \
+	    --qualifying "$(cat parts/qualifying)" \
+	    --report-data "$(cat parts/report_data)" "$@"
+}
+# by_policy CCEL: as the machine's policy is but for event_log.ccel.
+by_policy() {
+	cp etc-tdx/policy.json by.json
+	edit by.json "p['event_log']['ccel'] = '$1'"
+	files --policy by.json "${@:2}"
+}
+# Who holds a key that a certificate names is not in these files.
+whole="cannot tell: nothing in these files says that report and quote"
+check "tdx: nothing is wrong with both logs in files" says "$whole" \
+    by_policy require --ccel parts/ccel
+check "tdx: the logs state the same" says "the same: Secure Boot" \
+    by_policy present --ccel parts/ccel --all
+check "tdx: nor without a CCEL by who does without" says "$whole" \
+    by_policy present
+check "tdx: which says so" says "no CCEL" by_policy present --all
+check "tdx: not by who requires one" says "--ccel" by_policy require
+check "tdx: nor with one by who ignores it" says "--ccel" \
+    by_policy ignore --ccel parts/ccel
+check "tdx: so do they without a policy" says "the same: Secure Boot" \
+    files --ccel parts/ccel --all
+for row in "torn LOG-01" "longer LOG-04" "lie LOG-05"; do
+	check "tdx: a ${row% *} CCEL in a file is denied by ${row#* }" \
+	    says "denied: ${row#* }" by_policy present --ccel "${row% *}.ccel"
+done
+
 machine sev --platform sev
 configure sev
 enroll sev

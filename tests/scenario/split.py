@@ -6,8 +6,8 @@
 usage: split.py BUNDLE DIR
 
 DIR gets tee_report, hcl_report, svsm_manifest, tpm_quote, tpm_signature,
-ak_public and event_log as far as they are there, pcrs.json, and in report_data
-and qualifying what a verifier expects, in hex.
+ak_public, ak_cert, event_log and ccel as far as they are there, pcrs.json, and
+in report_data and qualifying what a verifier expects, in hex.
 """
 
 import base64
@@ -39,7 +39,8 @@ def part(name):
 
 
 for name in ("tee_report", "hcl_report", "svsm_manifest", "tpm_quote",
-             "tpm_signature", "ak_public", "event_log"):
+             "tpm_signature", "ak_public", "ak_cert", "event_log",
+             "ccel"):
     if part(name):
         put(name, part(name))
 values = {k: v for k, v in evidence["pcrs"].items() if k != "bank"}
