@@ -43,7 +43,8 @@ const char *day_text(int64_t when, char buf[static DAY_TEXT_MAX]);
 /*
  * collateral_write.c: the directory, locked against another fetch or import.
  * What a run that was killed left beside the files (.NAME.new, .NAME.old) is
- * taken away when it is opened, and is never read.
+ * never read. When it is opened, a change whose files were all written ends as
+ * it would have, and any other has not happened.
  */
 struct collateral_dir {
 	const char *path;

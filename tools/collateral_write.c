@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,9 +54,52 @@ dir_freep(DIR **d)
 		(void)closedir(*d);
 }
 
-/* Takes away what a run that was killed left, here and below. */
+/* Says that every file is beside its place, and that some may have taken it. */
+#define MARKER ".installing"
+
+static bool
+set_marker(int fd)
+{
+	_cleanup_(closep) int marker = openat(fd, MARKER,
+	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	return marker >= 0 && fsync(marker) == 0 && fsync(fd) == 0;
+}
+
+static bool
+clear_marker(int fd)
+{
+	return (unlinkat(fd, MARKER, 0) == 0 || errno == ENOENT) &&
+	    fsync(fd) == 0;
+}
+
+/* ".NAME.new" to "NAME". */
+static bool
+take_place(int fd, const char *aside)
+{
+	size_t len = strlen(aside) - 1 - strlen(suffixes[ASIDE_NEW]);
+	char name[NAME_MAX + 1];
+	struct stat st;
+
+	if (fstatat(fd, aside, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+	    !S_ISREG(st.st_mode))
+		return false;
+	(void)snprintf(name, sizeof(name), "%.*s", (int)len, &aside[1]);
+	return renameat(fd, aside, fd, name) == 0 && fsync(fd) == 0;
+}
+
+static bool
+is_new(const char *name)
+{
+	const char *end = strrchr(name, '.');
+
+	return end != NULL && strcmp(end, suffixes[ASIDE_NEW]) == 0;
+}
+
+/* Ends what a run that was killed began, here and below: with forward, what it
+ * had not moved yet takes its place; the rest is taken away. */
 static void
-sweep(int fd, unsigned depth)
+sweep(int fd, unsigned depth, bool forward)
 {
 	_cleanup_(dir_freep) DIR *dir = NULL;
 	const struct dirent *e;
@@ -68,13 +112,17 @@ sweep(int fd, unsigned depth)
 	while ((e = readdir(dir)) != NULL) {
 		_cleanup_(closep) int below = -1;
 
-		if (is_aside(e->d_name))
-			(void)unlinkat(fd, e->d_name, 0);
-		else if (e->d_name[0] != '.' && depth > 0)
+		if (is_aside(e->d_name)) {
+			if (!forward || !is_new(e->d_name) ||
+			    !take_place(fd, e->d_name))
+				(void)unlinkat(fd, e->d_name, 0);
+			continue;
+		}
+		if (e->d_name[0] != '.' && depth > 0)
 			below = openat(fd, e->d_name,
 			    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (below >= 0)
-			sweep(below, depth - 1);
+			sweep(below, depth - 1, forward);
 	}
 }
 
@@ -118,7 +166,14 @@ collateral_dir_open(const char *path, struct collateral_dir *ret,
 		closep(&d.fd);
 		return r;
 	}
-	sweep(d.fd, DEPTH_MAX);
+	sweep(d.fd, DEPTH_MAX, faccessat(d.fd, MARKER, F_OK, 0) == 0);
+	if (!clear_marker(d.fd)) {
+		int r = refuse(&d, MARKER, "a file that can be removed",
+		    reterr_why);
+
+		closep(&d.fd);
+		return r;
+	}
 	*ret = d;
 	return CVM_OK;
 }
@@ -243,7 +298,11 @@ stage(const struct change *c, struct place *p, struct span s, struct why *why)
 		return refuse(c->d, p->name, "a directory for it", why);
 	if ((r = read_old(c, p, &old, why)) == CVM_OK && p->was_there)
 		r = write_aside(c, p, ASIDE_OLD, blob_span(&old), why);
-	return r == CVM_OK ? write_aside(c, p, ASIDE_NEW, s, why) : r;
+	if (r == CVM_OK)
+		r = write_aside(c, p, ASIDE_NEW, s, why);
+	return r != CVM_OK || fsync(p->folder) == 0 ?
+	    r :
+	    refuse(c->d, p->name, "a directory that can be synced", why);
 }
 
 static int
@@ -316,8 +375,11 @@ collateral_install(const struct collateral_dir *d, const struct endorsements *e,
 		r = stage(&c, &c.v[c.n], endorsements_find(e, name),
 		    reterr_why);
 	}
+	if (r == CVM_OK && !set_marker(d->fd))
+		r = refuse(d, MARKER, "room for it", reterr_why);
 	for (size_t i = 0; r == CVM_OK && i < c.n; i++)
 		r = move(&c, &c.v[i], reterr_why);
+	(void)clear_marker(d->fd);
 	if (r != CVM_OK && !put_back(&c))
 		why_hint(reterr_why,
 		    "some files were replaced and could not "

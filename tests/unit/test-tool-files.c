@@ -27,6 +27,7 @@ static char dir[64];
 static struct {
 	unsigned n, fail_at; /* 0: none */
 	bool for_good;	     /* and all after it */
+	bool die;	     /* instead */
 } renames;
 
 int __real_renameat(int from_fd, const char *from, int to_fd, const char *to);
@@ -37,6 +38,8 @@ __wrap_renameat(int from_fd, const char *from, int to_fd, const char *to)
 	renames.n++;
 	if (renames.n == renames.fail_at ||
 	    (renames.for_good && renames.n > renames.fail_at)) {
+		if (renames.die)
+			_exit(7);
 		errno = ENOSPC;
 		return -1;
 	}
@@ -242,6 +245,70 @@ leftovers_of_a_crash(void **state)
 	holds("intel/.notes", "somebody's");
 }
 
+static void
+install_and_die(unsigned at)
+{
+	struct why why;
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		renames.n = 0;
+		renames.fail_at = at;
+		renames.die = true;
+		_exit(install("two", &why) == CVM_OK ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), 7);
+}
+
+static void
+open_and_close(void)
+{
+	struct collateral_dir d;
+	struct why why;
+
+	assert_int_equal(collateral_dir_open(dir, &d, &why), CVM_OK);
+	collateral_dir_close(&d);
+}
+
+/* Killed before each of the renames: the next one that comes ends it. */
+static void
+killed_half_way(void **state)
+{
+	struct why why;
+
+	(void)state;
+	for (unsigned i = 1; i <= NELEMS(names); i++) {
+		assert_int_equal(install("one", &why), CVM_OK);
+		install_and_die(i);
+		holds(names[NELEMS(names) - 1], "one");
+		open_and_close();
+		all_hold("two");
+		is_clean();
+		assert_false(exists(".installing"));
+	}
+	/* One that was killed earlier has not happened. */
+	assert_int_equal(install("one", &why), CVM_OK);
+	install_and_die(2);
+	assert_int_equal(unlink(PATH(".installing")), 0);
+	open_and_close();
+	holds(names[0], "two");
+	holds(names[1], "one");
+	is_clean();
+	/* Nor is what is no file moved to a place. */
+	assert_int_equal(install("one", &why), CVM_OK);
+	put("victim", "precious");
+	put(".installing", "");
+	assert_int_equal(symlink(PATH("victim"),
+			     PATH("intel/.root-ca.crl.new")),
+	    0);
+	open_and_close();
+	all_hold("one");
+	is_clean();
+}
+
 /* What cannot be taken away is not written through, either. */
 static void
 in_the_way(void **state)
@@ -391,6 +458,7 @@ main(void)
 		TEST(rename_fails_half_way),
 		TEST(rename_fails_and_back_too),
 		TEST(leftovers_of_a_crash),
+		TEST(killed_half_way),
 		TEST(in_the_way),
 		TEST(folder_is_a_link),
 		TEST(outputs),
