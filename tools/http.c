@@ -157,6 +157,7 @@ one_attempt(struct http *h, const char *url, struct sink *s, struct why *why)
 
 	http_answer_clear(&s->a);
 	s->headers = 0;
+	s->too_large = false;
 	if (curl_easy_setopt(h->curl, CURLOPT_URL, url) != CURLE_OK ||
 	    curl_easy_setopt(h->curl, CURLOPT_WRITEDATA, s) != CURLE_OK ||
 	    curl_easy_setopt(h->curl, CURLOPT_HEADERDATA, s) != CURLE_OK ||
@@ -167,6 +168,9 @@ one_attempt(struct http *h, const char *url, struct sink *s, struct why *why)
 	(void)curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &s->a.status);
 	if (s->no_memory || rc == CURLE_OUT_OF_MEMORY)
 		return CVM_E_NOMEM;
+	/* What an answer of another status says is not read. */
+	if (s->too_large && s->a.status != STATUS_OK)
+		return CVM_OK;
 	if (s->too_large)
 		return why_setf(why, CVM_E_PARSE, url, "answer",
 		    "a smaller one", "more than %zu bytes", s->max);

@@ -121,6 +121,8 @@ check "snp: certificates are kept" exits 0 "kept        amd/milan/ark.pem" fetch
 check "snp: a file that is the same is left" exits 0 \
     "unchanged   amd/milan/crl-vcek.der" fetch
 check "snp: an error" keeps 2 "expected 200, got 500" 1 500 /crl
+check "snp: an error of many words" keeps 2 "expected 200, got 500" \
+    1 huge-500 /crl
 check "snp: a redirect" keeps 2 "expected 200, got 302" 1 redirect /crl
 check "snp: a truncated CRL" keeps 1 "refused     amd/milan/crl-vcek.der" \
     1 truncated /crl

@@ -125,6 +125,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.reply(int(fault), b"later", {"Retry-After": "1"})
         if fault == "500":
             return self.reply(500)
+        if fault == "huge-500":
+            return self.reply(500, b"0" * (5 * 1024 * 1024))
         if fault == "redirect":
             return self.reply(302, b"", {"Location": self.path + "?again"})
         if fault == "truncated":
