@@ -151,6 +151,7 @@ look(void *arg, const char *where, const struct receipt *r,
 	char(*grown)[WHY_WHERE_MAX];
 
 	(void)verdict;
+	j->simulated += r->simulated;
 	if (!j->has_claim || r->type != RECEIPT_ADMISSION)
 		return;
 	m = receipt_claim_match(&j->claim, r);
@@ -222,6 +223,7 @@ json_result(const struct tool *t, const struct receipt_job *j,
 	(void)cJSON_AddBoolToObject(root, "continues_earlier", c->continued);
 	(void)cJSON_AddStringToObject(root, "head",
 	    hex_encode(span(c->head, SHA256_LEN), head, sizeof(head)));
+	(void)cJSON_AddBoolToObject(root, "simulated", j->simulated > 0);
 	json_why(root, "damage", why);
 	json_why(root, "refusal", receipts_refusal(j->verifier));
 	if (t->opt[OPT_HEAD] != NULL)
@@ -252,6 +254,10 @@ print_result(const struct receipt_job *j)
 			     " rounds were not recorded, %" PRIu64
 			     " bytes of torn lines were cut off\n",
 		    c->missed, c->torn);
+	if (j->simulated > 0)
+		(void)printf("*** OF A SIMULATED MACHINE: %" PRIu64
+			     " lines; they prove nothing of a real one ***\n",
+		    j->simulated);
 	if (c->continued)
 		(void)printf("the first file continues an earlier one\n");
 	for (size_t i = 0; i < j->n_proofs; i++)

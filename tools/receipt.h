@@ -18,7 +18,8 @@ struct receipt_job {
 	size_t n_paths;
 	struct receipt_options options;
 	struct receipt_verifier *verifier;
-	bool damaged; /* why says where */
+	bool damaged;	    /* why says where */
+	uint64_t simulated; /* rounds of such machines */
 
 	struct policy *policy;
 	struct endorsements *extra;

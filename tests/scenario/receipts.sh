@@ -56,6 +56,8 @@ check "one over a message" raw_ecdsa
 check "an RSA signature" rsa
 check "an RSA-PSS signature" pss
 check "the log proves itself elsewhere" prove
+check "and repeats that the machine is simulated" says \
+    "OF A SIMULATED MACHINE" prove
 check "to programs, too" prove_json
 check "with four operations" json \
     "a['good'] and a['whole'] and a['operations'] == 4 and not a['missed']"
