@@ -162,11 +162,12 @@ add_begin(struct tool *t, struct tool_context *c, struct add *a,
 
 static int
 add_set(struct tool *t, struct tool_context *c, const char *label,
-    struct why *why)
+    int *ret_status, struct why *why)
 {
 	_cleanup_(add_clear) struct add a = { 0 };
 	const struct policy *p = gate_policy(c->gate);
 	const struct pcr_set *set = find_set(p, label);
+	cJSON *root;
 	int r;
 
 	if (set == NULL)
@@ -178,17 +179,27 @@ add_set(struct tool *t, struct tool_context *c, const char *label,
 		 set, gate_vtpm(c->gate), tool_span(a.pin), tool_span(a.so_pin),
 		 why)) != CVM_OK)
 		return r;
-	(void)printf("sealed for PCR set \"%s\"%s\n", label,
-	    a.so_pin != NULL ? ", for the SO too" : "");
+	if (t->opt[OPT_JSON] == NULL) {
+		(void)printf("sealed for PCR set \"%s\"%s\n", label,
+		    a.so_pin != NULL ? ", for the SO too" : "");
+		*ret_status = print_end();
+		return CVM_OK;
+	}
+	root = cJSON_CreateObject();
+	(void)cJSON_AddStringToObject(root, "label", label);
+	(void)cJSON_AddBoolToObject(root, "so", a.so_pin != NULL);
+	*ret_status = print_json(root);
 	return CVM_OK;
 }
 
 static int
-add_recovery(struct tool *t, struct tool_context *c, struct why *why)
+add_recovery(struct tool *t, struct tool_context *c, int *ret_status,
+    struct why *why)
 {
 	_cleanup_(add_clear) struct add a = { 0 };
 	_cleanup_(secret_freep) struct secret *code = NULL;
 	char text[RECOVERY_TEXT_MAX];
+	cJSON *root;
 	int r;
 
 	if ((r = add_begin(t, c, &a, why)) != CVM_OK ||
@@ -197,7 +208,14 @@ add_recovery(struct tool *t, struct tool_context *c, struct why *why)
 		CVM_OK ||
 	    (r = recovery_encode(code, text, sizeof(text))) != CVM_OK)
 		return r;
-	(void)printf("%s\n", text);
+	if (t->opt[OPT_JSON] != NULL) {
+		root = cJSON_CreateObject();
+		(void)cJSON_AddStringToObject(root, "recovery_code", text);
+		*ret_status = print_json(root);
+	} else {
+		(void)printf("%s\n", text);
+		*ret_status = print_end();
+	}
 	secret_wipe(text, sizeof(text));
 	return CVM_OK;
 }
@@ -209,15 +227,16 @@ cmd_seal_add(struct tool *t)
 	bool recovery = t->opt[OPT_RECOVERY] != NULL;
 	const char *label = t->operand[0];
 	struct why why = { 0 };
-	int r;
+	int r, status = EXIT_TROUBLE;
 
 	if ((label == NULL) != recovery)
 		return tool_usage(t,
 		    "either the label of a PCR set, or --recovery");
 	if ((r = tool_open(t, &c)) != 0)
 		return r;
-	r = recovery ? add_recovery(t, &c, &why) : add_set(t, &c, label, &why);
-	return r == CVM_OK ? print_end() : tool_fail(r, &why);
+	r = recovery ? add_recovery(t, &c, &status, &why) :
+		       add_set(t, &c, label, &status, &why);
+	return r == CVM_OK ? status : tool_fail(r, &why);
 }
 
 static bool
@@ -274,6 +293,7 @@ cmd_seal_remove(struct tool *t)
 	const char *hex = t->operand[0], *label = t->opt[OPT_SET];
 	uint8_t id[STORE_ID_LEN] = { 0 };
 	struct why why = { 0 };
+	cJSON *root;
 	size_t n = 1;
 	int r;
 
@@ -288,6 +308,11 @@ cmd_seal_remove(struct tool *t)
 	    token_seal_remove(gate_token(c.gate), &c.session.permit, id, &why);
 	if (r != CVM_OK)
 		return tool_fail(r, &why);
+	if (t->opt[OPT_JSON] != NULL) {
+		root = cJSON_CreateObject();
+		(void)cJSON_AddNumberToObject(root, "removed", (double)n);
+		return print_json(root);
+	}
 	(void)printf("removed %zu seal%s\n", n, n == 1 ? "" : "s");
 	return print_end();
 }

@@ -379,6 +379,32 @@ check "seal add with the wrong PIN" exits 1 "PIN incorrect" \
 check "seal add --recovery gives a second code" \
     to code2 token seal add --recovery --pin-file pin
 check "which is another one" not cmp -s code code2
+to seals2.json token --json seal list
+to code3.json token --json seal add --recovery --pin-file pin
+check "and a third one to programs" json code3.json \
+    "list(p) == ['recovery_code'] and len(p['recovery_code']) == 65"
+to seals3.json token --json seal list
+for id in $(/usr/bin/python3 -c 'import json
+old, new = (json.load(open(f"seals{i}.json")) for i in (2, 3))
+print(*{s["id"] for s in new} - {s["id"] for s in old})'); do
+	to removed.json token --json seal remove "$id"
+	check "which is taken back" json removed.json "p == {'removed': 1}"
+done
+cp etc-snp/policy.json one-set.json
+edit etc-snp/policy.json "import copy
+s = copy.deepcopy(p['tpm']['pcr_sets'][0])
+s['label'] = 'next'
+p['tpm']['pcr_sets'].append(s)"
+check "a second set" token reseal --pin-file pin --so-pin-file so-pin
+to removed.json token --json seal remove --set next
+check "seal remove tells programs" json removed.json "p == {'removed': 3}"
+to added.json token --json seal add next --pin-file pin --so-pin-file so-pin
+check "seal add tells programs" json added.json \
+    "p == {'label': 'next', 'so': True}"
+check "and the set goes again" says "removed 3 seals" \
+    token seal remove --set next
+cp one-set.json etc-snp/policy.json
+check "one set again" token reseal --pin-file pin --so-pin-file so-pin
 check "seal remove of nothing" exits 2 "--set" token seal remove
 check "seal remove of no id" exits 2 "32 hexadecimal" token seal remove abc
 check "seal remove of an unknown id" exits 2 "seal id" \
