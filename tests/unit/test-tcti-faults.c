@@ -220,6 +220,7 @@ every_call_fails(void **state)
 			n += at - 1;
 		}
 	print_message("# %u faults\n", n);
+	assert_true(n >= 400);
 }
 
 /* A permit comes with a round that says so. */
@@ -271,6 +272,7 @@ every_call_of_a_round_fails(void **state)
 		n += at - 1;
 	}
 	print_message("# %u faults\n", n);
+	assert_true(n >= 60);
 }
 
 int
