@@ -211,7 +211,7 @@ login_fails(void **state)
 	forget();
 	print_message("# %u faults\n", n);
 	assert_int_equal(complaints, 0);
-	assert_true(n >= 1500);
+	assert_true(n >= 1200);
 }
 
 int
