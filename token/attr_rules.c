@@ -360,9 +360,8 @@ attr_value_ok(const struct attr_rule *rule, struct span value)
 		return value.len == sizeof(CK_ULONG);
 	case FORM_DATE:
 		return date_ok(value);
-	case FORM_MECHS: /* a key without any would be of no use */
-		return value.len > 0 &&
-		    value.len % sizeof(CK_MECHANISM_TYPE) == 0 &&
+	case FORM_MECHS:
+		return value.len % sizeof(CK_MECHANISM_TYPE) == 0 &&
 		    value.len <= ATTR_VALUE_MAX;
 	case FORM_TEMPLATE:
 		return value.len % sizeof(CK_ATTRIBUTE) == 0 &&

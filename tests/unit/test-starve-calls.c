@@ -411,7 +411,7 @@ memory_runs_out_in_a_call(void **state)
 	(void)state;
 	NEEDS_MACHINE();
 	prepare();
-	every_call(INJECT_MEMORY, 0, "memory", 2000);
+	every_call(INJECT_MEMORY, 0, "memory", 1500);
 }
 
 static void
