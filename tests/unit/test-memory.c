@@ -102,8 +102,11 @@ fail_each(int (*fn)(void *arg), void *arg, bool only_memory)
 {
 	int err = CVM_E_NOMEM;
 	unsigned lost = 0;
+	bool counts; /* not where a debugger has a malloc of its own */
 
+	asked = 0;
 	assert_int_equal(fn(arg), CVM_OK);
+	counts = asked > 0;
 	for (unsigned long n = 1; err != CVM_OK; n++) {
 		long before = live;
 
@@ -124,7 +127,7 @@ fail_each(int (*fn)(void *arg), void *arg, bool only_memory)
 			assert_int_equal(live, before);
 		assert_true(n < 100000);
 	}
-	assert_true(lost > 2);
+	assert_true(!counts || lost > 2);
 }
 
 static int
