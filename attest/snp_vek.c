@@ -204,15 +204,33 @@ snp_vek_checks(struct snp_appraisal *s)
 	    ok;
 }
 
+/* Lines that have a name of their own in the certificate, under another's CAs
+ * (57230 section 2.1). */
+static const struct {
+	enum snp_product product;
+	const char *name;
+} product_names[] = {
+	{ SNP_MILAN, "Milan" },
+	{ SNP_GENOA, "Genoa" },
+	{ SNP_GENOA, "Bergamo" },
+	{ SNP_GENOA, "Siena" },
+	{ SNP_TURIN, "Turin" },
+};
+
 /* "Milan", or "Milan-B0" with a stepping. */
 static bool
 product_name_fits(struct span name, enum snp_product p)
 {
-	const char *line = snp_product_name(p);
-	size_t n = strlen(line);
+	for (size_t i = 0; i < NELEMS(product_names); i++) {
+		const char *line = product_names[i].name;
+		size_t n = strlen(line);
 
-	return name.len >= n && memcmp(name.data, line, n) == 0 &&
-	    (name.len == n || name.data[n] == '-');
+		if (product_names[i].product == p && name.len >= n &&
+		    memcmp(name.data, line, n) == 0 &&
+		    (name.len == n || name.data[n] == '-'))
+			return true;
+	}
+	return false;
 }
 
 bool

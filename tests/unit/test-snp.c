@@ -423,6 +423,50 @@ product_not_accepted(void **state)
 	}
 }
 
+/* IA5String; Bergamo and Siena are certified under Genoa's CAs. */
+static void
+product_name(void **state)
+{
+	static const struct {
+		enum snp_product line;
+		const char *name;
+		bool good;
+	} rows[] = {
+		{ SNP_MILAN, "Milan", true },
+		{ SNP_MILAN, "Milan-B1", true },
+		{ SNP_MILAN, "Milano", false },
+		{ SNP_MILAN, "Mila", false },
+		{ SNP_MILAN, "Genoa", false },
+		{ SNP_MILAN, "Siena", false },
+		{ SNP_GENOA, "Genoa-B1", true },
+		{ SNP_GENOA, "Siena", true },
+		{ SNP_GENOA, "Siena-B0", true },
+		{ SNP_GENOA, "Bergamo", true },
+		{ SNP_GENOA, "Sienax", false },
+		{ SNP_GENOA, "siena", false },
+		{ SNP_GENOA, "-Siena", false },
+		{ SNP_GENOA, "Turin", false },
+		{ SNP_TURIN, "Turin-C1", true },
+		{ SNP_TURIN, "Siena", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		size_t n = strlen(rows[i].name);
+		char hex[2 * 16 + 1], ext[2 * 16 + 5];
+		struct snp_machine m;
+
+		snp_machine_init(&m, rows[i].line, false);
+		(void)snprintf(ext, sizeof(ext), "16%02zx%s", n,
+		    hex_encode(span(rows[i].name, n), hex, sizeof(hex)));
+		snp_machine_ext(&m, EXT_PRODUCT, ext);
+		if (rows[i].good)
+			snp_accepted(&m);
+		else
+			snp_denied_by(&m, CHECK_SNP_14);
+	}
+}
+
 /* A Milan report under a Genoa hierarchy, all of it properly signed. */
 static void
 product_mismatch(void **state)
@@ -768,6 +812,7 @@ main(void)
 		cmocka_unit_test(signature_big_endian),
 		cmocka_unit_test(every_bit_flipped),
 		cmocka_unit_test(product_not_accepted),
+		cmocka_unit_test(product_name),
 		cmocka_unit_test(product_mismatch),
 		cmocka_unit_test(tcb_reserved_bytes),
 		cmocka_unit_test(certificate_names),
