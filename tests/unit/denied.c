@@ -19,7 +19,7 @@ static const struct row {
 #undef FIRST
 };
 
-static bool alone[CHECK_COUNT], first[CHECK_COUNT];
+static bool alone[CHECK_COUNT], first[CHECK_COUNT], passed[CHECK_COUNT];
 
 void __real_verdict_finish(struct verdict *v);
 void __wrap_verdict_finish(struct verdict *v);
@@ -31,6 +31,8 @@ __wrap_verdict_finish(struct verdict *v)
 	size_t failed = 0;
 
 	__real_verdict_finish(v);
+	for (size_t i = 0; i < CHECK_COUNT; i++)
+		passed[i] |= v->results[i].status == CHECK_PASS;
 	id = verdict_first_fail(v, &not_run);
 	if (v->admit || id == CHECK_COUNT)
 		return;
@@ -51,6 +53,11 @@ denied_end(const char *program, int failed)
 		if (strcmp(r->program, program) != 0)
 			continue;
 		mine++;
+		if (!passed[r->check]) {
+			(void)fprintf(stderr, "# %s: never seen to pass\n",
+			    check_table[r->check].name);
+			failed = 1;
+		}
 		if ((r->alone ? alone : first)[r->check])
 			continue;
 		(void)fprintf(stderr, "# %s: never seen to deny%s\n",
