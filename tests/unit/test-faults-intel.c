@@ -59,6 +59,9 @@ EDIT(leaf_sha1, s->pck.sha1 = true)
 EDIT(ca_sha1, s->ca.sha1 = true)
 EDIT(ti_sha1, s->signer.sha1 = true)
 EDIT(qi_sha1, s->qe_signer.sha1 = true)
+EDIT(leaf_small, SMALL(pck))
+EDIT(ti_small, SMALL(signer))
+EDIT(qi_small, SMALL(qe_signer))
 EDIT(ca_small, SMALL(ca); s->pck.signer = s->pck_crl.signer = KEY_SMALL)
 EDIT(root_small, SMALL(root); s->root.signer = s->ca.signer = KEY_SMALL;
      s->signer.signer = s->qe_signer.signer = KEY_SMALL;
@@ -119,6 +122,9 @@ static const struct row {
 	{ FAULT_SHA1, edit_ca_sha1, CHECK_TDX_10, "SHA-256", false },
 	{ FAULT_SHA1, edit_ti_sha1, CHECK_TDX_25, "SHA", false },
 	{ FAULT_SHA1, edit_qi_sha1, CHECK_TDX_34, "SHA", false },
+	{ FAULT_RSA_1024, edit_leaf_small, CHECK_TDX_10, "P-256", false },
+	{ FAULT_RSA_1024, edit_ti_small, CHECK_TDX_25, "P-256", false },
+	{ FAULT_RSA_1024, edit_qi_small, CHECK_TDX_34, "P-256", false },
 	{ FAULT_RSA_1024, edit_ca_small, CHECK_TDX_10, "P-256", false },
 	{ FAULT_RSA_1024, edit_root_small, CHECK_TDX_10, "P-256", false },
 	{ FAULT_PATH_LENGTH, edit_path, CHECK_TDX_13, "path", false },
