@@ -249,16 +249,11 @@ cert_from_der(struct span der, bool padded, struct cert **ret)
 	if (tbs.failed)
 		return CVM_E_PARSE;
 	if ((r = read_tbs(x, &tbs)) != CVM_OK ||
-	    (r = hash(HASH_SHA256, blob_span(&x->der), x->digest)) != CVM_OK)
+	    (r = hash(HASH_SHA256, blob_span(&x->der), x->digest)) != CVM_OK ||
+	    (r = hash(HASH_SHA256, x->spki, x->spki_digest)) != CVM_OK)
 		return r;
 	*ret = TAKE_PTR(x);
 	return CVM_OK;
-}
-
-int
-cert_spki_sha256(const struct cert *x, uint8_t out[static SHA256_LEN])
-{
-	return hash(HASH_SHA256, x->spki, out);
 }
 
 int

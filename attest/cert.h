@@ -56,7 +56,8 @@ struct cert {
 	size_t refs;
 	struct blob der;
 	uint8_t digest[SHA256_LEN]; /* of der */
-	unsigned version;	    /* 3 for X.509 v3 */
+	uint8_t spki_digest[SHA256_LEN];
+	unsigned version; /* 3 for X.509 v3 */
 	struct span tbs, serial, issuer, subject, spki;
 	struct cert_alg alg, alg_inside; /* beside the signature; signed */
 	struct span signature;
@@ -122,9 +123,6 @@ int certs_from_pem_by(struct span pem, cert_reader *read, void *arg,
 /* A CRL, DER or PEM. */
 int crl_from_bytes(struct span s, struct crl **ret) _must_check_;
 
-/* SHA-256 of the certificate's SubjectPublicKeyInfo. */
-int cert_spki_sha256(const struct cert *x,
-    uint8_t out[static SHA256_LEN]) _must_check_;
 /* The contents of the extension with this dotted OID; CVM_E_NOT_FOUND; a
  * repeated one is CVM_E_PARSE. Borrowed from x. */
 int cert_extension(const struct cert *x, const char *oid,

@@ -16,6 +16,9 @@
  */
 #define CHAIN_CERTS_MAX 8
 
+/* Its key is one of those that pins (SHA-256 of SubjectPublicKeyInfo) name. */
+bool cert_pinned(const struct cert *x, const struct value_list *pins);
+
 /*
  * Verifies leaf <- intermediates <- root. The root must be self-issued and
  * its SPKI digest in pins. Dates of all at now; path length and CA bits;

@@ -9,7 +9,9 @@
 
 struct entry {
 	uint8_t key[SHA256_LEN];
-	int64_t from, until;
+	struct chain_validity validity;
+	struct seen_mark *marks; /* of a chain's CRLs, or NULL: not known */
+	size_t n_marks;
 	uint64_t used; /* cache->uses when last of use */
 };
 
@@ -41,6 +43,8 @@ chain_cache_freep(struct chain_cache **cache)
 		return;
 	parsed_freep(&(*cache)->parsed);
 	memos_freep(&(*cache)->memos);
+	for (size_t i = 0; i < (*cache)->n; i++)
+		free((*cache)->entries[i].marks);
 	freep(cache);
 }
 
@@ -69,7 +73,7 @@ find(struct chain_cache *cache, const uint8_t key[static SHA256_LEN],
 	for (size_t i = 0; cache != NULL && i < cache->n; i++) {
 		struct entry *e = &cache->entries[i];
 
-		if (now >= e->from && now <= e->until &&
+		if (now >= e->validity.from && now <= e->validity.until &&
 		    memcmp(e->key, key, SHA256_LEN) == 0) {
 			e->used = ++cache->uses;
 			return e;
@@ -89,7 +93,7 @@ chain_cache_known(struct chain_cache *cache,
 		return false;
 	cache->hits++;
 	if (ret != NULL)
-		*ret = (struct chain_validity){ e->from, e->until, 0 };
+		*ret = e->validity;
 	return true;
 }
 
@@ -110,19 +114,26 @@ place(struct chain_cache *cache, const uint8_t key[static SHA256_LEN])
 	return e;
 }
 
+static struct entry *
+remember(struct chain_cache *cache, const uint8_t key[static SHA256_LEN],
+    const struct chain_validity *v)
+{
+	struct entry *e = place(cache, key);
+
+	free(e->marks);
+	*e = (struct entry){ .validity = *v, .used = ++cache->uses };
+	memcpy(e->key, key, SHA256_LEN);
+	return e;
+}
+
 void
 chain_cache_remember(struct chain_cache *cache,
     const uint8_t key[static SHA256_LEN], int64_t from, int64_t until)
 {
-	struct entry *e;
+	const struct chain_validity v = { from, until, 0 };
 
-	if (cache == NULL)
-		return;
-	e = place(cache, key);
-	memcpy(e->key, key, SHA256_LEN);
-	e->from = from;
-	e->until = until;
-	e->used = ++cache->uses;
+	if (cache != NULL)
+		(void)remember(cache, key, &v);
 }
 
 static void
@@ -203,7 +214,7 @@ path_verify(struct chain_cache *cache, const struct chain *c, struct why *why)
 		return CVM_OK;
 	r = chain_path_verify(&path, why);
 	if (r == CVM_OK && have_key && chain_validity(&path, &v) == CVM_OK)
-		chain_cache_remember(cache, key, v.from, v.until);
+		(void)remember(cache, key, &v);
 	return r;
 }
 
@@ -227,7 +238,7 @@ crl_known(struct chain_cache *cache, const struct chain *c, struct crl *crl,
 		r = chain_crl_verify_by(c, crl, by, why);
 		if (r == CVM_OK && have_key &&
 		    chain_crls_validity(&one, &v) == CVM_OK)
-			chain_cache_remember(cache, key, v.from, v.until);
+			(void)remember(cache, key, &v);
 	}
 	return r != CVM_OK ? r : chain_not_revoked(c, crl, by, why);
 }
@@ -256,6 +267,52 @@ chain_verify_cached(struct chain_cache *cache, const struct chain *c,
 		return CVM_OK;
 	r = verify(cache, c, reterr_why);
 	if (r == CVM_OK && chain_validity(c, &v) == CVM_OK)
-		chain_cache_remember(cache, key, v.from, v.until);
+		(void)remember(cache, key, &v);
 	return r;
+}
+
+/* To fail here costs speed and nothing else. */
+static void
+remember_marks(struct chain_cache *cache, const uint8_t key[static SHA256_LEN],
+    const struct chain_validity *v, const struct seen *seen)
+{
+	struct entry *e = remember(cache, key, v);
+
+	e->marks = calloc(seen->n + 1, sizeof(*e->marks));
+	if (e->marks == NULL)
+		return;
+	memcpy(e->marks, seen->v, seen->n * sizeof(*e->marks));
+	e->n_marks = seen->n;
+}
+
+int
+chain_accept(struct chain_cache *cache, const struct chain *c,
+    struct chain_validity *ret, struct seen *seen, struct why *reterr_why)
+{
+	struct seen mine = { .n = 0 };
+	uint8_t key[SHA256_LEN];
+	const struct entry *e = NULL;
+	bool have_key = cache != NULL && chain_key(c, key) == CVM_OK;
+	int r;
+
+	if (have_key)
+		e = find(cache, key, c->now);
+	if (e != NULL && e->marks != NULL) {
+		cache->hits++;
+		*ret = e->validity;
+		for (size_t i = 0; i < e->n_marks; i++)
+			(void)seen_raise(seen, &e->marks[i]);
+		return CVM_OK;
+	}
+	r = chain_verify_cached(cache, c, reterr_why);
+	if (r == CVM_OK)
+		r = chain_validity(c, ret);
+	if (r == CVM_OK)
+		r = seen_crls(c, &mine);
+	if (r != CVM_OK)
+		return r;
+	if (have_key)
+		remember_marks(cache, key, ret, &mine);
+	(void)seen_merge(seen, &mine);
+	return CVM_OK;
 }

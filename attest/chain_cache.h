@@ -4,6 +4,7 @@
 #define ATTEST_CHAIN_CACHE_H
 
 #include "attest/parsed.h"
+#include "attest/seen.h"
 
 /*
  * The memory that appraisals share. It remembers that a chain verified, so
@@ -16,8 +17,8 @@
  * and what whole parts of an appraisal found (attest/memo.h).
  *
  * An appraisal part calls chain_verify_cached(a->cache, ...) wherever it
- * would call chain_verify(); nothing else changes. Not thread-safe: it belongs
- * to the leader of a round.
+ * would call chain_verify(), and chain_accept() where it wants to know more of
+ * the chain. Not thread-safe: it belongs to the leader of a round.
  */
 #define CHAIN_CACHE_MAX 32
 
@@ -29,6 +30,11 @@ void chain_cache_freep(struct chain_cache **cache);
 
 /* As chain_verify(); cache may be NULL. */
 int chain_verify_cached(struct chain_cache *cache, const struct chain *c,
+    struct why *reterr_why) _must_check_;
+/* And what follows: how long its dates stay as they are, and the marks of its
+ * CRLs, to seen; these are remembered as well. */
+int chain_accept(struct chain_cache *cache, const struct chain *c,
+    struct chain_validity *ret, struct seen *seen,
     struct why *reterr_why) _must_check_;
 /*
  * The same memory for what follows from a chain, as a signature by its leaf.

@@ -64,20 +64,6 @@ certs_clear(struct certs *s)
 		cert_freep(&s->v[i]);
 }
 
-static bool
-pinned(const struct launch_case *c, const struct cert *x)
-{
-	uint8_t spki[SHA256_LEN];
-
-	if (cert_spki_sha256(x, spki) != CVM_OK)
-		return false;
-	for (size_t i = 0; i < c->policy->roots.n; i++)
-		if (span_equal(blob_span(&c->policy->roots.v[i]),
-			span(spki, sizeof(spki))))
-			return true;
-	return false;
-}
-
 /* The root comes with the message or from a file; the policy knows its key. */
 static struct cert *
 find_root(const struct launch_case *c, const struct launch_endorsement *e,
@@ -101,7 +87,7 @@ find_root(const struct launch_case *c, const struct launch_endorsement *e,
 		s->n += n;
 	}
 	for (size_t i = 0; i < s->n; i++)
-		if (pinned(c, s->v[i]))
+		if (cert_pinned(s->v[i], &c->policy->roots))
 			return s->v[i];
 	return NULL;
 }

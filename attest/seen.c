@@ -114,18 +114,14 @@ see_crl(const struct crl *crl, const struct cert *issuer, struct seen *s)
 {
 	struct seen_mark m = { .time = crl->from };
 	char name[CERT_NAME_MAX];
-	uint8_t spki[SHA256_LEN];
 	uint8_t scope[2] = { crl->ca_only, crl->user_only };
 	const struct span fields[] = {
-		span(spki, sizeof(spki)),
+		span(issuer->spki_digest, SHA256_LEN),
 		span(scope, sizeof(scope)),
 		crl->places,
 	};
-	int r = cert_spki_sha256(issuer, spki);
+	int r = seen_id("cvm-pkcs11/seen-crl/1", fields, NELEMS(fields), m.id);
 
-	if (r == CVM_OK)
-		r = seen_id("cvm-pkcs11/seen-crl/1", fields, NELEMS(fields),
-		    m.id);
 	if (r != CVM_OK)
 		return r;
 	(void)snprintf(m.about, sizeof(m.about), "CRL of %.50s",

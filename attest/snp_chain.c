@@ -81,15 +81,7 @@ snp_pins_init(const struct policy_snp *p, enum snp_product product,
 bool
 snp_pinned(const struct snp_pins *pins, const struct cert *x)
 {
-	uint8_t spki[SHA256_LEN];
-
-	if (cert_spki_sha256(x, spki) != CVM_OK)
-		return false;
-	for (size_t i = 0; i < pins->list->n; i++)
-		if (span_equal(blob_span(&pins->list->v[i]),
-			span(spki, sizeof(spki))))
-			return true;
-	return false;
+	return cert_pinned(x, pins->list);
 }
 
 /*
@@ -151,15 +143,14 @@ find_cas(struct snp_appraisal *s, const struct snp_pins *pins)
 static bool
 check_pin(struct snp_appraisal *s, const struct snp_pins *pins)
 {
-	char hex[2 * SHA256_LEN + 1] = "unreadable";
-	uint8_t spki[SHA256_LEN];
+	char hex[2 * SHA256_LEN + 1];
 
-	if (cert_spki_sha256(s->ark, spki) == CVM_OK)
-		(void)hex_encode(span(spki, sizeof(spki)), hex, sizeof(hex));
 	return verdict_check(s->v, CHECK_SNP_16, snp_pinned(pins, s->ark),
 	    s->p->roots.n > 0 ? "a root that the policy names" :
 				"AMD's root of this product line",
-	    "%s", hex);
+	    "%s",
+	    hex_encode(span(s->ark->spki_digest, SHA256_LEN), hex,
+		sizeof(hex)));
 }
 
 /* The chain, and when this answer holds. */
@@ -167,12 +158,8 @@ static int
 verify(struct snp_appraisal *s, const struct chain *c, struct why *why)
 {
 	struct chain_validity v = { 0 };
-	int r = chain_verify_cached(s->a->cache, c, why);
+	int r = chain_accept(s->a->cache, c, &v, &s->facts->seen, why);
 
-	if (r == CVM_OK)
-		r = chain_validity(c, &v);
-	if (r == CVM_OK)
-		r = seen_crls(c, &s->facts->seen);
 	if (r != CVM_OK)
 		return r;
 	facts_narrow(s->facts, v.from, v.until);

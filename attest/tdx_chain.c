@@ -166,18 +166,14 @@ int
 intel_chain_pinned(const struct intel_chain *c, const struct value_list *pins,
     struct why *reterr_why)
 {
-	uint8_t spki[SHA256_LEN];
+	const struct cert *root = c->cert[c->n - 1];
 	char hex[2 * SHA256_LEN + 1];
 
-	if (cert_spki_sha256(c->cert[c->n - 1], spki) < 0)
-		return why_set(reterr_why, CVM_E_CRYPTO, "root", "public key",
-		    "readable", "not");
-	for (size_t i = 0; i < pins->n; i++)
-		if (span_equal(blob_span(&pins->v[i]), span(spki, SHA256_LEN)))
-			return CVM_OK;
+	if (cert_pinned(root, pins))
+		return CVM_OK;
 	return why_set(reterr_why, CVM_E_DENIED, "root", "SHA-256 of its key",
 	    "a pinned one",
-	    hex_encode(span(spki, SHA256_LEN), hex, sizeof(hex)));
+	    hex_encode(span(root->spki_digest, SHA256_LEN), hex, sizeof(hex)));
 }
 
 static struct chain
@@ -244,11 +240,8 @@ intel_chain_verify(struct tdx_run *run, const struct intel_chain *c,
 	chain.require_crl = chain.crl_leaf = n_crls > 0;
 	chain.pins = &run->pins;
 	chain.now = run->a->now;
-	r = chain_verify_cached(run->a->cache, &chain, reterr_why);
-	if (r == CVM_OK)
-		r = chain_validity(&chain, &v);
-	if (r == CVM_OK)
-		r = seen_crls(&chain, &run->facts.seen);
+	r = chain_accept(run->a->cache, &chain, &v, &run->facts.seen,
+	    reterr_why);
 	if (r < 0)
 		return r;
 	facts_newer(&run->facts, v.newest_crl);

@@ -299,16 +299,15 @@ note_seen(struct tdx_run *run, enum check_id form, const char *tag,
 {
 	struct seen_mark m = { .number = head->evaluation_number,
 		.time = head->issue_date };
-	uint8_t root[SHA256_LEN];
-	const struct span fields[] = { span(root, sizeof(root)), of };
+	struct span fields[2] = { [1] = of };
 	struct why why = { 0 };
 	int r;
 
 	if (run->pck.n == 0) /* upkeep without a quote remembers nothing */
 		return true;
-	r = cert_spki_sha256(run->pck.cert[run->pck.n - 1], root);
-	if (r == CVM_OK)
-		r = seen_id(tag, fields, NELEMS(fields), m.id);
+	fields[0] = span(run->pck.cert[run->pck.n - 1]->spki_digest,
+	    SHA256_LEN);
+	r = seen_id(tag, fields, NELEMS(fields), m.id);
 	if (r != CVM_OK) {
 		(void)why_set(&why, r, about, "", "memory for its id", "none");
 		return verdict_from_why(run->v, form, r, &why);

@@ -311,12 +311,10 @@ revocation_appraise(struct tpm_case *c, struct material *m, struct chain *chain)
 	chain->n_crls = m->n_crls;
 	chain->require_crl = chain->crl_leaf = c->policy->require_crl;
 	if (r == CVM_OK)
-		r = chain_verify_cached(c->a->cache, chain, &why);
-	if (r == CVM_OK)
-		r = seen_crls(chain, &c->facts->seen);
+		r = chain_accept(c->a->cache, chain, &v, &c->facts->seen, &why);
 	if (r == CVM_E_DENIED && m->n_crls == 0)
 		r = CVM_E_NOT_FOUND;
-	if (r == CVM_OK && chain_crls_validity(chain, &v) == CVM_OK)
+	if (r == CVM_OK)
 		facts_newer(c->facts, v.newest_crl);
 	return verdict_from_why(c->v, CHECK_TPM_18, r, &why);
 }

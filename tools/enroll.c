@@ -45,18 +45,14 @@ put_hex_list(cJSON *o, const char *name, struct span s)
 	put_string_list(o, name, hex_encode(s, hex, sizeof(hex)));
 }
 
-static int
+static void
 put_spki(cJSON *list, const struct cert *x)
 {
 	char hex[2 * SHA256_LEN + 1];
-	uint8_t digest[SHA256_LEN];
-	int r = cert_spki_sha256(x, digest);
 
-	if (r == CVM_OK)
-		(void)cJSON_AddItemToArray(list,
-		    cJSON_CreateString(hex_encode(span(digest, sizeof(digest)),
-			hex, sizeof(hex))));
-	return r;
+	(void)cJSON_AddItemToArray(list,
+	    cJSON_CreateString(hex_encode(span(x->spki_digest, SHA256_LEN), hex,
+		sizeof(hex))));
 }
 
 int
@@ -69,7 +65,7 @@ put_roots(cJSON *o, const char *file, struct span pem, bool last,
 	int r = certs_from_pem(pem, certs, CHAIN_CERTS_MAX, &n);
 
 	for (size_t i = last && n > 0 ? n - 1 : 0; r == CVM_OK && i < n; i++)
-		r = put_spki(list, certs[i]);
+		put_spki(list, certs[i]);
 	for (size_t i = 0; i < n; i++)
 		cert_freep(&certs[i]);
 	if (r == CVM_OK && n > 0)

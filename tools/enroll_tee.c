@@ -199,7 +199,6 @@ put_ark(const struct enroll *e, cJSON *o, const struct vek *v,
     enum snp_product p, struct why *why)
 {
 	_cleanup_(cert_freep) struct cert *ark = NULL;
-	uint8_t digest[SHA256_LEN];
 	char file[64];
 
 	if (e->t->opt[OPT_OWN_ROOTS] == NULL)
@@ -211,11 +210,10 @@ put_ark(const struct enroll *e, cJSON *o, const struct vek *v,
 		return put_roots(o, file,
 		    endorsements_find(e->endorsements, file), /* last= */ true,
 		    why);
-	if (snp_cert_read(v->certs.ark, &ark) != CVM_OK ||
-	    cert_spki_sha256(ark, digest) != CVM_OK)
+	if (snp_cert_read(v->certs.ark, &ark) != CVM_OK)
 		return why_set(why, CVM_E_PARSE, "certificate table", "ARK",
 		    "a certificate", "malformed bytes");
-	put_hex_list(o, "roots", span(digest, sizeof(digest)));
+	put_hex_list(o, "roots", span(ark->spki_digest, SHA256_LEN));
 	return CVM_OK;
 }
 

@@ -870,6 +870,57 @@ cache_tells_chains_apart(void **state)
 	assert_int_equal(chain_cache_hits(cache), 0);
 }
 
+/* What a chain says of its CRLs, with a memory or without one. */
+static struct seen
+told(struct chain_cache *cache, const struct chain *c,
+    struct chain_validity *ret)
+{
+	struct seen seen = { .n = 0 };
+
+	assert_int_equal(chain_accept(cache, c, ret, &seen, NULL), 0);
+	return seen;
+}
+
+static void
+marks_are_forgotten_when_the_chain_is_known(void **state)
+{
+	_cleanup_(
+	    chain_cache_freep) struct chain_cache *cache = chain_cache_new();
+	_cleanup_(made_clear) struct made m, later;
+	struct kit k = good_kit();
+	struct chain_validity first, again;
+	struct seen seen, known;
+
+	(void)state;
+	k.root_crl = true;
+	make(&k, &m);
+	k.crl_of_root.from += DAY / 2;
+	make(&k, &later);
+	seen = told(NULL, &m.c, &first);
+	assert_int_equal(seen.n, 1);
+	assert_int_equal(seen.v[0].time, m.crls[0]->from);
+	/* Verified before, but nobody asked for marks then. */
+	assert_int_equal(chain_verify_cached(cache, &m.c, NULL), 0);
+	for (int i = 0; i < 3; i++) {
+		known = told(cache, &m.c, &again);
+		assert_int_equal(known.n, 1);
+		assert_memory_equal(&known.v[0], &seen.v[0], sizeof(seen.v[0]));
+		assert_memory_equal(&again, &first, sizeof(first));
+	}
+	assert_int_equal(chain_cache_hits(cache), 3);
+	/* The same certificates; another issue of the list. */
+	m.c.crls = later.crls;
+	for (int i = 0; i < 2; i++) {
+		known = told(cache, &m.c, &again);
+		assert_int_equal(known.v[0].time, later.crls[0]->from);
+		assert_int_equal(again.newest_crl, later.crls[0]->from);
+	}
+	m.c.crls = m.crls;
+	m.c.now = first.until + 1;
+	assert_int_equal(chain_accept(cache, &m.c, &again, &known, NULL),
+	    CVM_E_DENIED);
+}
+
 static void
 cache_is_bounded(void **state)
 {
@@ -929,6 +980,7 @@ main(void)
 		cmocka_unit_test(crl_of_another_place),
 		cmocka_unit_test(cache_remembers_only_what_held),
 		cmocka_unit_test(cache_tells_chains_apart),
+		cmocka_unit_test(marks_are_forgotten_when_the_chain_is_known),
 		cmocka_unit_test(cache_is_bounded),
 	};
 
