@@ -171,9 +171,10 @@ type_name(struct span oid, char buf[static OID_TEXT_MAX])
 static size_t
 put(char *buf, size_t len, size_t at, const char *text)
 {
-	int n = snprintf(&buf[at], len - at, "%s", text);
-
-	return n < 0 ? at : (size_t)n < len - at ? at + (size_t)n : len - 1;
+	while (*text != '\0' && at + 1 < len)
+		buf[at++] = *text++;
+	buf[at] = '\0';
+	return at;
 }
 
 /* What is not printable, and what would read as the next attribute. */
@@ -182,13 +183,12 @@ put_value(char *buf, size_t len, size_t at, struct span value)
 {
 	for (size_t i = 0; i < value.len; i++) {
 		uint8_t c = value.data[i];
-		char one[4];
+		char one[4] = { (char)c };
 
 		if (c < ' ' || c > '~')
 			(void)snprintf(one, sizeof(one), "\\%02X", c);
-		else
-			(void)snprintf(one, sizeof(one), "%s%c",
-			    strchr("\\,+\"", c) != NULL ? "\\" : "", c);
+		else if (strchr("\\,+\"", c) != NULL)
+			(void)snprintf(one, sizeof(one), "\\%c", c);
 		at = put(buf, len, at, one);
 	}
 	return at;
