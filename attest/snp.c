@@ -72,7 +72,7 @@ check_structure(struct snp_appraisal *s)
 	    (unsigned long long)s->r.policy);
 	(void)verdict_check(s->v, CHECK_SNP_05,
 	    (s->r.platform_info & SNP_PLATFORM_RESERVED) == 0,
-	    "bits 0 to 5 and 7 only", "0x%llx",
+	    "bits 0 to 7 only", "0x%llx",
 	    (unsigned long long)s->r.platform_info);
 	r = snp_certs_parse(blob_span(&s->a->evidence->tee_aux), &s->certs,
 	    &why);

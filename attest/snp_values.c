@@ -39,6 +39,7 @@ static const struct {
 	PLATFORM(45, p_ciphertext_hiding, SNP_PLATFORM_CIPHERTEXT_HIDING),
 	PLATFORM(46, p_alias_check, SNP_PLATFORM_ALIAS_CHECK),
 	PLATFORM(47, p_tio, SNP_PLATFORM_TIO),
+	PLATFORM(64, p_iommu_write_safe, SNP_PLATFORM_IOMMU_WRITE_SAFE),
 #undef GUEST
 #undef PLATFORM
 };

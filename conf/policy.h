@@ -79,7 +79,7 @@ struct policy_snp {
 	enum tristate smt, single_socket, cxl, aes256_xts, rapl_dis,
 	    ciphertext_hiding, page_swap_disable;
 	enum tristate p_smt, p_tsme, p_ecc, p_rapl_dis, p_ciphertext_hiding,
-	    p_alias_check, p_tio; /* PLATFORM_INFO bits */
+	    p_alias_check, p_iommu_write_safe, p_tio; /* PLATFORM_INFO bits */
 	uint32_t min_abi_major, min_abi_minor;
 	struct snp_tcb min_tcb;		  /* REPORTED_TCB; required */
 	struct snp_tcb min_launch_tcb;	  /* LAUNCH_TCB */

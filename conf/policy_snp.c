@@ -108,6 +108,7 @@ static const struct json_field platform_fields[] = {
 	{ ROW_TRISTATE("ciphertext_hiding",
 	    POLICY_AT(snp.p_ciphertext_hiding)) },
 	{ ROW_TRISTATE("alias_check", POLICY_AT(snp.p_alias_check)) },
+	{ ROW_TRISTATE("iommu_write_safe", POLICY_AT(snp.p_iommu_write_safe)) },
 	{ ROW_TRISTATE("tio", POLICY_AT(snp.p_tio)) },
 };
 static const struct json_table platform_table = JSON_TABLE(platform_fields,

@@ -88,7 +88,8 @@ fill_report(struct snp_machine *m)
 	snp_put64(m, AT_POLICY, SNP_POLICY_ONE | SNP_POLICY_SMT | 1 << 8 | 31);
 	snp_put32(m, AT_ALGO, 1);
 	snp_put64(m, AT_PLATFORM,
-	    SNP_PLATFORM_SMT | SNP_PLATFORM_ECC | SNP_PLATFORM_ALIAS_CHECK);
+	    SNP_PLATFORM_SMT | SNP_PLATFORM_ECC | SNP_PLATFORM_ALIAS_CHECK |
+		(m->product == SNP_TURIN ? SNP_PLATFORM_IOMMU_WRITE_SAFE : 0));
 	snp_put32(m, AT_SIGNER, (m->vlek ? 1 << 2 : 0) | 1);
 	for (size_t i = AT_REPORT_DATA; i < AT_REPORT_ID_MA; i++)
 		r[i] = (uint8_t)(i * 7 + 1);
@@ -164,7 +165,7 @@ snp_machine_vek(struct snp_machine *m)
 	bool turin = m->product == SNP_TURIN;
 	char hex[SNP_EXT_HEX_MAX];
 
-	snp_machine_ext(m, EXT_VERSION, "020100");
+	snp_machine_ext(m, EXT_VERSION, turin ? "020101" : "020100");
 	ext_text(m, EXT_PRODUCT,
 	    m->product == SNP_MILAN	? "Milan-B0" :
 		m->product == SNP_GENOA ? "Genoa" :

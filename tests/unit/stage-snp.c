@@ -97,7 +97,7 @@ turin(struct stage *s)
 	    "\"platform_info\":{\"smt\":\"require\",\"tsme\":\"forbid\","
 	    "\"ecc\":\"require\",\"rapl_dis\":\"forbid\","
 	    "\"ciphertext_hiding\":\"forbid\",\"alias_check\":\"require\","
-	    "\"tio\":\"forbid\"},");
+	    "\"iommu_write_safe\":\"require\",\"tio\":\"forbid\"},");
 	for (size_t i = 0; i < NELEMS(minimums); i++)
 		stage_say(s,
 		    "\"%s\":{\"fmc\":1,\"bootloader\":4,\"tee\":2,"

@@ -99,6 +99,8 @@ static const struct field {
 	    "\"require\""),
 	OFF("snp.platform_info.alias_check", STAGE_SNP, CHECK_SNP_46,
 	    "\"forbid\""),
+	OFF("snp.platform_info.iommu_write_safe", STAGE_SNP, CHECK_SNP_64,
+	    "\"forbid\""),
 	OFF("snp.platform_info.tio", STAGE_SNP, CHECK_SNP_47, "\"require\""),
 	OFF("snp.min_tcb.fmc", STAGE_SNP, CHECK_SNP_24, "2"),
 	OFF("snp.min_tcb.bootloader", STAGE_SNP, CHECK_SNP_24, "5"),
@@ -387,7 +389,7 @@ static const struct {
 	    "SNP-26 SNP-27 SNP-33 SNP-34 SNP-35 SNP-36 SNP-37 SNP-38 SNP-39 "
 	    "SNP-41 SNP-42 SNP-43 SNP-44 SNP-45 SNP-46 SNP-47 SNP-48 SNP-49 "
 	    "SNP-50 SNP-51 SNP-52 SNP-53 SNP-55 SNP-56 SNP-57 SNP-58 SNP-59 "
-	    "SNP-60 SNP-61 SNP-62" },
+	    "SNP-60 SNP-61 SNP-62 SNP-64" },
 	{ STAGE_GCE, "TPM-10 TPM-11 TPM-18" },
 	{ STAGES_AK_NAMED, "TPM-06 TPM-07 TPM-08 TPM-09 TPM-18" },
 	{ STAGE_PINNED | STAGES_TDX_TPM, "TPM-11" },

@@ -375,6 +375,7 @@ static const struct {
 	PLATFORM(45, p_ciphertext_hiding, 4),
 	PLATFORM(46, p_alias_check, 5),
 	PLATFORM(47, p_tio, 7),
+	PLATFORM(64, p_iommu_write_safe, 6),
 };
 
 static void

@@ -192,7 +192,7 @@ policy_malformed(void **state)
 static void
 platform_unknown_bits(void **state)
 {
-	static const uint64_t bits[] = { 1ULL << 6, 1ULL << 8, 1ULL << 63 };
+	static const uint64_t bits[] = { 1ULL << 8, 1ULL << 9, 1ULL << 63 };
 
 	(void)state;
 	for (size_t i = 0; i < NELEMS(bits); i++) {
@@ -446,6 +446,7 @@ product_name(void **state)
 		{ SNP_GENOA, "siena", false },
 		{ SNP_GENOA, "-Siena", false },
 		{ SNP_GENOA, "Turin", false },
+		{ SNP_TURIN, "Turin", true },
 		{ SNP_TURIN, "Turin-C1", true },
 		{ SNP_TURIN, "Siena", false },
 	};
