@@ -498,7 +498,6 @@ rsa_decryption_wrong(void **state)
 		}
 }
 
-/* All ways of being wrong are one error. */
 /* A buffer or a limit that 2048 bits fit into. */
 static void
 modulus_is_longer_than_was_thought(void **state)
@@ -523,6 +522,7 @@ modulus_is_longer_than_was_thought(void **state)
 	}
 }
 
+/* All ways of being wrong are one error. */
 static void
 oaep_failure_tells_apart(void **state)
 {
