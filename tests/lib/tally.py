@@ -15,6 +15,7 @@ print one line for each program.  `sum` prints the failures and the total, and
 exits 1 if anything failed or nothing passed.
 """
 
+import fcntl
 import json
 import os
 import re
@@ -93,19 +94,23 @@ def count(text, status):
 	return outcome
 
 
+def append(path, text):
+	"""In one piece: programs that run side by side are counted so."""
+	with open(path, 'a', encoding='utf-8') as f:
+		fcntl.flock(f, fcntl.LOCK_EX)
+		f.write(text)
+
+
 def record(directory, label, outcome, text):
-	with open(os.path.join(directory, 'counts'), 'a',
-	    encoding='utf-8') as f:
-		f.write(f'{outcome.passed} {outcome.failed} '
-		    f'{outcome.skipped} {label}\n')
+	append(os.path.join(directory, 'counts'),
+	    f'{outcome.passed} {outcome.failed} '
+	    f'{outcome.skipped} {label}\n')
 	word = 'ok'
 	if outcome.failed:
 		word = 'FAILED'
-		with open(os.path.join(directory, 'failures'), 'a',
-		    encoding='utf-8') as f:
-			f.write(f'=== {label}\n{text.rstrip()}\n')
-			f.writelines(f'--- {x}\n' for x in outcome.faults)
-			f.write('\n')
+		faults = ''.join(f'--- {x}\n' for x in outcome.faults)
+		append(os.path.join(directory, 'failures'),
+		    f'=== {label}\n{text.rstrip()}\n{faults}\n')
 	elif outcome.passed == 0:
 		word = 'skipped'
 	detail = f'{outcome.passed} passed'
