@@ -18,6 +18,34 @@ check "pkcs11-tool sets the user's PIN" \
 refuse "a wrong PIN is refused" p11 --login --pin 9999 -O
 check "the refusal is said by its name" \
     says CKR_PIN_INCORRECT p11 --login --pin 9999 -O
+
+# Thread options: N gives C_Initialize NULL, L asks for locks, the rest is what
+# the threads call.  The tool sleeps half a minute before it looks after its
+# threads, hence all side by side, and beside the tests below.
+forms=(IN IL INGISLT0 ILGISLT0) runs=${THREAD_RUNS:-50}
+declare -A threads=()
+test_threads() {
+	local i pids=() status=0
+	while [ ${#pids[@]} -lt "$runs" ]; do
+		timeout 200 pkcs11-tool --module "$MODULE" \
+		    --test-threads "$1" --test-threads "$1" \
+		    >"threads.$1.${#pids[@]}" 2>&1 &
+		pids+=($!)
+	done
+	for i in "${!pids[@]}"; do
+		wait "${pids[i]}" || {
+			status=$?
+			cat "threads.$1.$i"
+		}
+	done
+	return $status
+}
+collect() { wait "${threads[$1]}" || { cat "threads.$1" && return 1; }; }
+for options in "${forms[@]}"; do
+	test_threads "$options" >"threads.$options" 2>&1 &
+	threads[$options]=$!
+done
+
 check "RSA-2048 is generated" \
     user --keypairgen --key-type RSA:2048 --label rsa --id 01
 check "P-256 is generated" \
@@ -72,20 +100,7 @@ for curve in secp256r1 secp384r1 secp521r1; do
 	    --test-ec --session-rw --key-type "EC:$curve" --id EC01 --label test
 done
 check "pkcs11-tool --test-fork" p11 --test-fork
-# Thread options: N gives C_Initialize NULL, L asks for locks, the rest is what
-# the threads call.  The tool sleeps half a minute when a thread outlives its
-# main one, hence side by side.
-threads() {
-	local pid pids=()
-	while [ ${#pids[@]} -lt 10 ]; do
-		p11 --test-threads "$1" --test-threads "$1" &
-		pids+=($!)
-	done
-	for pid in "${pids[@]}"; do
-		wait "$pid" || return
-	done
-}
-for options in IN ILGISLT0; do
-	check "pkcs11-tool --test-threads $options, ten times two" \
-	    threads $options
+for options in "${forms[@]}"; do
+	check "pkcs11-tool --test-threads $options, $runs times two" \
+	    collect "$options"
 done
