@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 The cvm-pkcs11 authors
 #
-# nginx with two workers and keys in the token.
+# nginx with keys in the token.
 # shellcheck shell=bash
 
 PORT_RSA=$((20000 + RANDOM % 10000))
 PORT_EC=$((PORT_RSA + 1))
 URI="pkcs11:token=web;object=%s;type=private;pin-value=$PIN"
-NGINX_USER=root
+NGINX_USER=root NGINX_WORKERS=2
 # "reuseport" spreads connections over the workers, but loses some on reload.
 NGINX_LISTEN=
 
@@ -72,7 +72,7 @@ nginx_conf() {
 	mkdir -p nginx
 	cat >nginx.conf <<-END
 	user $NGINX_USER;
-	worker_processes 2;
+	worker_processes $NGINX_WORKERS;
 	pid $PWD/nginx/pid;
 	error_log $PWD/nginx/error.log notice;
 	env OPENSSL_CONF; env P11_KIT_SERVER_ADDRESS;
@@ -150,18 +150,42 @@ load() {
 		echo . >>"$1.count"
 	done
 }
+
+# reloads N: so many, each followed by the end of a round of load.
 reloads() {
 	local i pid
-	rm -f load.stop load.count
+	rm -f load.stop
+	: >load.count
 	load load &
 	pid=$!
 	for ((i = 0; i < $1; i++)); do
-		kill -HUP "$NGINX_PID" || break
-		sleep 0.25
+		reload_once || break
 	done
 	touch load.stop
 	wait "$pid"
-	echo "$(wc -l <load.count) rounds of 2 handshakes," \
+	echo "$i reloads, $(wc -l <load.count) rounds of 2 handshakes," \
 	    "failed: $(wc -l <load)"
-	[ "$i" -eq "$1" ] && [ "$(wc -l <load.count)" -gt 20 ] && [ ! -s load ]
+	[ "$i" -eq "$1" ] && [ ! -s load ]
+}
+reload_once() {
+	local before rounds deadline=$((SECONDS + 30))
+	before=$(generations)
+	kill -HUP "$NGINX_PID" || return 1
+	until [ "$(generations)" -gt "$before" ]; do
+		[ "$SECONDS" -lt "$deadline" ] || return 1
+		sleep 0.02
+	done
+	rounds=$(rounds)
+	until [ "$(rounds)" -gt "$rounds" ]; do
+		[ "$SECONDS" -lt "$deadline" ] || return 1
+		sleep 0.02
+	done
+}
+generations() { grep -c ': start worker processes$' nginx/error.log; }
+rounds() { wc -l <load.count; }
+
+# uneventful GENERATIONS: so many were started, and nginx wrote only notices.
+uneventful() {
+	[ "$(generations)" -eq "$1" ] &&
+	    ! grep -vE '^[0-9/]+ [0-9:]+ \[notice\] ' nginx/error.log
 }
