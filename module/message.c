@@ -50,7 +50,7 @@ static CK_RV
 look_up(struct call *c, CK_SESSION_HANDLE h, enum session_op which,
     struct operation **ret)
 {
-	CK_RV rv = call_session(c, h);
+	CK_RV rv = call_session_only(c, h);
 
 	if (rv != CKR_OK)
 		return rv;
@@ -88,9 +88,11 @@ static CK_RV
 look_again(struct call *c, enum session_op which, struct operation *o)
 {
 	_cleanup_(object_unrefp) struct object *now = NULL;
-	CK_RV rv = call_key(c, object_handle(o->message_key), &now);
+	CK_RV rv;
 	int err;
 
+	call_look(c);
+	rv = call_key(c, object_handle(o->message_key), &now);
 	if (rv != CKR_OK || now == o->message_key)
 		return rv;
 	err = op_check(c->slot->cfg, operation_kind(which), o->message_mech,
@@ -103,85 +105,131 @@ look_again(struct call *c, enum session_op which, struct operation *o)
 	return CKR_OK;
 }
 
+/* Whether what the last message left can be gone on with, for sure. */
+static bool
+same_again(struct call *c, const struct operation *o)
+{
+	return o->rest != NULL && op_object(o->rest) == o->message_key &&
+	    op_unchanged(o->rest, &c->caller, o->message_mech,
+		object_handle(o->message_key));
+}
+
 /* Makes op for one message. */
 static CK_RV
 begin_message(struct call *c, enum session_op which, struct operation *o,
     struct message_param *p)
 {
 	int err = CVM_OK;
-	CK_RV rv = operation_check_login(c, o, o->message_key);
+	bool same;
+	CK_RV rv;
 
-	if (rv == CKR_OK)
-		rv = look_again(c, which, o);
+	/* As for an operation without messages, the clock is left to the use.
+	 */
+	call_glance(c);
+	rv = operation_check_login(c, o, o->message_key);
 	if (rv != CKR_OK)
+		return rv;
+	same = same_again(c, o);
+	if (!same && (rv = look_again(c, which, o)) != CKR_OK)
 		return rv;
 	if (which == SESSION_MESSAGE_ENCRYPT)
 		err = message_make_iv(p, &o->counter);
 	if (err != CVM_OK)
 		return rv_of_key(err);
 	o->tag_len = p->tag_len;
+	if (!same)
+		return operation_begin(c, which, &p->mech, o->message_key);
+	if (op_resume(&o->rest, &p->mech, c->caller.permit, &o->op))
+		return CKR_OK;
+	call_look(c);
 	return operation_begin(c, which, &p->mech, o->message_key);
 }
 
-static CK_RV
-seal_message(struct call *c, struct operation *o, const char *function,
-    struct span in, const struct message_param *p, CK_BYTE *out)
+/* Text may take its own place, but OpenSSL must not write what it is still to
+ * read. */
+static bool
+half_over(const CK_BYTE *out, struct span in)
 {
-	_cleanup_(freep) CK_BYTE *sealed = malloc(in.len + p->tag_len + 1);
-	CK_ULONG len = in.len + p->tag_len;
+	uintptr_t a = (uintptr_t)out, b = (uintptr_t)in.data;
+
+	return a != b && (a < b ? b - a : a - b) < in.len;
+}
+
+/* The text by way of a copy. */
+static CK_RV
+seal_copy(struct call *c, struct operation *o, const char *function,
+    const struct message *m, CK_ULONG *len)
+{
+	_cleanup_(freep) CK_BYTE *sealed = malloc(m->in.len);
 	CK_RV rv;
 
 	if (sealed == NULL)
 		return CKR_HOST_MEMORY;
-	rv = operation_do_once(c, o, function, in, sealed, &len);
-	if (rv == CKR_OK && len != in.len + p->tag_len)
-		rv = rv_of(CVM_E_INTERNAL);
-	if (rv != CKR_OK)
-		return rv;
-	if (in.len > 0)
-		memcpy(out, sealed, in.len);
-	memcpy(p->tag, &sealed[in.len], p->tag_len);
-	return CKR_OK;
+	rv = operation_do_once(c, o, function, m->in, sealed, len);
+	if (rv == CKR_OK)
+		memcpy(m->out, sealed, m->in.len);
+	return rv;
 }
 
 static CK_RV
 encrypt(struct call *c, struct operation *o, const char *function,
     const struct message *m, struct message_param *p)
 {
+	CK_ULONG len = m->in.len;
 	CK_RV rv = begin_message(c, SESSION_MESSAGE_ENCRYPT, o, p);
 
-	return rv != CKR_OK ? rv :
-			      seal_message(c, o, function, m->in, p, m->out);
+	if (rv != CKR_OK)
+		return rv;
+	op_set_tag(o->op, p->tag);
+	rv = half_over(m->out, m->in) ?
+	    seal_copy(c, o, function, m, &len) :
+	    operation_do_once(c, o, function, m->in, m->out, &len);
+	return rv == CKR_OK && len != m->in.len ? rv_of(CVM_E_INTERNAL) : rv;
 }
 
-/* The input that is hashed and decrypted is text and tag, as it would be
- * without messages. */
+/* The input that is decrypted is text and tag, as it would be without
+ * messages: so it is hashed for an admission, and so it is copied. */
 static CK_RV
-decrypt(struct call *c, struct operation *o, const char *function,
-    const struct message *m, struct message_param *p)
+open_copy(struct call *c, struct operation *o, const char *function,
+    const struct message *m, const struct message_param *p)
 {
 	_cleanup_(blob_clear) struct blob sealed = { 0 };
 	CK_ULONG len = m->room;
-	CK_RV rv;
 
 	if (blob_set(&sealed, m->in) != CVM_OK ||
 	    blob_append(&sealed, span(p->tag, p->tag_len)) != CVM_OK)
 		return CKR_HOST_MEMORY;
-	rv = begin_message(c, SESSION_MESSAGE_DECRYPT, o, p);
-	return rv != CKR_OK ? rv :
-			      name_failure(operation_do_once(c, o, function,
-				  blob_span(&sealed), m->out, &len));
+	return operation_do_once(c, o, function, blob_span(&sealed), m->out,
+	    &len);
+}
+
+static CK_RV
+decrypt(struct call *c, struct operation *o, const char *function,
+    const struct message *m, struct message_param *p)
+{
+	CK_ULONG len = m->room;
+	CK_RV rv = begin_message(c, SESSION_MESSAGE_DECRYPT, o, p);
+
+	if (rv != CKR_OK)
+		return rv;
+	if (o->bound || half_over(m->out, m->in))
+		return name_failure(open_copy(c, o, function, m, p));
+	op_set_tag(o->op, p->tag);
+	return name_failure(
+	    operation_do_once(c, o, function, m->in, m->out, &len));
 }
 
 static CK_RV
 crypt_message(CK_SESSION_HANDLE h, enum session_op which, const char *function,
     struct message *m)
 {
-	_cleanup_(call_leave) struct call c = { 0 };
+	_cleanup_(call_leave) struct call c;
 	struct message_param p;
 	struct operation *o;
-	CK_RV rv = look_up(&c, h, which, &o);
+	CK_RV rv;
 
+	call_begin(&c);
+	rv = look_up(&c, h, which, &o);
 	if (rv != CKR_OK)
 		return rv;
 	if (o->in_message)

@@ -277,6 +277,12 @@ op_parameter_digest(const struct op *op, uint8_t out[static SHA256_LEN])
 }
 
 void
+op_set_tag(struct op *op, uint8_t *tag)
+{
+	op->tag = tag;
+}
+
+void
 op_admit(struct op *op, const struct permit *p)
 {
 	op->permit = *p;

@@ -71,6 +71,12 @@ void op_rest(struct op **op, struct op **rest);
 bool op_again(struct op **rest, const struct caller *c,
     const CK_MECHANISM *mech, CK_OBJECT_HANDLE key,
     struct op **ret) _must_check_;
+/* Its two halves, for who has something to do in between; what unchanged found
+ * is not asked again, and resuming frees rest where it cannot be used. */
+bool op_unchanged(struct op *rest, const struct caller *c,
+    CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE key) _must_check_;
+bool op_resume(struct op **rest, const CK_MECHANISM *mech,
+    const struct permit *p, struct op **ret) _must_check_;
 /* The same for who has looked key up. */
 bool op_again_with(struct op **rest, const CK_MECHANISM *mech,
     const struct object *key, const struct permit *p,
@@ -103,6 +109,9 @@ int op_update(struct op *op, const struct permit *p, struct span in,
     uint8_t *out, CK_ULONG *len, struct why *reterr_why) _must_check_;
 int op_final(struct op *op, const struct permit *p, uint8_t *out, CK_ULONG *len,
     struct why *reterr_why) _must_check_;
+/* The tag of authenticated encryption apart from the text in op_once(), which
+ * writes it there, or reads it there to decrypt. */
+void op_set_tag(struct op *op, uint8_t *tag);
 int op_verify_once(struct op *op, struct span in, struct span sig) _must_check_;
 int op_verify_final(struct op *op, struct span sig) _must_check_;
 /* The permit of an operation whose op_new() had none, where the calls above

@@ -19,10 +19,17 @@ is_ccm(const struct op *op)
 	return op->mech->cipher == CIPHER_CCM;
 }
 
+/* Bytes of the tag that are behind the text in op_once(). */
+static size_t
+tail(const struct op *op)
+{
+	return op->tag != NULL ? 0 : op->params.tag_len;
+}
+
 static size_t
 aead_bound(const struct op *op, size_t in)
 {
-	size_t tag = op->params.tag_len;
+	size_t tag = tail(op);
 
 	if (op->kind == OP_ENCRYPT)
 		return in + tag;
@@ -159,19 +166,33 @@ aead_final(struct op *op, uint8_t *out, size_t *len)
 	return CVM_OK;
 }
 
+/* A copy of the tag, before anything is written. */
+static int
+split(const struct op *op, struct span in, struct span *ret_text,
+    uint8_t tag[static 16])
+{
+	struct reader r = reader_init(in);
+
+	if (in.len < tail(op))
+		return CVM_E_ENCRYPTED_LEN;
+	*ret_text = read_span(&r, in.len - tail(op));
+	if (op->tag != NULL)
+		memcpy(tag, op->tag, op->params.tag_len);
+	else
+		read_bytes(&r, tag, op->params.tag_len);
+	return CVM_OK;
+}
+
 static int
 aead_open(struct op *op, struct span in, uint8_t *out, size_t *len)
 {
 	uint8_t tag[16], none[16];
-	struct reader r = reader_init(in);
 	struct span text;
 	size_t tag_len = op->params.tag_len;
-	int n, err;
+	int n, err = split(op, in, &text, tag);
 
-	if (in.len < tag_len)
-		return CVM_E_ENCRYPTED_LEN;
-	text = read_span(&r, in.len - tag_len);
-	read_bytes(&r, tag, tag_len);
+	if (err != CVM_OK)
+		return err;
 	err = aead_feed(op, text, out);
 	if (err == CVM_OK &&
 	    (EVP_CIPHER_CTX_ctrl(op->cipher, EVP_CTRL_AEAD_SET_TAG,
@@ -196,9 +217,10 @@ aead_once(struct op *op, struct span in, uint8_t *out, size_t *len)
 		return aead_open(op, in, out, len);
 	err = aead_feed(op, in, out);
 	if (err == CVM_OK)
-		err = aead_final(op, &out[in.len], &tag);
+		err = aead_final(op, op->tag != NULL ? op->tag : &out[in.len],
+		    &tag);
 	if (err == CVM_OK)
-		*len = in.len + tag;
+		*len = in.len + tail(op);
 	return err;
 }
 
@@ -237,18 +259,14 @@ ccm_run(struct op *op, struct span text, uint8_t *out)
 static int
 ccm_open(struct op *op, struct span in, uint8_t *out, size_t *len)
 {
-	struct reader r = reader_init(in);
-	size_t tag_len = op->params.tag_len;
 	struct span text;
 	uint8_t tag[16];
-	int err;
+	int err = split(op, in, &text, tag);
 
-	if (in.len < tag_len)
-		return CVM_E_ENCRYPTED_LEN;
-	text = read_span(&r, in.len - tag_len);
-	read_bytes(&r, tag, tag_len);
-	if (EVP_CIPHER_CTX_ctrl(op->cipher, EVP_CTRL_AEAD_SET_TAG, (int)tag_len,
-		tag) != 1)
+	if (err != CVM_OK)
+		return err;
+	if (EVP_CIPHER_CTX_ctrl(op->cipher, EVP_CTRL_AEAD_SET_TAG,
+		(int)op->params.tag_len, tag) != 1)
 		return CVM_E_CRYPTO;
 	err = ccm_run(op, text, out);
 	if (err == CVM_OK)
@@ -268,9 +286,10 @@ ccm_once(struct op *op, struct span in, uint8_t *out, size_t *len)
 	err = ccm_run(op, in, out);
 	if (err != CVM_OK)
 		return err;
-	*len = in.len + op->params.tag_len;
+	*len = in.len + tail(op);
 	return EVP_CIPHER_CTX_ctrl(op->cipher, EVP_CTRL_AEAD_GET_TAG,
-		   (int)op->params.tag_len, &out[in.len]) == 1 ?
+		   (int)op->params.tag_len,
+		   op->tag != NULL ? op->tag : &out[in.len]) == 1 ?
 	    CVM_OK :
 	    CVM_E_CRYPTO;
 }

@@ -48,6 +48,7 @@ op_rest(struct op **op, struct op **rest)
 		secret_freep(&o->held);
 	o->held_len = 0;
 	o->parts = o->armed = false;
+	o->tag = NULL;
 	o->streamed = 0;
 	o->permit = (struct permit){ 0 };
 	o->cipher = NULL;
@@ -76,8 +77,8 @@ read_params(struct op *o, const CK_MECHANISM *mech)
 
 /* A parameter that is refused is refused by op_new(), with its reason; one that
  * the contexts are not set up for wants others. */
-static bool
-resume(struct op **rest, const CK_MECHANISM *mech, const struct permit *p,
+bool
+op_resume(struct op **rest, const CK_MECHANISM *mech, const struct permit *p,
     struct op **ret)
 {
 	struct op *o = *rest;
@@ -107,17 +108,21 @@ still_named(struct op *o)
 }
 
 bool
+op_unchanged(struct op *o, const struct caller *c, CK_MECHANISM_TYPE type,
+    CK_OBJECT_HANDLE key)
+{
+	return o != NULL && o->mech->type == type && o->object->handle == key &&
+	    still_named(o) &&
+	    object_visible(o->object, c, /* admitted= */ true) &&
+	    permit_stands(c->permit, token_issuer(o->token));
+}
+
+bool
 op_again(struct op **rest, const struct caller *c, const CK_MECHANISM *mech,
     CK_OBJECT_HANDLE key, struct op **ret)
 {
-	struct op *o = *rest;
-
-	if (o == NULL || o->mech->type != mech->mechanism ||
-	    o->object->handle != key || !still_named(o) ||
-	    !object_visible(o->object, c, /* admitted= */ true) ||
-	    !permit_stands(c->permit, token_issuer(o->token)))
-		return false;
-	return resume(rest, mech, c->permit, ret);
+	return op_unchanged(*rest, c, mech->mechanism, key) &&
+	    op_resume(rest, mech, c->permit, ret);
 }
 
 bool
@@ -131,5 +136,5 @@ op_again_with(struct op **rest, const CK_MECHANISM *mech,
 	    permit_holds(p, token_issuer(o->token)) != CVM_OK)
 		return false;
 	o->mark = 0; /* asked anew when this rests */
-	return resume(rest, mech, p, ret);
+	return op_resume(rest, mech, p, ret);
 }

@@ -37,6 +37,7 @@ struct op {
 	struct secret *held;
 	size_t held_len;
 	struct span sig; /* verification */
+	uint8_t *tag;	 /* op_set_tag() */
 	EVP_MD_CTX *input_md;
 };
 

@@ -291,6 +291,8 @@ static const struct {
 	{ "encrypts, relabelled", sealed, relabelled, CKR_OK },
 	{ "encrypts, restricted", sealed, forbidden_to_encrypt,
 	    CKR_KEY_FUNCTION_NOT_PERMITTED },
+	/* Each message has an admission of its own from then on. */
+	{ "encrypts, bound", sealed, bound_to_operations, CKR_OK },
 	{ "encrypts, destroyed", sealed, destroyed, CKR_KEY_HANDLE_INVALID },
 	{ "signs, relabelled", signed_by, relabelled, CKR_OK },
 	{ "signs, restricted", signed_by, forbidden_to_sign,
@@ -321,6 +323,25 @@ process_goes_on_with_a_key_that_changed(void **state)
 		(void)C_MessageSignFinal(s);
 		if (changes[i].between != destroyed)
 			assert_ok(C_DestroyObject(s, k));
+	}
+}
+
+static void
+process_goes_on_after_the_right_was_lost(void **state)
+{
+	(void)state;
+	NEEDS_MACHINE();
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+		CK_RV want = events[i].within;
+
+		print_message("# messages, %s\n", events[i].name);
+		assert_ok(sealed(key, true));
+		assert_ok(sealed(key, false));
+		events[i].between();
+		assert_rv(want, sealed(key, false));
+		assert_int_equal(given_out(), want == CKR_OK);
+		(void)C_MessageEncryptFinal(s);
+		again_allowed(i);
 	}
 }
 
@@ -356,6 +377,7 @@ main(void)
 		TEST(message_after_the_right_was_lost),
 		TEST(message_with_a_key_that_is_gone),
 		TEST(process_goes_on_with_a_key_that_changed),
+		TEST(process_goes_on_after_the_right_was_lost),
 		TEST(child_goes_on_with_the_admission_of_its_parent),
 		TEST(message_with_a_key_that_changed),
 	};

@@ -251,6 +251,43 @@ seal(CK_SESSION_HANDLE s)
 	    text_len, sealed, &n);
 }
 
+/* Text that is given out over half of itself, both ways. */
+static void
+message_is_read_after_it_was_written_over(void **state)
+{
+	static const size_t from[] = { 0, 1, 16, 3, 0 };
+	static const size_t to[] = { 1, 0, 0, 19, 0 };
+	CK_BYTE room[256];
+	CK_SESSION_HANDLE s;
+
+	(void)state;
+	NEEDS_MACHINE();
+	s = begin(&(struct scene_options){ 0 });
+	for (size_t i = 0; i < NELEMS(answers) * NELEMS(from); i++) {
+		const struct answer *a = &answers[i / NELEMS(from)];
+		CK_BYTE *in = &room[from[i % NELEMS(from)]];
+		CK_BYTE *out = &room[to[i % NELEMS(from)]];
+		CK_OBJECT_HANDLE key = key_of(s, a);
+		CK_ULONG n;
+
+		set(a);
+		n = text_len;
+		memcpy(in, text, n);
+		assert_ok(C_MessageEncryptInit(s, MECH(a->mech), key));
+		assert_ok(C_EncryptMessage(s, &param, param_len, aad, aad_len,
+		    in, n, out, &n));
+		is_published(a, out, n);
+		memmove(in, out, n);
+		assert_ok(C_MessageDecryptInit(s, MECH(a->mech), key));
+		assert_ok(C_DecryptMessage(s, &param, param_len, aad, aad_len,
+		    in, n, out, &n));
+		assert_memory_equal(out, text, text_len);
+		assert_ok(C_MessageEncryptFinal(s));
+		assert_ok(C_MessageDecryptFinal(s));
+		assert_ok(C_DestroyObject(s, key));
+	}
+}
+
 /* SP 800-38C section A.1, and the lengths that are announced. */
 static void
 parameters_of_ccm_that_are_none(void **state)
@@ -394,6 +431,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(messages_that_were_not_published),
 		TEST(changed_message_is_opened),
+		TEST(message_is_read_after_it_was_written_over),
 		TEST(parameters_of_ccm_that_are_none),
 		TEST(parameters_of_chacha_that_are_none),
 		TEST(parameters_before_messages),
