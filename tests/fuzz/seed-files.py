@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 The cvm-pkcs11 authors
-"""Writes the seeds of ccel-table, svsm, receipt and collateral-sort. Keys and
-signatures are new each time; openssl(1) makes them."""
+"""Writes the seeds of ccel-table, svsm, receipt, tee-device and
+collateral-sort. Keys and signatures are new each time; openssl(1) makes
+them."""
 
 import base64
 import hashlib
@@ -32,6 +33,52 @@ def ccel_table(kind=2, size=65536, address=0x7f000000):
                                   0, 0, size, address))
     table[9] = -sum(table) & 0xff
     return bytes(table)
+
+
+def answer(data=b"", err=0, a=0, b=0, c=0):
+    """Of an ioctl(2): errno, three numbers, bytes for the buffers."""
+    return struct.pack("<BIIIH", err, a, b, c, len(data)) + data
+
+
+def sev_answer(table=b"", status=0, size=1184, **more):
+    report = struct.pack("<I", 5).ljust(1184, b"\xa5")
+    return answer(struct.pack("<II24x", status, size) +
+                  (report + bytes(4000 - 32 - 1184) + table
+                   if table else report), **more)
+
+
+def devices():
+    target = "tee-device"
+    table = (bytes.fromhex("63da758de6644564adc5f4b93be8accd") +
+             struct.pack("<II24x", 48, 64) + b"\x30" * 64)
+    quote = b"\4\0\2\0\x81\0\0\0".ljust(600, b"\x11")
+    tdreport = answer(b"\x81".ljust(1024, b"\x22"))
+    unknown = answer(err=25)
+    sev = {
+        "plain": sev_answer(),
+        "table": sev_answer(table),
+        "room": answer(err=5, b=1, c=20480) + sev_answer(table),
+        "too-much-room": answer(err=5, b=1, c=131072) + sev_answer(),
+        "no-more-room": answer(err=5, b=1, c=20480) + answer(err=22) +
+        sev_answer(),
+        "busy": answer(err=5, b=2),
+        "firmware": answer(err=5, a=0x16),
+        "status": sev_answer(status=0x16),
+        "size": sev_answer(size=1183),
+    }
+    tdx = {
+        "quote": tdreport + answer(quote, c=len(quote)),
+        "last-number": tdreport + unknown * 3 + answer(quote, c=len(quote)),
+        "no-number": tdreport + unknown * 4,
+        "in-flight": tdreport + answer(a=2**32 - 1, b=2**32 - 1),
+        "down": tdreport + answer(a=1, b=2**31),
+        "too-long": tdreport + answer(quote, c=16361),
+        "unchanged": tdreport + answer(b"\x81".ljust(1024, b"\x22"), c=1024),
+    }
+    for name, data in sev.items():
+        write(target, "sev-" + name, b"\0" + data)
+    for name, data in tdx.items():
+        write(target, "tdx-" + name, b"\1" + data)
 
 
 def ek(bits=2048, attributes=0x300b2, policy=b""):
@@ -194,6 +241,7 @@ def main():
     write("ccel-table", "tdx", ccel_table())
     write("ccel-table", "sev", ccel_table(kind=1))
     write("ccel-table", "no-log", ccel_table(address=0))
+    devices()
     write("svsm", "ek", ek())
     write("svsm", "ek-policy", ek(policy=b"p" * 32))
     write("svsm", "ek-3072", ek(bits=3072))
