@@ -77,7 +77,7 @@ store_freep(struct store **sp)
 }
 
 static int
-refuse_errno(const struct store *s, const char *what, const char *expected,
+refuse_at(const char *where, const char *what, const char *expected,
     struct why *reterr_why)
 {
 	int err = errno == ENOENT ? CVM_E_NOT_FOUND :
@@ -88,8 +88,14 @@ refuse_errno(const struct store *s, const char *what, const char *expected,
 	    errno == EDQUOT	  ? CVM_E_FULL :
 				    CVM_E_IO;
 
-	return why_set(reterr_why, err, s->path, what, expected,
-	    strerror(errno));
+	return why_set(reterr_why, err, where, what, expected, strerror(errno));
+}
+
+static int
+refuse_errno(const struct store *s, const char *what, const char *expected,
+    struct why *reterr_why)
+{
+	return refuse_at(s->path, what, expected, reterr_why);
 }
 
 /* The directory part of path, "." when it has none. */
@@ -128,7 +134,7 @@ resolve(const struct store *s, char **ret, struct why *reterr_why)
 		return CVM_E_NOMEM;
 	real = realpath(dir, NULL);
 	if (real == NULL)
-		return refuse_errno(s, "directory", "a directory", reterr_why);
+		return refuse_at(dir, "directory", "a directory", reterr_why);
 	n = snprintf(file, sizeof(file), "%s/%s", real, base_of(s->path));
 	if (n < 0 || (size_t)n >= sizeof(file)) {
 		errno = ENAMETOOLONG;
@@ -157,7 +163,7 @@ look(const struct store *s, const char *file, struct stat *ret,
 		return why_setf(reterr_why, CVM_E_IO, s->path, "file type",
 		    "a regular file", "mode 0%o", (unsigned)st.st_mode);
 	if (stat(dir, &parent) != 0)
-		return refuse_errno(s, "directory", "a directory", reterr_why);
+		return refuse_at(dir, "directory", "a directory", reterr_why);
 	if (st.st_uid != 0 && st.st_uid != geteuid() &&
 	    st.st_uid != parent.st_uid)
 		return why_setf(reterr_why, CVM_E_IO, s->path, "owner",
@@ -217,6 +223,34 @@ store_reopen(struct store *s, struct why *reterr_why)
 	return store_connect(s, reterr_why);
 }
 
+/* Where a store is made, one that is not there is no answer. */
+static int
+not_absent(int err, struct why *why)
+{
+	if (err != CVM_E_NOT_FOUND)
+		return err;
+	if (why != NULL)
+		why->err = CVM_E_IO;
+	return CVM_E_IO;
+}
+
+/* Where file cannot be made: what is wrong is wrong with its directory. */
+static int
+refuse_new(const char *file, struct why *reterr_why)
+{
+	_cleanup_(freep) char *dir = NULL;
+	int error = errno;
+
+	if ((dir = dir_of(file)) == NULL)
+		return CVM_E_NOMEM;
+	errno = error;
+	if (error != EACCES && error != EPERM)
+		return refuse_at(dir, "directory", "room for a new store",
+		    reterr_why);
+	return why_set(reterr_why, CVM_E_WRITE_PROTECTED, dir, "directory",
+	    "one that this process may write to", strerror(error));
+}
+
 int
 store_create(const char *path, uint32_t mode, struct store **ret,
     struct why *reterr_why)
@@ -231,7 +265,7 @@ store_create(const char *path, uint32_t mode, struct store **ret,
 		return CVM_E_NOMEM;
 	err = resolve(s, &file, reterr_why);
 	if (err != CVM_OK)
-		return err;
+		return not_absent(err, reterr_why);
 	n = snprintf(name, sizeof(name), "%s.XXXXXX", file);
 	if (n < 0 || (size_t)n >= sizeof(name)) {
 		errno = ENAMETOOLONG;
@@ -239,8 +273,7 @@ store_create(const char *path, uint32_t mode, struct store **ret,
 	}
 	fd = mkostemp(name, O_CLOEXEC);
 	if (fd < 0)
-		return refuse_errno(s, "directory", "room for a new store",
-		    reterr_why);
+		return refuse_new(file, reterr_why);
 	s->fork_count = forkid();
 	s->temporary = strdup(name);
 	if (s->temporary == NULL) {

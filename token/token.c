@@ -331,9 +331,14 @@ token_store(struct token *t, struct store **ret, struct why *reterr_why)
 		token_reload(t);
 		err = known(t, &before, &why);
 	}
-	if (err == CVM_OK)
+	if (err == CVM_OK) {
 		*ret = t->store;
-	else if (reterr_why != NULL)
+		return CVM_OK;
+	}
+	/* "Not found" is what callers say of objects. */
+	if (err == CVM_E_NOT_FOUND)
+		err = why.err = CVM_E_IO;
+	if (reterr_why != NULL)
 		*reterr_why = why;
 	return err;
 }
@@ -349,8 +354,8 @@ token_get_meta(struct token *t, struct token_meta *ret, struct why *reterr_why)
 		*ret = t->meta;
 	(void)pthread_mutex_unlock(&t->lock);
 	if (!initialised)
-		return why_set(reterr_why, CVM_E_NOT_FOUND, t->cfg->store,
-		    "token", "an initialised token", "none");
+		return why_set(reterr_why, CVM_E_IO, t->cfg->store, "token",
+		    "an initialised token", "none");
 	return CVM_OK;
 }
 

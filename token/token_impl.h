@@ -98,7 +98,7 @@ struct token {
 struct key *token_key(struct token *t, enum token_key which);
 /* Leaves t->lock after keys or auth values came or went. */
 void token_unlock_keys(struct token *t);
-/* The store, open and current; store_lock() is held. CVM_E_NOT_FOUND for a
+/* The store, open and current; store_lock() is held. CVM_E_IO for a
  * token without a store. */
 int token_store(struct token *t, struct store **ret,
     struct why *reterr_why) _must_check_;
@@ -110,7 +110,7 @@ void token_leave_store(struct token *t);
 void token_refresh(struct token *t);
 /* Reads info and meta again; store_lock() is held. */
 void token_reload(struct token *t);
-/* A copy of the meta data. CVM_E_NOT_FOUND when there is no token. */
+/* A copy of the meta data. CVM_E_IO when there is no token. */
 int token_get_meta(struct token *t, struct token_meta *ret,
     struct why *reterr_why) _must_check_;
 /* Keeps a key that was opened, unless the permit ended meanwhile (p NULL: for

@@ -389,6 +389,51 @@ initialising_again_needs_the_so(void **state)
 	assert_int_not_equal(find(s, CKO_PRIVATE_KEY, "ec"), 0);
 }
 
+/* In the configuration, which is put right by the next scene_configure(). */
+static void
+move_store(const char *to)
+{
+	char text[8192], *place;
+	size_t n;
+	FILE *f = fopen(scene.config, "re");
+
+	assert_non_null(f);
+	n = fread(text, 1, sizeof(text) - 1, f);
+	text[n] = '\0';
+	(void)fclose(f);
+	place = strstr(text, "web.db");
+	assert_non_null(place);
+	f = fopen(scene.config, "we");
+	assert_non_null(f);
+	assert_true(
+	    fprintf(f, "%.*s%s%s", (int)(place - text), text, to, place) > 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* No object is meant, whose handle could be wrong. */
+static void
+store_without_a_directory(void **state)
+{
+	CK_UTF8CHAR so[] = SO_PIN, label[32];
+	CK_SESSION_HANDLE s;
+
+	(void)state;
+	NEEDS_MACHINE();
+	scene_prepare(&scene, &(struct scene_options){ 0 });
+	move_store("gone/");
+	assert_ok(C_Initialize(NULL));
+	memset(label, ' ', sizeof(label));
+	memcpy(label, "web", 3);
+	assert_rv(CKR_DEVICE_ERROR,
+	    C_InitToken(the_slot(), so, sizeof(so) - 1, label));
+	assert_true(scene_logged(&scene, "/gone: directory: expected"));
+	s = open_session(RW);
+	assert_rv(CKR_DEVICE_ERROR, log_in(s, CKU_SO, SO_PIN));
+	assert_rv(CKR_DEVICE_ERROR, set_pin(s, USER_PIN, "other-pin"));
+	assert_ok(C_Finalize(NULL));
+	scene_configure(&scene, &(struct scene_options){ 0 });
+}
+
 static CK_OBJECT_HANDLE
 make_key(CK_SESSION_HANDLE s, CK_ATTRIBUTE_TYPE flag)
 {
@@ -581,6 +626,7 @@ main(void)
 		TEST(pins_are_changed),
 		TEST(pin_file_serves_the_unattended),
 		TEST(initialising_again_needs_the_so),
+		TEST(store_without_a_directory),
 		TEST(keys_can_want_a_login_each_time),
 		TEST(keys_can_want_an_admission_each_time),
 		TEST(operation_outlives_its_login),

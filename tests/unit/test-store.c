@@ -139,6 +139,52 @@ missing_file(void **state)
 	assert_int_equal(access(p->path, F_OK), -1);
 }
 
+/* Each is told of the directory: the file is not what is wrong. */
+static void
+no_place_for_a_new_store(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(store_freep) struct store *s = NULL;
+	struct why why = { 0 };
+	char path[128];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/gone/t.db", p->dir);
+	assert_int_equal(store_create(path, 0600, &s, &why), CVM_E_IO);
+	*strrchr(path, '/') = '\0';
+	refused(CVM_E_IO, why.err, &why, path);
+	assert_string_equal(why.where, path);
+	assert_string_equal(why.field, "directory");
+	assert_string_equal(why.got, "No such file or directory");
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(close(fd), 0);
+	(void)snprintf(path, sizeof(path), "%s/gone/t.db", p->dir);
+	assert_int_equal(store_create(path, 0600, &s, &why), CVM_E_IO);
+	assert_string_equal(why.got, "Not a directory");
+	assert_null(s);
+}
+
+static void
+directory_that_others_write(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(store_freep) struct store *s = NULL;
+	struct why why = { 0 };
+	int err;
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chmod(p->dir, 0755), 0);
+	assert_int_equal(seteuid(65534), 0);
+	err = store_create(p->path, 0600, &s, &why);
+	assert_int_equal(seteuid(0), 0);
+	refused(CVM_E_WRITE_PROTECTED, err, &why, p->dir);
+	assert_string_equal(why.where, p->dir);
+	assert_string_equal(why.got, "Permission denied");
+	assert_null(s);
+}
+
 static void
 rows_come_back(void **state)
 {
@@ -658,7 +704,7 @@ read_only_file_system(void **state)
 	assert_false(store_writable(s));
 	refused(CVM_E_WRITE_PROTECTED, store_begin(s, &why), &why, p->path);
 	refused(CVM_E_WRITE_PROTECTED, store_create(p->path, 0600, &t, &why),
-	    &why, p->path);
+	    &why, p->dir);
 	store_freep(&s);
 }
 
@@ -783,6 +829,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(missing_file),
+		TEST(no_place_for_a_new_store),
+		TEST(directory_that_others_write),
 		TEST(rows_come_back),
 		TEST(put_twice_or_replace_nothing),
 		TEST(each_in_order_and_by_hint),

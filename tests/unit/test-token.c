@@ -25,8 +25,8 @@ no_store_is_uninitialised(void **state)
 	assert_false(info(&f).error_state);
 	assert_true(info(&f).writable);
 	assert_string_equal(info(&f).serial, "");
-	refused(CVM_E_NOT_FOUND, unseal(&f, why));
-	refused(CVM_E_NOT_FOUND, login_so(&f, SO_PIN, why));
+	refused(CVM_E_IO, unseal(&f, why));
+	refused(CVM_E_IO, login_so(&f, SO_PIN, why));
 	assert_int_equal(access(f.path, F_OK), -1);
 }
 
