@@ -8,8 +8,13 @@
 #include "attest/launch.h"
 #include "attest/tdx_parts.h"
 
-/* TDATTRIBUTES (Intel TDX Module ABI Specification, ATTRIBUTES). */
+/*
+ * TDATTRIBUTES (Intel TDX Module ABI Specification, ATTRIBUTES). Those that
+ * let the host look into the TD (HGS_PLUS_PROF, PERF_PROF, PMT_PROF: bits 4 to
+ * 6) are treated as reserved, and so is that of a provisioning agent (62).
+ */
 #define ATTR_DEBUG (UINT64_C(1) << 0)
+#define ATTR_ICSSD (UINT64_C(1) << 16) /* defends against single-stepping */
 #define ATTR_LASS (UINT64_C(1) << 27)
 #define ATTR_SEPT_VE_DISABLE (UINT64_C(1) << 28)
 #define ATTR_MIGRATABLE (UINT64_C(1) << 29)
@@ -17,8 +22,8 @@
 #define ATTR_KL (UINT64_C(1) << 31)
 #define ATTR_PERFMON (UINT64_C(1) << 63)
 #define ATTR_KNOWN                                                             \
-	(ATTR_DEBUG | ATTR_LASS | ATTR_SEPT_VE_DISABLE | ATTR_MIGRATABLE |     \
-	    ATTR_PKS | ATTR_KL | ATTR_PERFMON)
+	(ATTR_DEBUG | ATTR_ICSSD | ATTR_LASS | ATTR_SEPT_VE_DISABLE |          \
+	    ATTR_MIGRATABLE | ATTR_PKS | ATTR_KL | ATTR_PERFMON)
 /* XFAM: x87 and SSE always, and nothing outside of the fixed-0 mask. */
 #define XFAM_FIXED1 UINT64_C(0x3)
 #define XFAM_FIXED0 UINT64_C(0x0006dbe7)

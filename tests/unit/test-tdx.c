@@ -468,6 +468,35 @@ td10_in_version_5_is_admitted(void **state)
 	expect_admit(&b);
 }
 
+/* By the bits that a TD may have, and those that a policy decides about. */
+static void
+attribute_bits(void **state)
+{
+	static const uint64_t known = UINT64_C(1) << 16 | UINT64_C(1) << 27 |
+	    UINT64_C(1) << 28 | UINT64_C(1) << 30 | UINT64_C(1) << 31;
+	static const uint64_t decided = UINT64_C(1) << 0 | UINT64_C(1) << 29 |
+	    UINT64_C(1) << 63;
+
+	(void)state;
+	for (unsigned bit = 0; bit < 64; bit++) {
+		uint64_t set = UINT64_C(1) << bit;
+		struct bench b;
+		bool admitted;
+
+		bench_begin(&b, 4);
+		b.spec.body[AT_TDATTRIBUTES + bit / 8] |= (uint8_t)(1u
+		    << bit % 8);
+		bench_make(&b);
+		admitted = bench_appraise(&b);
+		if (admitted != ((known & set) != 0) ||
+		    (b.v.results[CHECK_TDX_60].status == CHECK_FAIL) !=
+			(((known | decided) & set) == 0))
+			fail_msg("bit %u: %s", bit,
+			    admitted ? "admitted" : "denied");
+		bench_end(&b);
+	}
+}
+
 /* The policy names everything that can be named, and the TD has it. */
 static void
 every_reference_value_matches(void **state)
@@ -708,6 +737,7 @@ main(void)
 		cmocka_unit_test(a_good_quote_is_admitted),
 		cmocka_unit_test(the_newest_time_may_be_a_crls),
 		cmocka_unit_test(td10_in_version_5_is_admitted),
+		cmocka_unit_test(attribute_bits),
 		cmocka_unit_test(every_reference_value_matches),
 		cmocka_unit_test(each_fault_is_caught_by_its_check),
 		cmocka_unit_test(each_check_catches_a_fault),
