@@ -77,13 +77,13 @@ look_up(int err, bool key)
 CK_RV
 rv_of(int err)
 {
-	return look_up(err, /* key= */ false);
+	return err == CVM_OK ? CKR_OK : look_up(err, /* key= */ false);
 }
 
 CK_RV
 rv_of_key(int err)
 {
-	return look_up(err, /* key= */ true);
+	return err == CVM_OK ? CKR_OK : look_up(err, /* key= */ true);
 }
 
 CK_RV

@@ -54,16 +54,20 @@ operation_active(const struct operation *o)
 void
 operation_end(struct operation *o)
 {
-	struct op *rest;
-
 	op_rest(&o->op, &o->rest);
-	blob_clear(&o->signature);
+	o->multipart = o->once = o->bound = false;
+	o->always_auth = o->authed = false;
+	o->signature_first = o->in_message = false;
+	o->login_ends = 0;
+	if (o->signature.data != NULL)
+		blob_clear(&o->signature);
+	if (o->message_key == NULL)
+		return;
 	object_unrefp(&o->message_key);
-	rest = o->rest;
-	/* But for the base, which says nothing where "based" is false. Of a
-	 * memset() the compiler would make a loop that takes longer. */
-	explicit_bzero(o, offsetof(struct operation, counter.base));
-	o->rest = rest;
+	o->message_mech = 0;
+	o->taken = o->given = 0;
+	o->tag_len = 0;
+	o->counter = (struct message_counter){ 0 };
 }
 
 void

@@ -55,7 +55,7 @@ struct operation {
 	CK_MECHANISM_TYPE message_mech;
 	uint64_t taken, given; /* bytes of the message in parts */
 	size_t tag_len;
-	struct message_counter counter; /* last: see operation_end() */
+	struct message_counter counter;
 };
 
 struct session {

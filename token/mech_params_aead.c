@@ -33,6 +33,8 @@ parse_gcm(const CK_MECHANISM *in, const struct mech *m, struct mech_params *ret,
 	if (err != CVM_OK)
 		return err;
 	ret->tag_len = p.ulTagBits / 8;
+	if (w->off)
+		return CVM_OK;
 	write_field(w, blob_span(&ret->iv));
 	write_field(w, blob_span(&ret->aad));
 	write_be64(w, p.ulTagBits);
@@ -99,6 +101,8 @@ parse_chacha(const CK_MECHANISM *in, const struct mech *m,
 	if (err != CVM_OK)
 		return err;
 	ret->tag_len = 16;
+	if (w->off)
+		return CVM_OK;
 	write_field(w, blob_span(&ret->iv));
 	write_field(w, blob_span(&ret->aad));
 	return CVM_OK;

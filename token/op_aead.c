@@ -2,6 +2,7 @@
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
 #include <limits.h>
+#include <openssl/core_names.h>
 #include <string.h>
 
 #include "token/op_impl.h"
@@ -152,6 +153,21 @@ aead_update(struct op *op, struct span in, uint8_t *out, size_t *len)
 	return aead_feed(op, in, out);
 }
 
+/* As EVP_CTRL_AEAD_GET_TAG, by a shorter way. */
+static int
+get_tag(const struct op *op, uint8_t *out)
+{
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, out,
+		    op->params.tag_len),
+		OSSL_PARAM_END,
+	};
+
+	return EVP_CIPHER_CTX_get_params(op->cipher, params) == 1 ?
+	    CVM_OK :
+	    CVM_E_CRYPTO;
+}
+
 static int
 aead_final(struct op *op, uint8_t *out, size_t *len)
 {
@@ -159,11 +175,9 @@ aead_final(struct op *op, uint8_t *out, size_t *len)
 	int n;
 
 	*len = op->params.tag_len;
-	if (EVP_CipherFinal_ex(op->cipher, none, &n) != 1 ||
-	    EVP_CIPHER_CTX_ctrl(op->cipher, EVP_CTRL_AEAD_GET_TAG, (int)*len,
-		out) != 1)
-		return CVM_E_CRYPTO;
-	return CVM_OK;
+	return EVP_CipherFinal_ex(op->cipher, none, &n) == 1 ?
+	    get_tag(op, out) :
+	    CVM_E_CRYPTO;
 }
 
 /* A copy of the tag, before anything is written. */
@@ -287,11 +301,7 @@ ccm_once(struct op *op, struct span in, uint8_t *out, size_t *len)
 	if (err != CVM_OK)
 		return err;
 	*len = in.len + tail(op);
-	return EVP_CIPHER_CTX_ctrl(op->cipher, EVP_CTRL_AEAD_GET_TAG,
-		   (int)op->params.tag_len,
-		   op->tag != NULL ? op->tag : &out[in.len]) == 1 ?
-	    CVM_OK :
-	    CVM_E_CRYPTO;
+	return get_tag(op, op->tag != NULL ? op->tag : &out[in.len]);
 }
 
 const struct op_ops op_aead = {

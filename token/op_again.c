@@ -32,7 +32,8 @@ op_rest(struct op **op, struct op **rest)
 
 	if (o == NULL)
 		return;
-	op_freep(rest);
+	if (*rest != NULL)
+		op_freep(rest);
 	if (!can_rest(o)) {
 		op_freep(op);
 		return;
@@ -53,7 +54,8 @@ op_rest(struct op **op, struct op **rest)
 	o->permit = (struct permit){ 0 };
 	o->cipher = NULL;
 	o->mac = NULL;
-	EVP_MD_CTX_free(o->md);
+	if (o->md != NULL)
+		EVP_MD_CTX_free(o->md);
 	o->md = NULL;
 	/* From here on a wipe takes the key. */
 	if (lease_rest(o->key))

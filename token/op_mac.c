@@ -157,4 +157,6 @@ const struct op_ops op_mac = {
 	.update = mac_update,
 	.final = mac_final,
 	.once = mac_once,
+	.rereads = true,
+	.silent = true,
 };

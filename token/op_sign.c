@@ -257,6 +257,7 @@ const struct op_ops op_hash_sign = {
 	.final = sign_final,
 	.once = sign_once,
 	.keyless = true,
+	.rereads = true,
 	.silent = true,
 };
 
@@ -265,6 +266,7 @@ const struct op_ops op_raw_sign = {
 	.tag = sign_tag,
 	.bound = sign_bound,
 	.once = sign_once,
+	.rereads = true,
 	.silent = true,
 	.held_max = sign_held_max,
 };
