@@ -149,16 +149,16 @@ rsa_describe(const EVP_PKEY *pkey, CK_OBJECT_CLASS class, struct attrs *a,
 }
 
 /* 65537 when none is given; odd, above 2^16 and at most 256 bits otherwise
- * (FIPS 186-5 section A.1.1). */
+ * (FIPS 186-5 section A.1.1). What another is: err. */
 static int
-check_exponent(struct span e, struct why *why)
+check_exponent(struct span e, int err, struct why *why)
 {
 	struct span s = strip(e);
 
 	if (s.len >= sizeof(exponent_f4) && s.len <= 32 &&
 	    (s.data[s.len - 1] & 1) == 1 && rsa_bits(s) > 16)
 		return CVM_OK;
-	return template_refuse(why, CVM_E_ATTR_VALUE, CKA_PUBLIC_EXPONENT,
+	return template_refuse(why, err, CKA_PUBLIC_EXPONENT,
 	    "an odd number between 2^16 and 2^256", "another");
 }
 
@@ -182,8 +182,9 @@ rsa_generate(CK_ULONG bits, struct span public_exponent, EVP_PKEY **ret,
 	struct span e = public_exponent.len > 0 ?
 	    public_exponent :
 	    span(exponent_f4, sizeof(exponent_f4));
-	int err = check_exponent(e, reterr_why);
+	int err = check_exponent(e, CVM_E_TEMPLATE_INCONSISTENT, reterr_why);
 
+	/* 6.1.4 of PKCS#11 names the error of one that cannot be used. */
 	if (err != CVM_OK)
 		return err;
 	ctx = EVP_PKEY_CTX_new_from_name(crypto_libctx(), NAME_RSA,
@@ -296,7 +297,8 @@ rsa_from_public(const struct attrs *a, EVP_PKEY **ret, struct why *reterr_why)
 	if (err == CVM_OK)
 		err = check_modulus(public_part(a, PART_N), reterr_why);
 	if (err == CVM_OK)
-		err = check_exponent(public_part(a, PART_E), reterr_why);
+		err = check_exponent(public_part(a, PART_E), CVM_E_ATTR_VALUE,
+		    reterr_why);
 	return err == CVM_OK ? from_numbers(&v, EVP_PKEY_PUBLIC_KEY, ret) : err;
 }
 
@@ -409,7 +411,8 @@ rsa_from_private(const struct attrs *a, const CK_ATTRIBUTE *templ, CK_ULONG n,
 	    reterr_why);
 
 	if (err == CVM_OK)
-		err = check_exponent(public_part(a, PART_E), reterr_why);
+		err = check_exponent(public_part(a, PART_E), CVM_E_ATTR_VALUE,
+		    reterr_why);
 	if (err == CVM_OK && primes)
 		err = add_missing(&v, templ, n,
 		    template_value(templ, n, CKA_PRIVATE_EXPONENT),

@@ -262,9 +262,9 @@ generation_template_wrong(void **state)
 	assert_int_equal(try_generate(s, rsa, twice, 2, NULL, 0),
 	    CVM_E_TEMPLATE_INCONSISTENT);
 	assert_int_equal(try_generate(s, rsa, e3, 2, NULL, 0),
-	    CVM_E_ATTR_VALUE);
+	    CVM_E_TEMPLATE_INCONSISTENT);
 	assert_int_equal(try_generate(s, rsa, e_even, 2, NULL, 0),
-	    CVM_E_ATTR_VALUE);
+	    CVM_E_TEMPLATE_INCONSISTENT);
 	assert_int_equal(try_generate(s, rsa, good, 1, local, 1),
 	    CVM_E_ATTR_READ_ONLY);
 	assert_int_equal(try_generate(s, rsa, good, 1, bad_bool, 1),
