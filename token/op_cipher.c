@@ -130,7 +130,7 @@ static int
 cipher_update(struct op *op, struct span in, uint8_t *out, size_t *len)
 {
 	if (!counter_lasts(op, op->streamed + in.len))
-		return CVM_E_DATA_LEN;
+		return bad_length(op);
 	if (out == NULL && in.len > 0)
 		return CVM_E_INVAL;
 	return cipher_feed(op->cipher, in, out, len);
@@ -153,7 +153,7 @@ static int
 check_length(const struct op *op, uint64_t total)
 {
 	if (!counter_lasts(op, total))
-		return CVM_E_DATA_LEN;
+		return bad_length(op);
 	if (is_ctr(op) || (pads(op) && op->kind == OP_ENCRYPT))
 		return CVM_OK;
 	if (total % BLOCK != 0 || (pads(op) && total == 0))

@@ -415,6 +415,59 @@ lists_of_no_mechanism(void **state)
 	assert_ok(C_EncryptInit(s, &cbc, h));
 }
 
+/* 5.8, 5.10: a counter of two bits counts four blocks; a fifth has another
+ * error in C_Encrypt than in C_Decrypt. */
+static const struct counted {
+	CK_ULONG bits, last, len; /* last: byte of the counter block */
+	bool fits;
+} counted[] = {
+	{ 2, 0, 64, true },
+	{ 2, 0, 65, false },
+	{ 2, 3, 16, true },
+	{ 2, 3, 17, false },
+	{ 8, 0xff, 16, true },
+	{ 8, 0xff, 32, false },
+	{ 9, 0xff, 32, true },
+};
+
+static void
+counters_that_run_out(void **state)
+{
+	CK_ULONG len = 16, n;
+	CK_ATTRIBUTE t[] = { ATTR(CKA_VALUE_LEN, len), ATTR(CKA_ENCRYPT, yes),
+		ATTR(CKA_DECRYPT, yes) };
+	CK_BYTE in[65] = { 0 }, out[65];
+	CK_SESSION_HANDLE s;
+	CK_OBJECT_HANDLE h;
+
+	(void)state;
+	NEEDS_MACHINE();
+	s = begin(RO, true);
+	assert_ok(C_GenerateKey(s, MECH(CKM_AES_KEY_GEN), t, 3, &h));
+	for (size_t i = 0; i < NELEMS(counted); i++) {
+		const struct counted *c = &counted[i];
+		CK_AES_CTR_PARAMS p = { c->bits, { 0 } };
+		CK_MECHANISM m = { CKM_AES_CTR, &p, sizeof(p) };
+		CK_RV enc = c->fits ? CKR_OK : CKR_DATA_LEN_RANGE;
+		CK_RV dec = c->fits ? CKR_OK : CKR_ENCRYPTED_DATA_LEN_RANGE;
+
+		p.cb[15] = (CK_BYTE)c->last;
+		n = sizeof(out);
+		assert_ok(C_EncryptInit(s, &m, h));
+		assert_rv(enc, C_Encrypt(s, in, c->len, out, &n));
+		n = sizeof(out);
+		assert_ok(C_DecryptInit(s, &m, h));
+		assert_rv(dec, C_Decrypt(s, in, c->len, out, &n));
+		n = sizeof(out);
+		assert_ok(C_EncryptInit(s, &m, h));
+		assert_rv(enc, C_EncryptUpdate(s, in, c->len, out, &n));
+		n = sizeof(out);
+		assert_ok(C_DecryptInit(s, &m, h));
+		assert_rv(dec, C_DecryptUpdate(s, in, c->len, out, &n));
+		(void)C_SessionCancel(s, CKF_ENCRYPT | CKF_DECRYPT);
+	}
+}
+
 /* A public exponent may have zeros before it. */
 static void
 numbers_with_zeros_before_them(void **state)
@@ -739,6 +792,7 @@ main(void)
 		TEST(imported_keys_are_not_local),
 		TEST(sizes_that_no_key_has),
 		TEST(lists_of_no_mechanism),
+		TEST(counters_that_run_out),
 		TEST(numbers_with_zeros_before_them),
 		TEST(logins),
 		TEST(small_buffers_are_not_written),
