@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <termios.h>
@@ -12,12 +14,34 @@
 #define CONTROL_C 0x03
 #define LINE_MAX_LEN (PIN_LEN_MAX + 1)
 
+/* What would end or stop this program while a terminal does not echo. */
+static const int deadly[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP };
+static volatile sig_atomic_t caught;
+
+static void
+on_signal(int signo)
+{
+	caught = signo;
+}
+
+/* The signals of a mask come only in here: none is missed before a read. */
+static int
+wait_for_byte(int fd, const sigset_t *mask)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	while (caught == 0 && ppoll(&p, 1, /* timeout= */ NULL, mask) < 0)
+		if (errno != EINTR)
+			return errno;
+	return caught != 0 ? EINTR : 0;
+}
+
 /*
  * One line, byte by byte, so that the next line of a pipe stays for the next
- * question. A line that Control-C ends is none.
+ * question. A line that Control-C or (mask not NULL) a signal ends is none.
  */
 static int
-read_line(int fd, struct secret **ret, int *ret_errno)
+read_line(int fd, const sigset_t *mask, struct secret **ret, int *ret_errno)
 {
 	_cleanup_(secret_freep) struct secret *s = secret_new(LINE_MAX_LEN + 1);
 	size_t n = 0;
@@ -29,6 +53,8 @@ read_line(int fd, struct secret **ret, int *ret_errno)
 	p = secret_data(s);
 	*ret_errno = 0;
 	while (n <= LINE_MAX_LEN) {
+		if (mask != NULL && (*ret_errno = wait_for_byte(fd, mask)) != 0)
+			break;
 		got = read(fd, p + n, 1);
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -62,35 +88,92 @@ from_file(const char *file, const char *what, struct secret **ret,
 	if (fd < 0)
 		err = errno;
 	else
-		r = read_line(fd, ret, &err);
+		r = read_line(fd, /* mask= */ NULL, ret, &err);
 	if (r != CVM_OK)
 		return why_set(why, r, standard ? "standard input" : file, what,
 		    "a first line", strerror(err));
 	return CVM_OK;
 }
 
-/* Echo is off, and Control-C ends the line instead of the program, which
- * would leave the terminal without echo. */
-static int
-ask(int tty, const char *prompt, struct secret **ret, struct why *why)
-{
-	struct termios old, quiet;
-	int r, err = 0;
+/* The terminal and the signals as they were. */
+struct hushed {
+	struct termios tty;
+	sigset_t mask;
+	struct sigaction action[NELEMS(deadly)];
+};
 
-	if (tcgetattr(tty, &old) != 0)
+static void
+catch_signals(struct hushed *h)
+{
+	struct sigaction catcher = { .sa_handler = on_signal };
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	for (size_t i = 0; i < NELEMS(deadly); i++)
+		(void)sigaddset(&set, deadly[i]);
+	(void)sigprocmask(SIG_BLOCK, &set, &h->mask);
+	caught = 0;
+	for (size_t i = 0; i < NELEMS(deadly); i++) {
+		(void)sigaction(deadly[i], &catcher, &h->action[i]);
+		if (h->action[i].sa_handler == SIG_IGN)
+			(void)sigaction(deadly[i], &h->action[i], NULL);
+	}
+}
+
+/* Whoever waited finds the terminal as it was. */
+static void
+release_signals(const struct hushed *h)
+{
+	for (size_t i = 0; i < NELEMS(deadly); i++)
+		(void)sigaction(deadly[i], &h->action[i], NULL);
+	(void)sigprocmask(SIG_SETMASK, &h->mask, NULL);
+}
+
+/* Echo is off, and Control-C ends the line instead of the program, which
+ * would leave the terminal without echo; *ret_signal: one that came. */
+static int
+ask_once(int tty, const char *prompt, struct secret **ret, int *ret_signal,
+    struct why *why)
+{
+	struct hushed h;
+	struct termios quiet;
+	int r = CVM_E_IO, err = 0;
+
+	if (tcgetattr(tty, &h.tty) != 0)
 		return why_set(why, CVM_E_IO, "/dev/tty", prompt, "a terminal",
 		    strerror(errno));
-	quiet = old;
+	quiet = h.tty;
 	quiet.c_lflag &= ~(tcflag_t)(ECHO | ISIG);
 	quiet.c_cc[VEOL] = CONTROL_C;
 	(void)dprintf(tty, "%s: ", prompt);
-	(void)tcsetattr(tty, TCSAFLUSH, &quiet);
-	r = read_line(tty, ret, &err);
-	(void)tcsetattr(tty, TCSAFLUSH, &old);
+	catch_signals(&h);
+	if (tcsetattr(tty, TCSAFLUSH, &quiet) != 0)
+		err = errno;
+	else
+		r = read_line(tty, &h.mask, ret, &err);
+	(void)tcsetattr(tty, TCSAFLUSH, &h.tty);
+	*ret_signal = caught;
+	release_signals(&h);
 	(void)dprintf(tty, "\n");
-	return r == CVM_OK ? r :
-			     why_set(why, r, "/dev/tty", prompt, "a line",
-				 err == EINTR ? "Control-C" : strerror(err));
+	return r == CVM_OK ?
+	    r :
+	    why_set(why, r, "/dev/tty", prompt, "a line without echo",
+		err == EINTR ? "Control-C" : strerror(err));
+}
+
+/* A signal does what it does without us; who goes on is asked again. */
+static int
+ask(int tty, const char *prompt, struct secret **ret, struct why *why)
+{
+	int r, signo;
+
+	do {
+		signo = 0;
+		r = ask_once(tty, prompt, ret, &signo, why);
+		if (signo != 0)
+			(void)raise(signo);
+	} while (r != CVM_OK && signo != 0);
+	return r;
 }
 
 static int

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
+#include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -669,6 +674,107 @@ no_key_files(void **state)
 	(void)BIO_free(bio);
 }
 
+/* ---- Questions on a terminal ---- */
+
+static bool
+echoes(int tty)
+{
+	struct termios t;
+
+	assert_int_equal(tcgetattr(tty, &t), 0);
+	return (t.c_lflag & ECHO) != 0;
+}
+
+/* A program on a terminal of its own that asks for a PIN, and leaves with 0
+ * when it is "1234". */
+static pid_t
+asker(int *ret_master, int *ret_tty)
+{
+	struct secret *pin = NULL;
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	int tty;
+	pid_t pid;
+
+	assert_true(master >= 0);
+	assert_int_equal(grantpt(master), 0);
+	assert_int_equal(unlockpt(master), 0);
+	tty = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(tty >= 0);
+	pid = fork();
+	if (pid == 0) {
+		if (setsid() < 0 || ioctl(tty, TIOCSCTTY, 0) != 0 ||
+		    tool_pin(NULL, "PIN", false, &pin, NULL) != CVM_OK)
+			_exit(9);
+		_exit(memcmp(secret_data(pin), "1234", 4) == 0 ? 0 : 8);
+	}
+	assert_true(pid > 0);
+	*ret_master = master;
+	*ret_tty = tty;
+	return pid;
+}
+
+/* Until it waits in silence, or is gone. */
+static void
+wait_for_question(int tty)
+{
+	for (int i = 0; i < 6000 && echoes(tty); i++)
+		usleep(5000);
+	assert_false(echoes(tty));
+}
+
+static void
+signal_leaves_no_echo(void **state)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
+	int master, tty, status;
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(signals); i++) {
+		pid_t pid = asker(&master, &tty);
+
+		wait_for_question(tty);
+		assert_int_equal(kill(pid, signals[i]), 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(echoes(tty));
+		assert_true(WIFSIGNALED(status));
+		assert_int_equal(WTERMSIG(status), signals[i]);
+		(void)close(tty);
+		(void)close(master);
+	}
+}
+
+/* The kernel stops nobody in a session without a shell: who goes on is asked
+ * again. */
+static void
+stopped_program_reads_half_a_line(void **state)
+{
+	char seen[256];
+	size_t n = 0;
+	int master, tty, status;
+	pid_t pid;
+
+	(void)state;
+	pid = asker(&master, &tty);
+	wait_for_question(tty);
+	assert_int_equal(kill(pid, SIGTSTP), 0);
+	/* "PIN: ", a line's end, and the question again. */
+	do {
+		ssize_t got = read(master, &seen[n], sizeof(seen) - 1 - n);
+
+		assert_true(got > 0);
+		n += (size_t)got;
+		seen[n] = '\0';
+	} while (strstr(seen, "PIN: \r\nPIN: ") == NULL);
+	wait_for_question(tty);
+	assert_int_equal(write(master, "1234\n", 5), 5);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(echoes(tty));
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	(void)close(tty);
+	(void)close(master);
+}
+
 int
 main(void)
 {
@@ -691,6 +797,8 @@ main(void)
 		cmocka_unit_test(key_files),
 		cmocka_unit_test(passphrase_wrong_or_refused),
 		cmocka_unit_test(no_key_files),
+		cmocka_unit_test(signal_leaves_no_echo),
+		cmocka_unit_test(stopped_program_reads_half_a_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
