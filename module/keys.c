@@ -195,11 +195,11 @@ C_WrapKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 		return rv;
 	if (bad_mechanism(pMechanism) || pulWrappedKeyLen == NULL)
 		return CKR_ARGUMENTS_BAD;
-	err = wrap_param_read(pMechanism, &p, &u.mech);
+	err = wrap_param_read(pMechanism, &p, &u.mech, &c.why);
 	if (err == CVM_OK && pWrappedKey != NULL)
-		err = message_make_iv(&p, /* counter= */ NULL);
+		err = message_make_iv(&p, /* counter= */ NULL, &c.why);
 	if (err != CVM_OK)
-		return rv_of(err);
+		return call_fail(&c, u.function, rv_of(err));
 	return call_fail(&c, u.function, wrap(&c, &u, do_wrap));
 }
 
@@ -238,6 +238,7 @@ C_UnwrapKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 		.templ = pTemplate,
 		.n = ulAttributeCount,
 		.ret = phKey };
+	int err;
 	CK_RV rv = call_session(&c, hSession);
 
 	if (rv != CKR_OK)
@@ -245,8 +246,9 @@ C_UnwrapKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 	if (bad_mechanism(pMechanism) || pWrappedKey == NULL || phKey == NULL ||
 	    !template_bounded(pTemplate, ulAttributeCount))
 		return CKR_ARGUMENTS_BAD;
-	if (wrap_param_read(pMechanism, &p, &u.mech) != CVM_OK)
-		return CKR_MECHANISM_PARAM_INVALID;
+	err = wrap_param_read(pMechanism, &p, &u.mech, &c.why);
+	if (err != CVM_OK)
+		return call_fail(&c, u.function, rv_of(err));
 	if (ulWrappedKeyLen > WRAPPED_MAX)
 		return CKR_WRAPPED_KEY_LEN_RANGE;
 	return unwrap(&c, &u);
@@ -351,11 +353,11 @@ C_WrapKeyAuthenticated(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
 		return CKR_MECHANISM_INVALID;
 	err = message_param_read(pMechanism->mechanism, pMechanism->pParameter,
 	    pMechanism->ulParameterLen,
-	    span(pAssociatedData, ulAssociatedDataLen), &p);
+	    span(pAssociatedData, ulAssociatedDataLen), &p, &c.why);
 	if (err == CVM_OK && pWrappedKey != NULL)
-		err = message_make_iv(&p, /* counter= */ NULL);
+		err = message_make_iv(&p, /* counter= */ NULL, &c.why);
 	if (err != CVM_OK)
-		return rv_of(err);
+		return call_fail(&c, u.function, rv_of(err));
 	return call_fail(&c, u.function, wrap(&c, &u, wrap_apart));
 }
 
@@ -376,6 +378,7 @@ C_UnwrapKeyAuthenticated(CK_SESSION_HANDLE hSession,
 		.templ = pTemplate,
 		.n = ulAttributeCount,
 		.ret = phKey };
+	int err;
 	CK_RV rv = call_session(&c, hSession);
 
 	if (rv != CKR_OK)
@@ -386,10 +389,11 @@ C_UnwrapKeyAuthenticated(CK_SESSION_HANDLE hSession,
 		return CKR_ARGUMENTS_BAD;
 	if (!message_mechanism(pMechanism->mechanism))
 		return CKR_MECHANISM_INVALID;
-	if (message_param_read(pMechanism->mechanism, pMechanism->pParameter,
-		pMechanism->ulParameterLen,
-		span(pAssociatedData, ulAssociatedDataLen), &p) != CVM_OK)
-		return CKR_MECHANISM_PARAM_INVALID;
+	err = message_param_read(pMechanism->mechanism, pMechanism->pParameter,
+	    pMechanism->ulParameterLen,
+	    span(pAssociatedData, ulAssociatedDataLen), &p, &c.why);
+	if (err != CVM_OK)
+		return call_fail(&c, u.function, rv_of(err));
 	if (ulWrappedKeyLen > WRAPPED_MAX)
 		return CKR_WRAPPED_KEY_LEN_RANGE;
 	if (blob_set(&sealed, span(pWrappedKey, ulWrappedKeyLen)) != CVM_OK ||

@@ -37,8 +37,10 @@ begin_process(struct call *c, enum session_op which, const CK_MECHANISM *mech,
 	    key, &c->why);
 	if (err != CVM_OK)
 		return rv_of_key(err);
-	if (!message_init_fits(mech->mechanism, mech->ulParameterLen))
-		return CKR_MECHANISM_PARAM_INVALID;
+	err = message_init_check(mech->mechanism, mech->ulParameterLen,
+	    &c->why);
+	if (err != CVM_OK)
+		return rv_of(err);
 	o->message_key = object_ref(key);
 	o->message_mech = mech->mechanism;
 	o->login_ends = c->login_ends;
@@ -133,7 +135,7 @@ begin_message(struct call *c, enum session_op which, struct operation *o,
 	if (!same && (rv = look_again(c, which, o)) != CKR_OK)
 		return rv;
 	if (which == SESSION_MESSAGE_ENCRYPT)
-		err = message_make_iv(p, &o->counter);
+		err = message_make_iv(p, &o->counter, &c->why);
 	if (err != CVM_OK)
 		return rv_of_key(err);
 	o->tag_len = p->tag_len;
@@ -227,6 +229,7 @@ crypt_message(CK_SESSION_HANDLE h, enum session_op which, const char *function,
 	struct message_param p;
 	struct operation *o;
 	CK_RV rv;
+	int err;
 
 	call_begin(&c);
 	rv = look_up(&c, h, which, &o);
@@ -236,9 +239,10 @@ crypt_message(CK_SESSION_HANDLE h, enum session_op which, const char *function,
 		return CKR_OPERATION_ACTIVE;
 	if (m->out_len == NULL || bad_span(m->in) || bad_span(m->aad))
 		return CKR_ARGUMENTS_BAD;
-	if (message_param_read(o->message_mech, m->param, m->param_len, m->aad,
-		&p) != CVM_OK)
-		return CKR_MECHANISM_PARAM_INVALID;
+	err = message_param_read(o->message_mech, m->param, m->param_len,
+	    m->aad, &p, &c.why);
+	if (err != CVM_OK)
+		return call_fail(&c, function, rv_of(err));
 	m->room = *m->out_len;
 	*m->out_len = m->in.len;
 	if (m->out == NULL)
@@ -258,6 +262,7 @@ begin_parts(CK_SESSION_HANDLE h, enum session_op which, const char *function,
 	_cleanup_(call_leave) struct call c = { 0 };
 	struct message_param p;
 	struct operation *o;
+	int err;
 	CK_RV rv = look_up(&c, h, which, &o);
 
 	if (rv != CKR_OK)
@@ -266,9 +271,10 @@ begin_parts(CK_SESSION_HANDLE h, enum session_op which, const char *function,
 		return CKR_OPERATION_ACTIVE;
 	if (bad_span(aad))
 		return CKR_ARGUMENTS_BAD;
-	if (message_param_read(o->message_mech, param, param_len, aad, &p) !=
-	    CVM_OK)
-		return CKR_MECHANISM_PARAM_INVALID;
+	err = message_param_read(o->message_mech, param, param_len, aad, &p,
+	    &c.why);
+	if (err != CVM_OK)
+		return call_fail(&c, function, rv_of(err));
 	rv = begin_message(&c, which, o, &p);
 	o->in_message = rv == CKR_OK;
 	return call_fail(&c, function, rv);
@@ -355,15 +361,20 @@ next_part(struct call *c, enum session_op which, struct operation *o,
 	struct message_param p;
 	CK_ULONG want = 0, n;
 	CK_RV rv;
+	int err;
 
 	*ret_goes_on = false;
 	if (m->out_len == NULL || bad_span(m->in) ||
 	    (flags & ~CKF_END_OF_MESSAGE) != 0)
 		return CKR_ARGUMENTS_BAD;
-	if (message_param_read(o->message_mech, m->param, m->param_len,
-		span("", 0), &p) != CVM_OK ||
-	    p.tag_len != o->tag_len)
-		return CKR_MECHANISM_PARAM_INVALID;
+	err = message_param_read(o->message_mech, m->param, m->param_len,
+	    span("", 0), &p, &c->why);
+	if (err == CVM_OK && p.tag_len != o->tag_len)
+		err = why_setf(&c->why, CVM_E_MECH_PARAM, p.names->where,
+		    p.names->tag_len, "that of the message's first part",
+		    "%zu bytes", p.tag_len);
+	if (err != CVM_OK)
+		return rv_of(err);
 	rv = part_size(c, o, m->in, last, &want);
 	if (rv != CKR_OK)
 		return rv;

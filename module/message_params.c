@@ -10,23 +10,53 @@
  * a field that tells machines apart 64 are taken, as others take them. */
 #define RANDOM_BITS_MIN 64
 
-/* Older structures are as long as these, and have a pointer or a length where
- * these have a generator and a pointer: none passes for a tag. */
-static bool
-known_generator(CK_GENERATOR_FUNCTION g)
+static const struct message_names gcm_names = { "CK_GCM_MESSAGE_PARAMS", "pIv",
+	"ulIvLen", "ulIvFixedBits", "ivGenerator", "pTag", "ulTagBits" };
+static const struct message_names gcm_wrap_names = { "CK_GCM_WRAP_PARAMS",
+	"pIv", "ulIvLen", "ulIvFixedBits", "ivGenerator", "", "ulTagBits" };
+static const struct message_names ccm_names = { "CK_CCM_MESSAGE_PARAMS",
+	"pNonce", "ulNonceLen", "ulNonceFixedBits", "nonceGenerator", "pMAC",
+	"ulMACLen" };
+static const struct message_names ccm_wrap_names = { "CK_CCM_WRAP_PARAMS",
+	"pNonce", "ulNonceLen", "ulNonceFixedBits", "nonceGenerator", "",
+	"ulMACLen" };
+static const struct message_names chacha_names = {
+	"CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS", "pNonce", "ulNonceLen", "",
+	"", "pTag", ""
+};
+
+static int
+refuse(struct why *why, const struct message_names *n, const char *field,
+    const char *expected, CK_ULONG got)
 {
-	return g <= CKG_GENERATE_COUNTER_XOR;
+	return why_setf(why, CVM_E_MECH_PARAM, n->where, field, expected, "%lu",
+	    got);
 }
 
-static bool
-read_gcm(const void *from, struct span aad, struct message_param *ret)
+/* Older structures are as long as these, and have a pointer or a length where
+ * these have a generator and a pointer: none passes for a tag. */
+static int
+check_generator(const struct message_names *n, CK_GENERATOR_FUNCTION g,
+    struct why *why)
+{
+	return g <= CKG_GENERATE_COUNTER_XOR ?
+	    CVM_OK :
+	    refuse(why, n, n->generator, "a generator (CKG_): 0 to 4", g);
+}
+
+static int
+read_gcm(const struct message_names *n, const void *from, struct span aad,
+    struct message_param *ret, struct why *why)
 {
 	CK_GCM_MESSAGE_PARAMS p;
 
 	memcpy(&p, from, sizeof(p));
-	if (p.ulIvLen > MESSAGE_IV_MAX || p.ulTagBits > 8 * MESSAGE_TAG_MAX ||
-	    p.ulTagBits % 8 != 0 || !known_generator(p.ivGenerator))
-		return false;
+	if (p.ulIvLen > MESSAGE_IV_MAX)
+		return refuse(why, n, n->iv_len, "at most 256 bytes",
+		    p.ulIvLen);
+	if (p.ulTagBits > 8 * MESSAGE_TAG_MAX || p.ulTagBits % 8 != 0)
+		return refuse(why, n, n->tag_len,
+		    "at most 128 bits, in whole bytes", p.ulTagBits);
 	ret->generator = p.ivGenerator;
 	ret->iv = p.pIv;
 	ret->iv_len = p.ulIvLen;
@@ -41,18 +71,22 @@ read_gcm(const void *from, struct span aad, struct message_param *ret)
 		.ulAADLen = aad.len,
 		.ulTagBits = p.ulTagBits,
 	};
-	return true;
+	return check_generator(n, p.ivGenerator, why);
 }
 
-static bool
-read_ccm(const void *from, struct span aad, struct message_param *ret)
+static int
+read_ccm(const struct message_names *n, const void *from, struct span aad,
+    struct message_param *ret, struct why *why)
 {
 	CK_CCM_MESSAGE_PARAMS p;
 
 	memcpy(&p, from, sizeof(p));
-	if (p.ulNonceLen > MESSAGE_IV_MAX || p.ulMACLen > MESSAGE_TAG_MAX ||
-	    !known_generator(p.nonceGenerator))
-		return false;
+	if (p.ulNonceLen > MESSAGE_IV_MAX)
+		return refuse(why, n, n->iv_len, "at most 256 bytes",
+		    p.ulNonceLen);
+	if (p.ulMACLen > MESSAGE_TAG_MAX)
+		return refuse(why, n, n->tag_len, "at most 16 bytes",
+		    p.ulMACLen);
 	ret->generator = p.nonceGenerator;
 	ret->iv = p.pNonce;
 	ret->iv_len = p.ulNonceLen;
@@ -67,15 +101,18 @@ read_ccm(const void *from, struct span aad, struct message_param *ret)
 		.ulAADLen = aad.len,
 		.ulMACLen = p.ulMACLen,
 	};
-	return true;
+	return check_generator(n, p.nonceGenerator, why);
 }
 
 /* No generator: the nonce always comes from the application. */
-static bool
-read_chacha(const void *from, struct span aad, struct message_param *ret)
+static int
+read_chacha(const struct message_names *n, const void *from, struct span aad,
+    struct message_param *ret, struct why *why)
 {
 	CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS p;
 
+	(void)n;
+	(void)why;
 	memcpy(&p, from, sizeof(p));
 	ret->generator = CKG_NO_GENERATE;
 	ret->tag = p.pTag;
@@ -86,18 +123,19 @@ read_chacha(const void *from, struct span aad, struct message_param *ret)
 		.pAAD = (CK_BYTE *)(uintptr_t)aad.data,
 		.ulAADLen = aad.len,
 	};
-	return true;
+	return CVM_OK;
 }
 
 /* Wrapping has the associated data in the parameter, and no place for a tag. */
-static bool
-read_gcm_wrap(const void *from, struct span aad, struct message_param *ret)
+static int
+read_gcm_wrap(const struct message_names *n, const void *from, struct span aad,
+    struct message_param *ret, struct why *why)
 {
 	CK_GCM_WRAP_PARAMS p;
 
 	(void)aad;
 	memcpy(&p, from, sizeof(p));
-	return read_gcm(
+	return read_gcm(n,
 	    &(CK_GCM_MESSAGE_PARAMS){
 		.pIv = p.pIv,
 		.ulIvLen = p.ulIvLen,
@@ -105,17 +143,18 @@ read_gcm_wrap(const void *from, struct span aad, struct message_param *ret)
 		.ivGenerator = p.ivGenerator,
 		.ulTagBits = p.ulTagBits,
 	    },
-	    span(p.pAAD, p.ulAADLen), ret);
+	    span(p.pAAD, p.ulAADLen), ret, why);
 }
 
-static bool
-read_ccm_wrap(const void *from, struct span aad, struct message_param *ret)
+static int
+read_ccm_wrap(const struct message_names *n, const void *from, struct span aad,
+    struct message_param *ret, struct why *why)
 {
 	CK_CCM_WRAP_PARAMS p;
 
 	(void)aad;
 	memcpy(&p, from, sizeof(p));
-	return read_ccm(
+	return read_ccm(n,
 	    &(CK_CCM_MESSAGE_PARAMS){
 		.ulDataLen = p.ulDataLen,
 		.pNonce = p.pNonce,
@@ -124,31 +163,32 @@ read_ccm_wrap(const void *from, struct span aad, struct message_param *ret)
 		.nonceGenerator = p.nonceGenerator,
 		.ulMACLen = p.ulMACLen,
 	    },
-	    span(p.pAAD, p.ulAADLen), ret);
+	    span(p.pAAD, p.ulAADLen), ret, why);
 }
 
 struct format {
 	CK_MECHANISM_TYPE type;
+	const struct message_names *names;
 	size_t len, one_shot_len;
-	bool (*read)(const void *from, struct span aad,
-	    struct message_param *ret);
+	int (*read)(const struct message_names *n, const void *from,
+	    struct span aad, struct message_param *ret, struct why *why);
 };
 
 static const struct format messages[] = {
-	{ CKM_AES_GCM, sizeof(CK_GCM_MESSAGE_PARAMS), sizeof(CK_GCM_PARAMS),
-	    read_gcm },
-	{ CKM_AES_CCM, sizeof(CK_CCM_MESSAGE_PARAMS), sizeof(CK_CCM_PARAMS),
-	    read_ccm },
-	{ CKM_CHACHA20_POLY1305,
+	{ CKM_AES_GCM, &gcm_names, sizeof(CK_GCM_MESSAGE_PARAMS),
+	    sizeof(CK_GCM_PARAMS), read_gcm },
+	{ CKM_AES_CCM, &ccm_names, sizeof(CK_CCM_MESSAGE_PARAMS),
+	    sizeof(CK_CCM_PARAMS), read_ccm },
+	{ CKM_CHACHA20_POLY1305, &chacha_names,
 	    sizeof(CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS),
 	    sizeof(CK_SALSA20_CHACHA20_POLY1305_PARAMS), read_chacha },
 };
 
 static const struct format wraps[] = {
-	{ CKM_AES_GCM, sizeof(CK_GCM_WRAP_PARAMS), sizeof(CK_GCM_PARAMS),
-	    read_gcm_wrap },
-	{ CKM_AES_CCM, sizeof(CK_CCM_WRAP_PARAMS), sizeof(CK_CCM_PARAMS),
-	    read_ccm_wrap },
+	{ CKM_AES_GCM, &gcm_wrap_names, sizeof(CK_GCM_WRAP_PARAMS),
+	    sizeof(CK_GCM_PARAMS), read_gcm_wrap },
+	{ CKM_AES_CCM, &ccm_wrap_names, sizeof(CK_CCM_WRAP_PARAMS),
+	    sizeof(CK_CCM_PARAMS), read_ccm_wrap },
 };
 
 static const struct format *
@@ -166,15 +206,21 @@ message_of(CK_MECHANISM_TYPE type)
 	return format_of(messages, NELEMS(messages), type);
 }
 
-static bool
+static int
 read_param(const struct format *f, const void *param, struct span aad,
-    struct message_param *ret)
+    struct message_param *ret, struct why *why)
 {
-	*ret = (struct message_param){ 0 };
-	if (!f->read(param, aad, ret) || (ret->iv == NULL && ret->iv_len > 0))
-		return false;
+	int err;
+
+	*ret = (struct message_param){ .names = f->names };
+	err = f->read(f->names, param, aad, ret, why);
+	if (err != CVM_OK)
+		return err;
+	if (ret->iv == NULL && ret->iv_len > 0)
+		return why_set(why, CVM_E_MECH_PARAM, f->names->where,
+		    f->names->iv, "a pointer", "NULL");
 	ret->mech = (CK_MECHANISM){ f->type, &ret->one_shot, f->one_shot_len };
-	return true;
+	return CVM_OK;
 }
 
 bool
@@ -183,41 +229,56 @@ message_mechanism(CK_MECHANISM_TYPE type)
 	return message_of(type) != NULL;
 }
 
-bool
-message_init_fits(CK_MECHANISM_TYPE type, CK_ULONG len)
+int
+message_init_check(CK_MECHANISM_TYPE type, CK_ULONG len, struct why *reterr_why)
 {
 	const struct format *f = message_of(type);
 
-	return f != NULL &&
-	    (len == 0 || len == f->len || len == f->one_shot_len);
+	if (f == NULL)
+		return CVM_E_MECH_INVALID;
+	if (len == 0 || len == f->len || len == f->one_shot_len)
+		return CVM_OK;
+	return refuse(reterr_why, f->names, "ulParameterLen",
+	    "0, or the size of this or the mechanism's parameter", len);
 }
 
 int
 message_param_read(CK_MECHANISM_TYPE type, void *param, CK_ULONG len,
-    struct span aad, struct message_param *ret)
+    struct span aad, struct message_param *ret, struct why *reterr_why)
 {
 	const struct format *f = message_of(type);
+	int err;
 
-	if (f == NULL || param == NULL || len != f->len ||
-	    !read_param(f, param, aad, ret) || ret->tag == NULL)
-		return CVM_E_MECH_PARAM;
-	return CVM_OK;
+	if (f == NULL)
+		return CVM_E_MECH_INVALID;
+	if (param == NULL)
+		return why_set(reterr_why, CVM_E_MECH_PARAM, f->names->where,
+		    "pParameter", "a pointer", "NULL");
+	if (len != f->len)
+		return refuse(reterr_why, f->names, "ulParameterLen",
+		    "the size of the structure", len);
+	err = read_param(f, param, aad, ret, reterr_why);
+	if (err == CVM_OK && ret->tag == NULL)
+		err = why_set(reterr_why, CVM_E_MECH_PARAM, f->names->where,
+		    f->names->tag, "a pointer", "NULL");
+	return err;
 }
 
 int
 wrap_param_read(const CK_MECHANISM *mech, struct message_param *ret,
-    const CK_MECHANISM **ret_mech)
+    const CK_MECHANISM **ret_mech, struct why *reterr_why)
 {
 	const struct format *f = format_of(wraps, NELEMS(wraps),
 	    mech->mechanism);
+	int err;
 
 	*ret_mech = mech;
 	if (f == NULL || mech->ulParameterLen != f->len)
 		return CVM_OK;
-	if (!read_param(f, mech->pParameter, span(NULL, 0), ret))
-		return CVM_E_MECH_PARAM;
-	*ret_mech = &ret->mech;
-	return CVM_OK;
+	err = read_param(f, mech->pParameter, span(NULL, 0), ret, reterr_why);
+	if (err == CVM_OK)
+		*ret_mech = &ret->mech;
+	return err;
 }
 
 /* The bits of byte i of the vector that are the generator's. */
@@ -240,13 +301,14 @@ put_iv(struct message_param *p, const uint8_t *made)
 }
 
 static int
-make_random(struct message_param *p, size_t free_bits)
+make_random(struct message_param *p, size_t free_bits, struct why *why)
 {
 	uint8_t made[MESSAGE_IV_MAX];
 	int err;
 
 	if (free_bits < RANDOM_BITS_MIN)
-		return CVM_E_MECH_PARAM;
+		return refuse(why, p->names, p->names->fixed,
+		    "64 bits or more left to the generator", p->fixed_bits);
 	err = random_bytes(made, p->iv_len);
 	if (err == CVM_OK)
 		put_iv(p, made);
@@ -256,17 +318,21 @@ make_random(struct message_param *p, size_t free_bits)
 /* Counters begin with zero (PKCS#11 section 6.13.2); none is used twice. */
 static int
 make_counted(struct message_param *p, size_t free_bits,
-    struct message_counter *counter)
+    struct message_counter *counter, struct why *why)
 {
 	uint8_t made[MESSAGE_IV_MAX] = { 0 };
 	bool xored = p->generator == CKG_GENERATE_COUNTER_XOR;
 	uint64_t n;
 
-	if (counter == NULL || free_bits == 0)
-		return CVM_E_MECH_PARAM;
+	if (counter == NULL)
+		return refuse(why, p->names, p->names->generator,
+		    "one that does not count: there is nothing to count in",
+		    p->generator);
 	n = counter->n;
-	if (free_bits < 64 && n >> free_bits != 0)
-		return CVM_E_MECH_PARAM;
+	if (free_bits == 0 || (free_bits < 64 && n >> free_bits != 0))
+		return refuse(why, p->names, p->names->fixed,
+		    "bits left to the generator for one more vector",
+		    p->fixed_bits);
 	if (xored && !counter->based) {
 		memset(counter->base, 0, sizeof(counter->base));
 		memcpy(counter->base, p->iv, p->iv_len);
@@ -285,22 +351,26 @@ make_counted(struct message_param *p, size_t free_bits,
 }
 
 int
-message_make_iv(struct message_param *p, struct message_counter *counter)
+message_make_iv(struct message_param *p, struct message_counter *counter,
+    struct why *reterr_why)
 {
 	size_t bits = 8 * p->iv_len;
 
 	if (p->generator == CKG_NO_GENERATE)
 		return CVM_OK;
 	if (p->fixed_bits > bits)
-		return CVM_E_MECH_PARAM;
+		return refuse(reterr_why, p->names, p->names->fixed,
+		    "no more bits than the vector has", p->fixed_bits);
 	switch (p->generator) {
 	case CKG_GENERATE:
 	case CKG_GENERATE_RANDOM:
-		return make_random(p, bits - p->fixed_bits);
+		return make_random(p, bits - p->fixed_bits, reterr_why);
 	case CKG_GENERATE_COUNTER:
 	case CKG_GENERATE_COUNTER_XOR:
-		return make_counted(p, bits - p->fixed_bits, counter);
+		return make_counted(p, bits - p->fixed_bits, counter,
+		    reterr_why);
 	default:
-		return CVM_E_MECH_PARAM;
+		return refuse(reterr_why, p->names, p->names->generator,
+		    "a generator (CKG_): 0 to 4", p->generator);
 	}
 }

@@ -61,16 +61,29 @@ look_up_idle(struct call *c, CK_SESSION_HANDLE h, enum session_op which,
 	return rv == CKR_OK && (*ret)->in_message ? CKR_OPERATION_ACTIVE : rv;
 }
 
+/* No mechanism here has a parameter for each message. */
+static CK_RV
+check_param(struct call *c, CK_ULONG len)
+{
+	if (len == 0)
+		return CKR_OK;
+	return rv_of(
+	    why_setf(&c->why, CVM_E_MECH_PARAM, "message", "ulParameterLen",
+		"0: signatures have no parameter of a message", "%lu", len));
+}
+
 /* Where a message may begin. */
 static CK_RV
 look_up_next(struct call *c, CK_SESSION_HANDLE h, enum session_op which,
-    CK_ULONG param_len, struct operation **ret)
+    const char *function, CK_ULONG param_len, struct operation **ret)
 {
 	CK_RV rv = look_up_idle(c, h, which, ret);
 
-	if (rv == CKR_OK && param_len > 0)
-		rv = CKR_MECHANISM_PARAM_INVALID;
-	return rv == CKR_OK ? look_again(c, which, *ret) : rv;
+	if (rv == CKR_OK)
+		rv = check_param(c, param_len);
+	if (rv == CKR_OK)
+		rv = look_again(c, which, *ret);
+	return call_fail(c, function, rv);
 }
 
 static CK_RV
@@ -122,7 +135,7 @@ C_SignMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
 	_cleanup_(call_leave) struct call c = { 0 };
 	struct operation *o;
 	CK_RV rv = look_up_next(&c, hSession, SESSION_MESSAGE_SIGN,
-	    ulParameterLen, &o);
+	    "C_SignMessage", ulParameterLen, &o);
 
 	(void)pParameter;
 	if (rv != CKR_OK)
@@ -143,7 +156,7 @@ C_SignMessageBegin(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
 	_cleanup_(call_leave) struct call c = { 0 };
 	struct operation *o;
 	CK_RV rv = look_up_next(&c, hSession, SESSION_MESSAGE_SIGN,
-	    ulParameterLen, &o);
+	    "C_SignMessageBegin", ulParameterLen, &o);
 
 	(void)pParameter;
 	if (rv == CKR_OK)
@@ -179,7 +192,7 @@ C_SignMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
 	if (!bytes_bounded(pData, ulDataLen))
 		rv = CKR_ARGUMENTS_BAD;
 	else if (ulParameterLen > 0)
-		rv = CKR_MECHANISM_PARAM_INVALID;
+		rv = check_param(&c, ulParameterLen);
 	else if (pulSignatureLen == NULL)
 		rv = operation_feed(&c, o, "C_SignMessageNext", in, NULL, NULL);
 	else if (!only_size(&c, o, pSignature, pulSignatureLen, &rv))
@@ -225,7 +238,7 @@ C_VerifyMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
 	const struct span in = span(pData, ulDataLen);
 	struct operation *o;
 	CK_RV rv = look_up_next(&c, hSession, SESSION_MESSAGE_VERIFY,
-	    ulParameterLen, &o);
+	    "C_VerifyMessage", ulParameterLen, &o);
 
 	(void)pParameter;
 	if (rv != CKR_OK)
@@ -244,7 +257,7 @@ C_VerifyMessageBegin(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
 	_cleanup_(call_leave) struct call c = { 0 };
 	struct operation *o;
 	CK_RV rv = look_up_next(&c, hSession, SESSION_MESSAGE_VERIFY,
-	    ulParameterLen, &o);
+	    "C_VerifyMessageBegin", ulParameterLen, &o);
 
 	(void)pParameter;
 	if (rv == CKR_OK)
@@ -282,7 +295,7 @@ C_VerifyMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
 	    !bytes_bounded(pSignature, ulSignatureLen))
 		rv = CKR_ARGUMENTS_BAD;
 	else if (ulParameterLen > 0)
-		rv = CKR_MECHANISM_PARAM_INVALID;
+		rv = check_param(&c, ulParameterLen);
 	else if (pSignature != NULL)
 		return end_message(&c, o, "C_VerifyMessageNext",
 		    verify_rest(&c, o, in, span(pSignature, ulSignatureLen)));

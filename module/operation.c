@@ -100,7 +100,12 @@ init_with(struct call *c, enum session_op which, CK_MECHANISM *mech,
 	if (mech == NULL)
 		return cancel(&c->session->op[which]);
 	if (!bytes_bounded(mech->pParameter, mech->ulParameterLen))
-		return CKR_MECHANISM_PARAM_INVALID;
+		return call_fail(c, "Init",
+		    rv_of(why_setf(&c->why, CVM_E_MECH_PARAM, "mechanism",
+			"pParameter", "a pointer to ulParameterLen bytes",
+			"%s, %lu bytes",
+			mech->pParameter == NULL ? "NULL" : "a pointer",
+			mech->ulParameterLen)));
 	if (operation_active(&c->session->op[which]))
 		return CKR_OPERATION_ACTIVE;
 	if (kinds[which] != OP_DIGEST)

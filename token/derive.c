@@ -77,12 +77,20 @@ agree(EVP_PKEY *ours, EVP_PKEY *theirs, struct secret **ret)
 }
 
 static int
-check_peer(int err, struct why *why)
+check_peer(int err, size_t len, struct why *why)
 {
-	if (err != CVM_E_ATTR_VALUE)
+	if (err != CVM_E_ATTR_VALUE && err != CVM_E_MECH_PARAM)
 		return err;
-	return why_set(why, CVM_E_MECH_PARAM, "CKM_ECDH1_DERIVE", "pPublicData",
-	    "a point of the curve", "something else");
+	return why_setf(why, CVM_E_MECH_PARAM, "CKM_ECDH1_DERIVE",
+	    "pPublicData", "a point of the curve, and not of small order",
+	    "%zu bytes that are none", len);
+}
+
+static int
+refuse_len(const char *expected, size_t got, struct why *why)
+{
+	return why_setf(why, CVM_E_KEY_SIZE, "template", "CKA_VALUE_LEN",
+	    expected, "%zu", got);
 }
 
 /* Takes z over. */
@@ -101,8 +109,8 @@ shape(struct secret *z, const struct mech_params *params, size_t want,
 		    blob_span(&params->aad), want > 0 ? want : secret_len(own),
 		    ret);
 	if (want > secret_len(own))
-		return template_refuse(why, CVM_E_KEY_SIZE, CKA_VALUE_LEN,
-		    "at most the length of the shared secret", "more");
+		return refuse_len("at most the length of the shared secret",
+		    want, why);
 	/* A shorter key is the secret's leading bytes (PKCS#11 section 6.3.17).
 	 */
 	if (want > 0)
@@ -131,7 +139,7 @@ derive_ecdh(struct token *t, const struct caller *c, struct object *base,
 	if (err == CVM_OK)
 		err = agree(ours, theirs, &z);
 	if (err != CVM_OK)
-		return check_peer(err, reterr_why);
+		return check_peer(err, params->iv.len, reterr_why);
 	return shape(z, params, want, ret, reterr_why);
 }
 
@@ -228,8 +236,7 @@ read_len(const struct template_use *use, const struct attrs *a, CK_ULONG *ret,
 	*ret = attrs_ulong(a, CKA_VALUE_LEN, secret_fixed_len(use->key_type));
 	return *ret <= DERIVED_MAX ?
 	    CVM_OK :
-	    template_refuse(why, CVM_E_KEY_SIZE, CKA_VALUE_LEN,
-		"at most 4096 bytes", "more");
+	    refuse_len("at most 4096 bytes", *ret, why);
 }
 
 /* The object of a value: a data object has it as an attribute. */

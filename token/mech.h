@@ -80,9 +80,10 @@ mech_parse parse_none, parse_pss, parse_oaep, parse_iv16, parse_ctr, parse_gcm,
     parse_context, parse_wrap_iv, parse_rsa_aes, parse_ecdh1, parse_hkdf,
     parse_sp800_counter, parse_pbkdf2;
 
-/* Between the files of the parsers. CVM_E_MECH_PARAM with the member. */
+/* Between the files of the parsers. CVM_E_MECH_PARAM with the member, and the
+ * received value formatted. */
 int param_refuse(struct why *why, const struct mech *m, const char *field,
-    const char *expected);
+    const char *expected, const char *fmt, ...) _printf_(5, 6);
 /* A fixed structure; a copy, for alignment is the application's too. */
 int param_struct(const CK_MECHANISM *in, const struct mech *m, void *out,
     size_t len, struct why *why) _must_check_;

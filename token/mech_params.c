@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "token/mech.h"
@@ -23,19 +25,29 @@ mech_params_clear(struct mech_params *p)
 
 int
 param_refuse(struct why *why, const struct mech *m, const char *field,
-    const char *expected)
+    const char *expected, const char *fmt, ...)
 {
-	return mech_refuse(why, CVM_E_MECH_PARAM, m, field, expected,
-	    "something else");
+	char got[64];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(got, sizeof(got), fmt, ap);
+	va_end(ap);
+	return mech_refuse(why, CVM_E_MECH_PARAM, m, field, expected, got);
 }
 
 int
 param_struct(const CK_MECHANISM *in, const struct mech *m, void *out,
     size_t len, struct why *why)
 {
-	if (in->pParameter == NULL || in->ulParameterLen != len)
-		return param_refuse(why, m, "parameter",
-		    "a structure of its size");
+	char size[48];
+
+	if (in->pParameter == NULL || in->ulParameterLen != len) {
+		(void)snprintf(size, sizeof(size), "a structure of %zu bytes",
+		    len);
+		return param_refuse(why, m, "parameter", size, "%s%lu bytes",
+		    in->pParameter == NULL ? "NULL, " : "", in->ulParameterLen);
+	}
 	memcpy(out, in->pParameter, len);
 	return CVM_OK;
 }
@@ -44,8 +56,13 @@ int
 param_bytes(const struct mech *m, const char *field, const void *data,
     CK_ULONG len, size_t max, struct blob *ret, struct why *why)
 {
-	if (len > max || (len > 0 && data == NULL))
-		return param_refuse(why, m, field, "bytes within the limit");
+	char limit[48];
+
+	if (len > max || (len > 0 && data == NULL)) {
+		(void)snprintf(limit, sizeof(limit), "at most %zu bytes", max);
+		return param_refuse(why, m, field, limit, "%s%lu bytes",
+		    data == NULL ? "NULL, " : "", len);
+	}
 	return blob_set(ret, span(data, len));
 }
 
@@ -57,7 +74,8 @@ parse_none(const CK_MECHANISM *in, const struct mech *m,
 	(void)w;
 	return in->ulParameterLen == 0 ?
 	    CVM_OK :
-	    param_refuse(reterr_why, m, "parameter", "none");
+	    param_refuse(reterr_why, m, "parameter", "none", "%lu bytes",
+		in->ulParameterLen);
 }
 
 int
@@ -73,15 +91,17 @@ parse_pss(const CK_MECHANISM *in, const struct mech *m, struct mech_params *ret,
 	ret->mgf = digest_by_mgf(p.mgf);
 	ret->salt_len = p.sLen;
 	if (digest_get(ret->hash) == NULL)
-		return param_refuse(reterr_why, m, "hashAlg", "a known hash");
+		return param_refuse(reterr_why, m, "hashAlg", "a known hash",
+		    "0x%lx", p.hashAlg);
 	if (m->digest != DIGEST_NONE && (int)ret->hash != m->digest)
 		return param_refuse(reterr_why, m, "hashAlg",
-		    "the mechanism's own");
+		    "the mechanism's own", "0x%lx", p.hashAlg);
 	if (digest_get(ret->mgf) == NULL)
-		return param_refuse(reterr_why, m, "mgf", "a known MGF1");
+		return param_refuse(reterr_why, m, "mgf", "a known MGF1",
+		    "0x%lx", p.mgf);
 	if (p.sLen > PARAM_BYTES_MAX)
 		return param_refuse(reterr_why, m, "sLen",
-		    "less than the modulus");
+		    "less than the modulus", "%lu bytes", p.sLen);
 	write_be64(w, p.hashAlg);
 	write_be64(w, p.mgf);
 	write_be64(w, p.sLen);
@@ -97,13 +117,16 @@ read_oaep(const CK_RSA_PKCS_OAEP_PARAMS *p, const struct mech *m,
 	ret->hash = digest_by_mech(p->hashAlg);
 	ret->mgf = digest_by_mgf(p->mgf);
 	if (digest_get(ret->hash) == NULL)
-		return param_refuse(why, m, "hashAlg", "a known hash");
+		return param_refuse(why, m, "hashAlg", "a known hash", "0x%lx",
+		    p->hashAlg);
 	if (digest_get(ret->mgf) == NULL)
-		return param_refuse(why, m, "mgf", "a known MGF1");
+		return param_refuse(why, m, "mgf", "a known MGF1", "0x%lx",
+		    p->mgf);
 	/* No source and no data is an empty label, as many write it. */
 	if (p->source != CKZ_DATA_SPECIFIED &&
 	    !(p->source == 0 && p->ulSourceDataLen == 0))
-		return param_refuse(why, m, "source", "CKZ_DATA_SPECIFIED");
+		return param_refuse(why, m, "source", "CKZ_DATA_SPECIFIED",
+		    "0x%lx", p->source);
 	err = param_bytes(m, "pSourceData", p->pSourceData, p->ulSourceDataLen,
 	    PARAM_BYTES_MAX, &ret->aad, why);
 	if (err != CVM_OK)
@@ -138,10 +161,10 @@ parse_rsa_aes(const CK_MECHANISM *in, const struct mech *m,
 	if (p.ulAESKeyBits != 128 && p.ulAESKeyBits != 192 &&
 	    p.ulAESKeyBits != 256)
 		return param_refuse(reterr_why, m, "ulAESKeyBits",
-		    "128, 192 or 256");
+		    "128, 192 or 256", "%lu", p.ulAESKeyBits);
 	if (p.pOAEPParams == NULL)
 		return param_refuse(reterr_why, m, "pOAEPParams",
-		    "the parameters of OAEP");
+		    "the parameters of OAEP", "NULL");
 	memcpy(&oaep, p.pOAEPParams, sizeof(oaep));
 	ret->aes_bits = p.ulAESKeyBits;
 	write_be64(w, p.ulAESKeyBits);
@@ -153,7 +176,8 @@ parse_iv16(const CK_MECHANISM *in, const struct mech *m,
     struct mech_params *ret, struct writer *w, struct why *reterr_why)
 {
 	if (in->ulParameterLen != 16)
-		return param_refuse(reterr_why, m, "IV", "16 bytes");
+		return param_refuse(reterr_why, m, "IV", "16 bytes",
+		    "%lu bytes", in->ulParameterLen);
 	write_bytes(w, span(in->pParameter, in->pParameter == NULL ? 0 : 16));
 	return param_bytes(m, "IV", in->pParameter, 16, 16, &ret->iv,
 	    reterr_why);
@@ -169,7 +193,8 @@ parse_ctr(const CK_MECHANISM *in, const struct mech *m, struct mech_params *ret,
 	if (err != CVM_OK)
 		return err;
 	if (p.ulCounterBits == 0 || p.ulCounterBits > 128)
-		return param_refuse(reterr_why, m, "ulCounterBits", "1 to 128");
+		return param_refuse(reterr_why, m, "ulCounterBits", "1 to 128",
+		    "%lu", p.ulCounterBits);
 	ret->counter_bits = p.ulCounterBits;
 	write_be64(w, p.ulCounterBits);
 	write_bytes(w, span(p.cb, sizeof(p.cb)));
@@ -191,7 +216,7 @@ parse_mac_len(const CK_MECHANISM *in, const struct mech *m,
 	/* Shorter ones can be found by trying. */
 	if (len < 4 || len > max)
 		return param_refuse(reterr_why, m, "length",
-		    "4 bytes to those of the MAC");
+		    "4 bytes to those of the MAC", "%lu bytes", len);
 	ret->tag_len = len;
 	write_be64(w, len);
 	return CVM_OK;
@@ -217,7 +242,8 @@ parse_eddsa(const CK_MECHANISM *in, const struct mech *m,
 	if (err != CVM_OK)
 		return err;
 	if (p.phFlag > CK_TRUE)
-		return param_refuse(reterr_why, m, "phFlag", "TRUE or FALSE");
+		return param_refuse(reterr_why, m, "phFlag", "TRUE or FALSE",
+		    "%u", p.phFlag);
 	err = param_bytes(m, "pContextData", p.pContextData, p.ulContextDataLen,
 	    CONTEXT_MAX, &ret->aad, reterr_why);
 	if (err != CVM_OK)
@@ -245,7 +271,8 @@ parse_context(const CK_MECHANISM *in, const struct mech *m,
 	if (p.hedgeVariant > CKH_DETERMINISTIC_REQUIRED)
 		return param_refuse(reterr_why, m, "hedgeVariant",
 		    "CKH_HEDGE_PREFERRED, _REQUIRED or "
-		    "CKH_DETERMINISTIC_REQUIRED");
+		    "CKH_DETERMINISTIC_REQUIRED",
+		    "%lu", p.hedgeVariant);
 	err = param_bytes(m, "pContext", p.pContext, p.ulContextLen,
 	    CONTEXT_MAX, &ret->aad, reterr_why);
 	if (err != CVM_OK)
@@ -267,7 +294,8 @@ parse_wrap_iv(const CK_MECHANISM *in, const struct mech *m,
 		return CVM_OK;
 	if (in->ulParameterLen != len || in->pParameter == NULL)
 		return param_refuse(reterr_why, m, "IV",
-		    "none, or 8 bytes (KWP: 4)");
+		    "none, or 8 bytes (KWP: 4)", "%lu bytes",
+		    in->ulParameterLen);
 	write_bytes(w, span(in->pParameter, len));
 	return blob_set(&ret->iv, span(in->pParameter, len));
 }

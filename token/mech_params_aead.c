@@ -21,10 +21,11 @@ parse_gcm(const CK_MECHANISM *in, const struct mech *m, struct mech_params *ret,
 	if (err != CVM_OK)
 		return err;
 	if (p.ulIvLen == 0)
-		return param_refuse(reterr_why, m, "ulIvLen", "1 to 128 bytes");
+		return param_refuse(reterr_why, m, "ulIvLen", "1 to 128 bytes",
+		    "0");
 	if (p.ulTagBits < 96 || p.ulTagBits > 128 || p.ulTagBits % 8 != 0)
 		return param_refuse(reterr_why, m, "ulTagBits",
-		    "96, 104, 112, 120 or 128");
+		    "96, 104, 112, 120 or 128", "%lu", p.ulTagBits);
 	err = param_bytes(m, "pIv", p.pIv, p.ulIvLen, GCM_IV_MAX, &ret->iv,
 	    reterr_why);
 	if (err == CVM_OK)
@@ -55,16 +56,16 @@ parse_ccm(const CK_MECHANISM *in, const struct mech *m, struct mech_params *ret,
 		return err;
 	if (p.ulNonceLen < 7 || p.ulNonceLen > 13)
 		return param_refuse(reterr_why, m, "ulNonceLen",
-		    "7 to 13 bytes");
+		    "7 to 13 bytes", "%lu", p.ulNonceLen);
 	/* The length has to fit the bytes that the nonce leaves for it. */
 	q = 15 - p.ulNonceLen;
 	if (p.ulDataLen > INT_MAX ||
 	    (q < sizeof(uint64_t) && (uint64_t)p.ulDataLen >> (8 * q) != 0))
 		return param_refuse(reterr_why, m, "ulDataLen",
-		    "what nonce and memory allow");
+		    "what nonce and memory allow", "%lu", p.ulDataLen);
 	if (p.ulMACLen < 4 || p.ulMACLen > 16 || p.ulMACLen % 2 != 0)
 		return param_refuse(reterr_why, m, "ulMACLen",
-		    "4, 6, 8, 10, 12, 14 or 16 bytes");
+		    "4, 6, 8, 10, 12, 14 or 16 bytes", "%lu", p.ulMACLen);
 	err = param_bytes(m, "pNonce", p.pNonce, p.ulNonceLen, 13, &ret->iv,
 	    reterr_why);
 	if (err == CVM_OK)
@@ -92,7 +93,8 @@ parse_chacha(const CK_MECHANISM *in, const struct mech *m,
 	if (err != CVM_OK)
 		return err;
 	if (p.ulNonceLen != 12)
-		return param_refuse(reterr_why, m, "ulNonceLen", "12 bytes");
+		return param_refuse(reterr_why, m, "ulNonceLen", "12 bytes",
+		    "%lu", p.ulNonceLen);
 	err = param_bytes(m, "pNonce", p.pNonce, p.ulNonceLen, 12, &ret->iv,
 	    reterr_why);
 	if (err == CVM_OK)
@@ -116,7 +118,8 @@ parse_gmac(const CK_MECHANISM *in, const struct mech *m,
 	int err;
 
 	if (in->ulParameterLen != 12)
-		return param_refuse(reterr_why, m, "IV", "12 bytes");
+		return param_refuse(reterr_why, m, "IV", "12 bytes",
+		    "%lu bytes", in->ulParameterLen);
 	err = param_bytes(m, "IV", in->pParameter, 12, 12, &ret->iv,
 	    reterr_why);
 	if (err != CVM_OK)

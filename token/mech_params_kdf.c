@@ -17,11 +17,13 @@ check_ecdh1_kdf(const CK_ECDH1_DERIVE_PARAMS *p, const struct mech *m,
 	if (p->kdf == CKD_NULL)
 		return p->ulSharedDataLen == 0 ?
 		    CVM_OK :
-		    param_refuse(why, m, "ulSharedDataLen", "0 with CKD_NULL");
+		    param_refuse(why, m, "ulSharedDataLen", "0 with CKD_NULL",
+			"%lu", p->ulSharedDataLen);
 	if (digest_get(digest_by_kdf(p->kdf)) == NULL &&
 	    digest_get(digest_by_sp800_kdf(p->kdf)) == NULL)
 		return param_refuse(why, m, "kdf",
-		    "CKD_NULL, or a hash's KDF of X9.63 or SP 800-56A");
+		    "CKD_NULL, or a hash's KDF of X9.63 or SP 800-56A", "0x%lx",
+		    p->kdf);
 	return CVM_OK;
 }
 
@@ -68,7 +70,8 @@ read_salt(const CK_HKDF_PARAMS *p, const struct mech *m,
 		return p->bExtract == CK_FALSE ?
 		    CVM_OK :
 		    param_refuse(why, m, "ulSaltType",
-			"CKF_HKDF_SALT_NULL, _DATA or _KEY");
+			"CKF_HKDF_SALT_NULL, _DATA or _KEY", "0x%lx",
+			p->ulSaltType);
 	}
 }
 
@@ -84,11 +87,11 @@ parse_hkdf(const CK_MECHANISM *in, const struct mech *m,
 	if (p.bExtract > CK_TRUE || p.bExpand > CK_TRUE ||
 	    (p.bExtract == CK_FALSE && p.bExpand == CK_FALSE))
 		return param_refuse(reterr_why, m, "bExtract, bExpand",
-		    "at least one of them");
+		    "at least one of them", "%u, %u", p.bExtract, p.bExpand);
 	ret->hash = digest_by_mech(p.prfHashMechanism);
 	if (digest_get(ret->hash) == NULL)
 		return param_refuse(reterr_why, m, "prfHashMechanism",
-		    "a known hash");
+		    "a known hash", "0x%lx", p.prfHashMechanism);
 	ret->extract = p.bExtract == CK_TRUE;
 	ret->expand = p.bExpand == CK_TRUE;
 	ret->salt_type = ret->extract ? p.ulSaltType : CKF_HKDF_SALT_NULL;
@@ -114,7 +117,7 @@ read_width(CK_ULONG bits, CK_BBOOL little, const struct mech *m,
 {
 	if (bits == 0 || bits > 64 || bits % 8 != 0 || little > CK_TRUE)
 		return param_refuse(why, m, "ulWidthInBits",
-		    "8, 16, ... or 64 bits");
+		    "8, 16, ... or 64 bits", "%lu", bits);
 	ret->width = (uint8_t)(bits / 8);
 	ret->little = little == CK_TRUE;
 	return CVM_OK;
@@ -128,7 +131,8 @@ read_counter(const CK_PRF_DATA_PARAM *in, const struct mech *m,
 
 	if (in->pValue == NULL || in->ulValueLen != sizeof(f))
 		return param_refuse(why, m, "pDataParams",
-		    "a CK_SP800_108_COUNTER_FORMAT");
+		    "a CK_SP800_108_COUNTER_FORMAT", "%s%lu bytes",
+		    in->pValue == NULL ? "NULL, " : "", in->ulValueLen);
 	memcpy(&f, in->pValue, sizeof(f));
 	return read_width(f.ulWidthInBits, f.bLittleEndian, m, ret, why);
 }
@@ -141,12 +145,14 @@ read_length(const CK_PRF_DATA_PARAM *in, const struct mech *m,
 
 	if (in->pValue == NULL || in->ulValueLen != sizeof(f))
 		return param_refuse(why, m, "pDataParams",
-		    "a CK_SP800_108_DKM_LENGTH_FORMAT");
+		    "a CK_SP800_108_DKM_LENGTH_FORMAT", "%s%lu bytes",
+		    in->pValue == NULL ? "NULL, " : "", in->ulValueLen);
 	memcpy(&f, in->pValue, sizeof(f));
 	if (f.dkmLengthMethod != CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS &&
 	    f.dkmLengthMethod != CK_SP800_108_DKM_LENGTH_SUM_OF_SEGMENTS)
 		return param_refuse(why, m, "dkmLengthMethod",
-		    "of the keys or of the segments");
+		    "of the keys or of the segments", "0x%lx",
+		    f.dkmLengthMethod);
 	ret->segments = f.dkmLengthMethod ==
 	    CK_SP800_108_DKM_LENGTH_SUM_OF_SEGMENTS;
 	return read_width(f.ulWidthInBits, f.bLittleEndian, m, ret, why);
@@ -158,8 +164,9 @@ read_array(const CK_PRF_DATA_PARAM *in, const struct mech *m,
 {
 	if ((in->pValue == NULL && in->ulValueLen > 0) ||
 	    in->ulValueLen > PARAM_BYTES_MAX - bytes->len)
-		return param_refuse(why, m, "pDataParams",
-		    "4096 bytes at most");
+		return param_refuse(why, m, "pDataParams", "4096 bytes at most",
+		    "%s%lu bytes", in->pValue == NULL ? "NULL, " : "",
+		    in->ulValueLen);
 	ret->len = in->ulValueLen;
 	return in->ulValueLen == 0 ?
 	    CVM_OK :
@@ -177,7 +184,7 @@ read_part(const CK_PRF_DATA_PARAM *in, const struct mech *m,
 		if (in->type != CK_SP800_108_BYTE_ARRAY &&
 		    p->parts[i].type == in->type)
 			return param_refuse(why, m, "pDataParams",
-			    "each number once");
+			    "each number once", "0x%lx twice", in->type);
 	p->n_parts++;
 	part->type = in->type;
 	switch (in->type) {
@@ -189,7 +196,7 @@ read_part(const CK_PRF_DATA_PARAM *in, const struct mech *m,
 		return read_array(in, m, part, &p->aad, why);
 	default:
 		return param_refuse(why, m, "pDataParams",
-		    "what counter mode has");
+		    "what counter mode has", "type 0x%lx", in->type);
 	}
 }
 
@@ -211,7 +218,7 @@ read_parts(const CK_SP800_108_KDF_PARAMS *p, const struct mech *m,
 	if (p->ulNumberOfDataParams == 0 ||
 	    p->ulNumberOfDataParams > KDF_PARTS_MAX || p->pDataParams == NULL)
 		return param_refuse(why, m, "ulNumberOfDataParams",
-		    "1 to 16 of them");
+		    "1 to 16 of them", "%lu", p->ulNumberOfDataParams);
 	ret->parts = calloc(KDF_PARTS_MAX, sizeof(*ret->parts));
 	if (ret->parts == NULL)
 		return CVM_E_NOMEM;
@@ -224,7 +231,7 @@ read_parts(const CK_SP800_108_KDF_PARAMS *p, const struct mech *m,
 	}
 	if (err == CVM_OK && !has_counter(ret))
 		return param_refuse(why, m, "pDataParams",
-		    "an iteration variable");
+		    "an iteration variable", "none");
 	return err;
 }
 
@@ -240,10 +247,10 @@ parse_sp800_counter(const CK_MECHANISM *in, const struct mech *m,
 	ret->hash = digest_by_hmac(p.prfType);
 	if (p.prfType != CKM_AES_CMAC && digest_get(ret->hash) == NULL)
 		return param_refuse(reterr_why, m, "prfType",
-		    "an HMAC, or CKM_AES_CMAC");
+		    "an HMAC, or CKM_AES_CMAC", "0x%lx", p.prfType);
 	if (p.ulAdditionalDerivedKeys != 0)
 		return param_refuse(reterr_why, m, "ulAdditionalDerivedKeys",
-		    "0: one key at a time");
+		    "0: one key at a time", "%lu", p.ulAdditionalDerivedKeys);
 	err = read_parts(&p, m, ret, reterr_why);
 	if (err != CVM_OK)
 		return err;
@@ -297,17 +304,18 @@ parse_pbkdf2(const CK_MECHANISM *in, const struct mech *m,
 	ret->hash = digest_by_pbkdf2(p.prf);
 	if (digest_get(ret->hash) == NULL || p.ulPrfDataLen != 0)
 		return param_refuse(reterr_why, m, "prf",
-		    "an HMAC of a known hash");
+		    "an HMAC of a known hash", "0x%lx", p.prf);
 	if (p.saltSource != CKZ_SALT_SPECIFIED)
 		return param_refuse(reterr_why, m, "saltSource",
-		    "CKZ_SALT_SPECIFIED");
+		    "CKZ_SALT_SPECIFIED", "0x%lx", p.saltSource);
 	if (p.iterations == 0 || p.iterations > PBKDF2_ITERATIONS_MAX)
 		return param_refuse(reterr_why, m, "iterations",
-		    "1 to 10000000");
+		    "1 to 10000000", "%lu", p.iterations);
 	if (p.ulPasswordLen > PARAM_BYTES_MAX ||
 	    (p.pPassword == NULL && p.ulPasswordLen > 0))
 		return param_refuse(reterr_why, m, "pPassword",
-		    "at most 4096 bytes");
+		    "at most 4096 bytes", "%s%lu bytes",
+		    p.pPassword == NULL ? "NULL, " : "", p.ulPasswordLen);
 	err = param_bytes(m, "pSaltSourceData", p.pSaltSourceData,
 	    p.ulSaltSourceDataLen, PARAM_BYTES_MAX, &ret->iv, reterr_why);
 	if (err == CVM_OK)

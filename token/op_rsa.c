@@ -112,7 +112,13 @@ rsa_tag(const struct op *op)
 int
 rsa_crypt_begin(struct op *op, const struct permit *p, struct why *why)
 {
-	return op_prepare(op, p, rsa_tag(op), rsa_init, why);
+	int err = op_prepare(op, p, rsa_tag(op), rsa_init, why);
+
+	if (err == CVM_E_MECH_PARAM)
+		return why_setf(why, err, op->mech->name, "hashAlg",
+		    "a hash that the modulus has room for twice",
+		    "a modulus of %zu bytes", modulus_len(op));
+	return err;
 }
 
 static int

@@ -97,7 +97,13 @@ sign_tag(const struct op *op)
 static int
 sign_begin(struct op *op, const struct permit *p, struct why *why)
 {
-	return op_prepare(op, p, sign_tag(op), sign_init, why);
+	int err = op_prepare(op, p, sign_tag(op), sign_init, why);
+
+	if (err == CVM_E_MECH_PARAM)
+		return why_setf(why, err, op->mech->name, "sLen",
+		    "what the modulus has room for beside the hash",
+		    "%zu bytes", op->params.salt_len);
+	return err;
 }
 
 /* The number that goes into the key operation when nothing is hashed here. */

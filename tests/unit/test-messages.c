@@ -370,6 +370,128 @@ parameters_of_chacha_that_are_none(void **state)
 	assert_ok(seal(s));
 }
 
+/* Each has words in the log: the member, what was allowed, what came. */
+static CK_RV
+wrap_by(CK_SESSION_HANDLE s, CK_MECHANISM *mech)
+{
+	CK_ULONG n = sizeof(sealed);
+
+	return C_WrapKey(s, mech, find(s, CKO_SECRET_KEY, "aes"),
+	    find(s, CKO_SECRET_KEY, "mac"), sealed, &n);
+}
+
+static CK_RV
+unwrap_by(CK_SESSION_HANDLE s, CK_MECHANISM *mech)
+{
+	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+	CK_KEY_TYPE type = CKK_GENERIC_SECRET;
+	CK_ATTRIBUTE t[] = { { CKA_CLASS, &class, sizeof(class) },
+		{ CKA_KEY_TYPE, &type, sizeof(type) } };
+	CK_OBJECT_HANDLE back = 0;
+
+	return C_UnwrapKey(s, mech, find(s, CKO_SECRET_KEY, "aes"), sealed, 48,
+	    t, NELEMS(t), &back);
+}
+
+static CK_RV
+sign_by(CK_SESSION_HANDLE s, CK_MECHANISM *mech)
+{
+	return C_SignInit(s, mech, find(s, CKO_PRIVATE_KEY, "rsa"));
+}
+
+static CK_RV
+derive_by(CK_SESSION_HANDLE s, CK_MECHANISM *mech)
+{
+	CK_KEY_TYPE type = CKK_GENERIC_SECRET;
+	CK_ULONG len = 4097;
+	CK_ATTRIBUTE t[] = { { CKA_KEY_TYPE, &type, sizeof(type) },
+		{ CKA_VALUE_LEN, &len, sizeof(len) } };
+	CK_OBJECT_HANDLE back = 0;
+
+	return C_DeriveKey(s, mech, find(s, CKO_PRIVATE_KEY, "ec"), t,
+	    NELEMS(t), &back);
+}
+
+#define GCM(...)                                                               \
+	(&(CK_GCM_WRAP_PARAMS){ __VA_ARGS__ }), sizeof(CK_GCM_WRAP_PARAMS)
+#define CCM(...)                                                               \
+	(&(CK_CCM_WRAP_PARAMS){ __VA_ARGS__ }), sizeof(CK_CCM_WRAP_PARAMS)
+#define PSS(...)                                                               \
+	(&(CK_RSA_PKCS_PSS_PARAMS){ __VA_ARGS__ }),                            \
+	    sizeof(CK_RSA_PKCS_PSS_PARAMS)
+static const struct refusal {
+	CK_RV (*fn)(CK_SESSION_HANDLE s, CK_MECHANISM *mech);
+	CK_MECHANISM mech;
+	const char *words;
+} refusals[] = {
+	{ wrap_by, { CKM_AES_GCM, GCM(nonce, 257, 0, 0, NULL, 0, 128) },
+	    "CK_GCM_WRAP_PARAMS: ulIvLen: expected at most 256 bytes, "
+	    "got 257" },
+	{ wrap_by, { CKM_AES_GCM, GCM(nonce, 12, 0, 0, NULL, 0, 127) },
+	    "ulTagBits: expected at most 128 bits, in whole bytes, "
+	    "got 127" },
+	{ wrap_by, { CKM_AES_GCM, GCM(nonce, 12, 0, 5, NULL, 0, 128) },
+	    "ivGenerator: expected a generator (CKG_): 0 to 4, got 5" },
+	{ wrap_by, { CKM_AES_GCM, GCM(NULL, 12, 0, 0, NULL, 0, 128) },
+	    "pIv: expected a pointer, got NULL" },
+	{ wrap_by,
+	    { CKM_AES_GCM, GCM(nonce, 12, 97, CKG_GENERATE, NULL, 0, 128) },
+	    "ulIvFixedBits: expected no more bits than the vector has, "
+	    "got 97" },
+	{ wrap_by,
+	    { CKM_AES_GCM, GCM(nonce, 12, 33, CKG_GENERATE, NULL, 0, 128) },
+	    "ulIvFixedBits: expected 64 bits or more left to the "
+	    "generator, got 33" },
+	{ wrap_by,
+	    { CKM_AES_CCM,
+		CCM(32, nonce, 12, 0, CKG_GENERATE_COUNTER, NULL, 0, 16) },
+	    "CK_CCM_WRAP_PARAMS: nonceGenerator: expected one that "
+	    "does not count: there is nothing to count in, got 2" },
+	{ unwrap_by, { CKM_AES_CCM, CCM(32, nonce, 12, 0, 0, NULL, 0, 17) },
+	    "ulMACLen: expected at most 16 bytes, got 17" },
+	{ unwrap_by, { CKM_AES_CCM, CCM(32, nonce, 12, 0, ~0UL, NULL, 0, 16) },
+	    "nonceGenerator: expected a generator (CKG_): 0 to 4, got "
+	    "18446744073709551615" },
+	{ sign_by, { CKM_RSA_PKCS_PSS, PSS(CKM_SHA256, 99, 32) },
+	    "mgf: expected a known MGF1, got 0x63" },
+	{ sign_by, { CKM_RSA_PKCS_PSS, PSS(CKM_SHA256, CKG_MGF1_SHA256, 223) },
+	    "sLen: expected what the modulus has room for beside the "
+	    "hash, got 223 bytes" },
+	{ wrap_by, { CKM_AES_GCM, NULL, 0 },
+	    "CKM_AES_GCM: parameter: expected a structure of 48 bytes, "
+	    "got NULL, 0 bytes" },
+	{ sign_by, { CKM_SHA256_RSA_PKCS, nonce, 3 },
+	    "parameter: expected none, got 3 bytes" },
+	{ sign_by, { CKM_SHA256_RSA_PKCS, NULL, 3 },
+	    "pParameter: expected a pointer to ulParameterLen bytes, "
+	    "got NULL, 3 bytes" },
+};
+
+static void
+parameters_refused_without_a_word(void **state)
+{
+	CK_ECDH1_DERIVE_PARAMS ecdh = { CKD_SHA256_KDF, 0, NULL, 65, text };
+	CK_SESSION_HANDLE s;
+
+	(void)state;
+	NEEDS_MACHINE();
+	s = begin(&(struct scene_options){ 0 });
+	for (size_t i = 0; i < NELEMS(refusals); i++) {
+		CK_MECHANISM mech = refusals[i].mech;
+
+		assert_rv(CKR_MECHANISM_PARAM_INVALID,
+		    refusals[i].fn(s, &mech));
+		if (!scene_logged(&scene, refusals[i].words))
+			fail_msg("not in the log: %s", refusals[i].words);
+	}
+	assert_int_not_equal(derive_by(s,
+				 &(CK_MECHANISM){ CKM_ECDH1_DERIVE, &ecdh,
+				     sizeof(ecdh) }),
+	    CKR_OK);
+	assert_true(scene_logged(&scene,
+	    "CKA_VALUE_LEN: expected at most 4096 bytes, got 4097"));
+}
+
 static CK_RV
 begin_with(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE key, CK_MECHANISM_TYPE type,
     CK_ULONG len)
@@ -435,6 +557,7 @@ main(void)
 		TEST(parameters_of_ccm_that_are_none),
 		TEST(parameters_of_chacha_that_are_none),
 		TEST(parameters_before_messages),
+		TEST(parameters_refused_without_a_word),
 	};
 
 	return cmocka_run_group_tests_name("messages", tests, start, stop);
