@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
+#include <malloc.h>
+
 #include "tests/unit/objects-fixture.h"
 
 #include "token/object_impl.h"
@@ -201,6 +203,70 @@ row_exchanged_after_the_check(void **state)
 	assert_int_equal(count(s, NULL, 0, NULL), MANY - 1);
 }
 
+/* Only the C library's own allocator says how much is in use. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define OWN_MALLOC 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define OWN_MALLOC 1
+#endif
+#endif
+
+static size_t
+in_use(void)
+{
+	const struct mallinfo2 m = mallinfo2();
+
+	return m.uordblks + m.hblkhd;
+}
+
+#define KEYS 10000
+#define LISTED_BYTES_MAX 2048 /* for each, the database's cache included */
+#define INDEXED_BYTES_MAX 384 /* 306 when this was written */
+
+static void
+takes_at_most(size_t before, size_t max, const char *when)
+{
+	size_t each = (in_use() - before) / KEYS;
+
+	/* Else it is not our memory that was looked at. */
+	assert_true(in_use() > before + (size_t)KEYS * sizeof(struct object));
+	print_message("# %s: %zu bytes for each of %d keys\n", when, each,
+	    KEYS);
+	assert_in_range(each, 1, max);
+}
+
+/* A token that is open and logged in: after one search, and after all of it
+ * was listed and looked at. */
+static void
+unused_key_takes_too_much(void **state)
+{
+	struct stage *s = *state;
+	CK_BYTE id[2] = { 3, 4 }, label[8];
+	CK_ATTRIBUTE by_id = BYTES_ATTR(CKA_ID, id);
+	CK_OBJECT_HANDLE *v = NULL;
+	size_t before, n = 0;
+
+#ifdef OWN_MALLOC
+	skip();
+#endif
+	make_many(s, KEYS);
+	token_freep(&s->f.token);
+	before = in_use();
+	stage_restart(s);
+	assert_int_equal(count(s, &by_id, 1, NULL), 1);
+	takes_at_most(before, INDEXED_BYTES_MAX, "found by id");
+	ok(token_find(s->t, &s->c, NULL, 0, &v, &n, why));
+	assert_int_equal(n, KEYS);
+	for (size_t i = 0; i < n; i++) {
+		CK_ATTRIBUTE get = { CKA_LABEL, label, sizeof(label) };
+
+		ok(token_get_attributes(s->t, &s->c, v[i], &get, 1));
+	}
+	free(v);
+	takes_at_most(before, LISTED_BYTES_MAX, "listed");
+}
+
 int
 main(void)
 {
@@ -210,6 +276,7 @@ main(void)
 		ON_STAGE(unused_objects_stay_open),
 		ON_STAGE(wiped_index_is_searched),
 		ON_STAGE(row_exchanged_after_the_check),
+		ON_STAGE(unused_key_takes_too_much),
 	};
 
 	return cmocka_run_group_tests_name("scale", tests, NULL, NULL);
