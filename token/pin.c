@@ -18,7 +18,8 @@
 #define SCRYPT_P 1u
 #define SCRYPT_MEM_MAX (64u * 1024 * 1024)
 #define AUTH_LEN 32
-#define LOCKED_PAUSES 30 /* for logins that are under way */
+#define LOCKED_PAUSES 30 /* for logins that are under way elsewhere */
+#define OWN_PAUSES 300	 /* ... in this process, which are known of */
 
 /* The counts stand in clear: they change before anything is unsealed. */
 static const char *
@@ -192,12 +193,19 @@ int
 pin_begin(struct token *t, bool so, struct why *reterr_why)
 {
 	static const struct timespec pause = { 0, 100 * 1000 * 1000 };
-	int err = change_tries(t, so, 1, reterr_why);
+	int err = change_tries(t, so, 1, reterr_why), own = 0, others = 0;
 
-	for (int i = 0; i < LOCKED_PAUSES && err == CVM_E_PIN_LOCKED; i++) {
+	while (err == CVM_E_PIN_LOCKED && own < OWN_PAUSES &&
+	    others < LOCKED_PAUSES) {
 		(void)nanosleep(&pause, NULL);
+		if (atomic_load(&t->logging_in[so]) > 0)
+			own++;
+		else
+			others++;
 		err = change_tries(t, so, 1, reterr_why);
 	}
+	if (err == CVM_OK)
+		(void)atomic_fetch_add(&t->logging_in[so], 1);
 	return err;
 }
 
@@ -213,5 +221,6 @@ pin_end(struct token *t, bool so, int err, struct why *reterr_why)
 	    err != CVM_OK)
 		why_hint(reterr_why,
 		    "the try stays counted: look at the store's disk");
+	(void)atomic_fetch_sub(&t->logging_in[so], 1);
 	return err;
 }

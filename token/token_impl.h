@@ -73,11 +73,13 @@ struct token {
 	struct secret *user_auth;	/* [lock] kept from a login */
 	struct secret *so_auth;		/* [lock] */
 	uint64_t logouts;		/* [lock] and other ends of logins */
-	_Atomic unsigned open;	/* enum token_open, of the above, for a look */
-	struct token_info info; /* [lock] */
-	struct token_meta meta; /* [lock] valid when initialised */
-	struct why trouble;	/* [lock] err 0: none */
-	struct stamp stamp;	/* [lock] when info was read */
+	_Atomic unsigned open; /* enum token_open, of the above, for a look */
+	_Atomic unsigned logging_in[2]; /* pin_begin() without pin_end(), SO's
+					   in the second */
+	struct token_info info;		/* [lock] */
+	struct token_meta meta;		/* [lock] valid when initialised */
+	struct why trouble;		/* [lock] err 0: none */
+	struct stamp stamp;		/* [lock] when info was read */
 
 	struct store *store;	   /* [store] NULL: never opened */
 	bool connected;		   /* [store] */
