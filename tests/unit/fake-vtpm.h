@@ -3,6 +3,7 @@
 #ifndef TESTS_UNIT_FAKE_VTPM_H
 #define TESTS_UNIT_FAKE_VTPM_H
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "attest/vtpm.h"
@@ -16,8 +17,8 @@
 struct vtpm {
 	uint8_t seed;
 	bool unreachable;
-	bool careless;	  /* gives a secret without its auth value */
-	unsigned unseals; /* how often a seal was tried */
+	bool careless;	     /* gives a secret without its auth value */
+	atomic_uint unseals; /* how often a seal was tried */
 	struct pcr_values pcrs;
 };
 
@@ -77,7 +78,7 @@ vtpm_unseal(struct vtpm *t, enum hash_alg bank, uint32_t mask,
 	uint8_t seed = read_u8(&r), policy[SHA256_LEN];
 	struct span want = read_span(&r, SHA256_LEN), a, data;
 
-	t->unseals++;
+	(void)atomic_fetch_add(&t->unseals, 1);
 	if (t->unreachable)
 		return why_set(reterr_why, CVM_E_UNREACHABLE, "fake", "TPM",
 		    "an answer", "none");
