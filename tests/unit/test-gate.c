@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "module/state.h"
+#include "tests/unit/fake-clock.h"
 #include "tests/unit/round-scene.h"
 #include "tests/unit/scene-program.h"
 
@@ -392,17 +393,17 @@ failing_tpm_is_a_device_error(void **state)
 
 	(void)state;
 	NEEDS_MACHINE();
-	s = begin(&(struct scene_options){ .max_age_s = 2 });
+	s = begin(&(struct scene_options){ 0 });
 	take_handles(s, key);
 	machine_ctl(&scene.m, "tpm error 0x101 -1"); /* TPM_RC_FAILURE */
 	more = open_session(RO);
 	assert_true(scene_logged(&scene, "no evidence"));
 	assert_ok(sign(s, key[0]));
 	assert_rv(CKR_DEVICE_ERROR, sign(more, key[0]));
-	usleep(2100000);
+	fake_clock_pass(301000);
 	expect_all_uses(s, key, CKR_DEVICE_ERROR, CKR_DEVICE_ERROR);
 	machine_ctl(&scene.m, "tpm error 0x101 0");
-	usleep(20000);
+	fake_clock_pass(1000);
 	assert_ok(sign(s, key[0]));
 	assert_ok(sign(more, key[0]));
 }
@@ -422,7 +423,7 @@ power_cut_of_the_tpm_is_a_denial(void **state)
 	machine_ctl(&scene.m, "tpm kill");
 	assert_rv(CKR_DEVICE_ERROR, sign(s, key));
 	machine_ctl(&scene.m, "tpm start");
-	usleep(20000);
+	fake_clock_pass(1000);
 	assert_rv(CKR_KEY_FUNCTION_NOT_PERMITTED, sign(s, key));
 }
 
@@ -478,14 +479,14 @@ admissions_age(void **state)
 
 	(void)state;
 	NEEDS_MACHINE();
-	s = begin(&(struct scene_options){ .max_age_s = 2 });
+	s = begin(&(struct scene_options){ 0 });
 	key = find(s, CKO_PRIVATE_KEY, "ec");
 	machine_ctl(&scene.m, "set debug on");
 	assert_ok(sign(s, key));
-	usleep(2100000);
+	fake_clock_pass(301000);
 	assert_rv(CKR_KEY_FUNCTION_NOT_PERMITTED, sign(s, key));
 	scene_allow(&scene);
-	usleep(2100000);
+	fake_clock_pass(301000);
 	assert_ok(sign(s, key));
 }
 
@@ -572,7 +573,7 @@ bound_keys_are_not_read_unadmitted(void **state)
 			assert_rv(CKR_OPERATION_NOT_INITIALIZED,
 			    C_DigestFinal(s, value, &n));
 		machine_reset(&scene.m);
-		usleep(100000);
+		fake_clock_pass(1000);
 		assert_ok(C_DestroyObject(s, key));
 		assert_ok(C_Finalize(NULL));
 	}

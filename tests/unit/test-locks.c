@@ -102,6 +102,7 @@ struct call {
 	CK_OBJECT_HANDLE h;
 	atomic_bool begun, done;
 	CK_RV rv;
+	pid_t tid;
 	pthread_t thread;
 };
 
@@ -113,20 +114,51 @@ run(void *arg)
 {
 	struct call *c = arg;
 
+	c->tid = gettid();
 	atomic_store(&c->begun, true);
 	c->rv = c->fn(c);
 	atomic_store(&c->done, true);
 	return NULL;
 }
 
-/* Well inside: what has a lock to take has it after this time. */
-static void
-begin(struct call *c)
+static bool
+is_asleep(const struct call *c)
 {
+	char path[64], state = 0;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/stat", c->tid);
+	f = fopen(path, "re");
+	if (f == NULL)
+		return false;
+	if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+		state = 0;
+	(void)fclose(f);
+	return state == 'S' || state == 'D';
+}
+
+/* Until it waits for something other than a processor, and has for a while:
+ * what has a lock to take has it by then. */
+static void
+launch(struct call *c)
+{
+	int looks = 0;
+
+	atomic_store(&c->begun, false);
+	atomic_store(&c->done, false);
 	assert_int_equal(pthread_create(&c->thread, NULL, run, c), 0);
 	while (!atomic_load(&c->begun))
 		(void)usleep(1000);
-	(void)usleep(200000);
+	while (looks < 20 && !atomic_load(&c->done)) {
+		looks = is_asleep(c) ? looks + 1 : 0;
+		(void)usleep(5000);
+	}
+}
+
+static void
+begin(struct call *c)
+{
+	launch(c);
 	assert_false(atomic_load(&c->done));
 }
 
@@ -265,26 +297,30 @@ signer_waits_for_a_store_that_is_held(void **state)
 	assert_ok(C_DestroyObject(theirs, c.h));
 }
 
+/* What ends by itself may do so before the others had a processor. */
+#define TRIES 8
+
 static void
 others_wait_for_evidence(void **state)
 {
 	struct call c = { .fn = open_one }, look = { .s = mine };
 	CK_BYTE random[32];
+	bool proven = false;
 
 	(void)state;
 	need_machine();
 	machine_ctl(&scene.m, "set tsm.delay_ms 5000");
-	assert_int_equal(pthread_create(&c.thread, NULL, run, &c), 0);
-	while (!atomic_load(&c.begun))
-		(void)usleep(1000);
-	(void)usleep(200000);
-	let_trust_end();
-	sign();
-	assert_ok(find_all(&look));
-	assert_ok(C_GenerateRandom(theirs, random, sizeof(random)));
-	assert_false(atomic_load(&c.done));
-	/* What became of it is another test's. */
-	assert_int_equal(pthread_join(c.thread, NULL), 0);
+	for (int i = 0; i < TRIES && !proven; i++) {
+		let_trust_end();
+		launch(&c);
+		sign();
+		assert_ok(find_all(&look));
+		assert_ok(C_GenerateRandom(theirs, random, sizeof(random)));
+		proven = !atomic_load(&c.done);
+		/* What became of it is another test's. */
+		assert_int_equal(pthread_join(c.thread, NULL), 0);
+	}
+	assert_true(proven);
 	machine_ctl(&scene.m, "set tsm.delay_ms 0");
 }
 
@@ -293,17 +329,26 @@ others_wait_for_slow_mathematics(void **state)
 {
 	struct call c = { .s = theirs, .fn = stretch };
 	struct call look = { .s = mine }, own = { .s = mine };
+	bool proven = false;
 
 	(void)state;
 	need_machine();
-	begin(&c);
-	sign();
-	assert_ok(find_all(&look));
-	assert_ok(open_one(&look));
-	assert_ok(make_object(&own));
-	assert_ok(C_DestroyObject(mine, own.h));
-	assert_false(atomic_load(&c.done));
-	end(&c);
+	for (int i = 0; i < TRIES && !proven; i++) {
+		atomic_store(&c.begun, false);
+		atomic_store(&c.done, false);
+		assert_int_equal(pthread_create(&c.thread, NULL, run, &c), 0);
+		while (!atomic_load(&c.begun))
+			(void)usleep(1000);
+		(void)usleep(200000); /* well inside, of seconds */
+		sign();
+		assert_ok(find_all(&look));
+		assert_ok(open_one(&look));
+		assert_ok(make_object(&own));
+		assert_ok(C_DestroyObject(mine, own.h));
+		proven = !atomic_load(&c.done);
+		end(&c);
+	}
+	assert_true(proven);
 }
 
 static int
