@@ -244,9 +244,9 @@ key_reached_without_permit(const char *bind)
 		skip();
 	uses_prepare(&scene, bind);
 	for (size_t i = 0; i < n_uses; i++) {
-		if (uses[i].kind == NO_KEY)
+		if (uses[i].kind == NO_KEY || uses[i].kind == KEM)
 			continue;
-		if (uses[i].kind != KEM && !offered(&uses[i])) {
+		if (!offered(&uses[i])) {
 			missing++;
 			continue;
 		}
@@ -269,6 +269,37 @@ bound_key_reached_without_permit(void **state)
 {
 	(void)state;
 	key_reached_without_permit("operation");
+}
+
+/* Skipped, not passed, where OpenSSL has no such key that could be reached. */
+static void
+kem_key_reached_without_permit(const char *bind)
+{
+	if (!scene.there)
+		skip();
+	uses_prepare(&scene, bind);
+	if (!uses_prepare_kem())
+		skip();
+	for (size_t i = 0; i < n_uses; i++) {
+		if (uses[i].kind != KEM)
+			continue;
+		assert_true(offered(&uses[i]));
+		refused(&uses[i], strcmp(bind, "operation") == 0);
+	}
+}
+
+static void
+session_kem_key_reached_without_permit(void **state)
+{
+	(void)state;
+	kem_key_reached_without_permit("session");
+}
+
+static void
+bound_kem_key_reached_without_permit(void **state)
+{
+	(void)state;
+	kem_key_reached_without_permit("operation");
 }
 
 static CK_RV
@@ -348,6 +379,10 @@ main(void)
 		cmocka_unit_test_teardown(session_key_reached_without_permit,
 		    finalize),
 		cmocka_unit_test_teardown(bound_key_reached_without_permit,
+		    finalize),
+		cmocka_unit_test_teardown(
+		    session_kem_key_reached_without_permit, finalize),
+		cmocka_unit_test_teardown(bound_kem_key_reached_without_permit,
 		    finalize),
 		cmocka_unit_test_teardown(
 		    session_admission_runs_out_within_a_call, finalize),

@@ -281,13 +281,45 @@ unwrap_authenticated(void)
 	    authenticated, authenticated_len, TEMPLATE, 2, input, 8, &use.made);
 }
 
+/* The longest of ML-KEM-512, and as long as all of it. */
+static CK_BYTE capsule[768];
+
 STEP(encapsulate,
-    C_EncapsulateKey(use.s, MECH(CKM_ML_KEM), use.key[KEY_RSA], TEMPLATE, 2,
-	use.out, &use.len, &use.made))
+    C_EncapsulateKey(use.s, MECH(CKM_ML_KEM), use.key[KEY_KEM_PUBLIC], TEMPLATE,
+	2, use.out, &use.len, &use.made))
+
+static CK_RV
+encapsulated(void)
+{
+	CK_OBJECT_HANDLE h = CK_INVALID_HANDLE;
+	CK_ULONG n = sizeof(capsule);
+	CK_RV rv = C_EncapsulateKey(use.s, MECH(CKM_ML_KEM),
+	    use.key[KEY_KEM_PUBLIC], TEMPLATE, 2, capsule, &n, &h);
+
+	return rv != CKR_OK ? rv : C_DestroyObject(use.s, h);
+}
 
 STEP(decapsulate,
-    C_DecapsulateKey(use.s, MECH(CKM_ML_KEM), use.key[KEY_RSA], TEMPLATE, 2,
-	use.out, 256, &use.made))
+    C_DecapsulateKey(use.s, MECH(CKM_ML_KEM), use.key[KEY_KEM], TEMPLATE, 2,
+	capsule, sizeof(capsule), &use.made))
+
+bool
+uses_prepare_kem(void)
+{
+	CK_ULONG set = CKP_ML_KEM_512;
+	CK_MECHANISM_INFO info;
+	CK_ATTRIBUTE pub[] = { { CKA_PARAMETER_SET, &set, sizeof(set) },
+		{ CKA_ENCAPSULATE, &yes, 1 } };
+	CK_ATTRIBUTE priv[] = { { CKA_DECAPSULATE, &yes, 1 } };
+
+	if (C_GetMechanismInfo(the_slot(), CKM_ML_KEM, &info) ==
+	    CKR_MECHANISM_INVALID)
+		return false;
+	assert_ok(C_GenerateKeyPair(use.s, MECH(CKM_ML_KEM_KEY_PAIR_GEN), pub,
+	    NELEMS(pub), priv, NELEMS(priv), &use.key[KEY_KEM_PUBLIC],
+	    &use.key[KEY_KEM]));
+	return true;
+}
 
 static CK_RV
 create(void)
@@ -580,7 +612,7 @@ const struct use uses[] = {
 	    verify_message_next),
 	NONE(C_MessageVerifyFinal),
 	ROW(C_EncapsulateKey, KEM, NULL, encapsulate),
-	ROW(C_DecapsulateKey, KEM, NULL, decapsulate),
+	ROW(C_DecapsulateKey, KEM, encapsulated, decapsulate),
 	ROW(C_VerifySignatureInit, USE, NULL, signature_init),
 	ROW(C_VerifySignature, USE, signature_init, signature),
 	ROW(C_VerifySignatureUpdate, HOLDS, signature_init, signature_update),

@@ -9,12 +9,21 @@
 #define OUT_MAX 1024
 #define FILL 0xaa
 
-enum { KEY_EC, KEY_RSA, KEY_AES, KEY_MAC, KEY_PLAIN };
+enum {
+	KEY_EC,
+	KEY_RSA,
+	KEY_AES,
+	KEY_MAC,
+	KEY_PLAIN,
+	KEY_KEM,
+	KEY_KEM_PUBLIC,
+	N_KEYS
+};
 
 /* What the steps work with, in one session of a logged-in user. */
 extern struct use_stage {
 	CK_SESSION_HANDLE s;
-	CK_OBJECT_HANDLE key[5];
+	CK_OBJECT_HANDLE key[N_KEYS]; /* KEM's: uses_prepare_kem() */
 	CK_BYTE cipher[64], mac[32], wrapped[64]; /* of the same input */
 	CK_ULONG cipher_len, mac_len, wrapped_len;
 	CK_BYTE tag[16];
@@ -43,6 +52,8 @@ extern const size_t n_uses;
 /* Configures, initializes and logs in; makes a key whose value may be read,
  * and what decryptions and checks need. */
 void uses_prepare(struct scene *scene, const char *bind);
+/* Makes the keys for the rows of KEM; false: this OpenSSL has none. */
+bool uses_prepare_kem(void);
 /* Ends whatever was begun, destroys use.made, and makes use.out empty. */
 void uses_clean_up(void);
 
