@@ -51,6 +51,10 @@ printf '1..3\nok 1\nnot ok 2\n' | counts "1 2 0" 134 "died after a failure"
 printf 'ok 1 - a\n' | counts "1 1 0" 0 "no plan"
 printf '1..1\nok 1 - a\n' | counts "1 1 0" 99 "leak after the last test"
 printf '1..1\nok 1 - a\nBail out! no\n' | counts "1 1 0" 0 "bail out"
+printf 'ok 1\nnot ok 2 # SKIP b\n1..2\n' | counts "1 0 1" 0 "skipped in part"
+/usr/bin/python3 "$here/tally.py" sum "$top/count" |
+    grep -q '^ *1 skipped in a$'
+report 0 $? "the summary says in what"
 counts "1 0 0" 0 "silent success" </dev/null
 counts "0 1 0" 3 "silent failure" </dev/null
 counts "0 0 1" 77 "silent skip" </dev/null

@@ -10,9 +10,9 @@ usage: tally.py output DIR LABEL STATUS FILE
 `output` counts one program's output: each TAP line is a test; without TAP the
 program is one test by its exit status (0 passed, 77 skipped).  `meson` counts
 every program in meson's log, and meson itself where it failed and no program
-did.  Both append to DIR/counts and DIR/failures and
-print one line for each program.  `sum` prints the failures and the total, and
-exits 1 if anything failed or nothing passed.
+did.  Both append to DIR/counts and DIR/failures and print one line for each
+program.  `sum` prints the failures, what was skipped, and the total, and exits
+1 if anything failed or nothing passed.
 """
 
 import fcntl
@@ -113,6 +113,8 @@ def record(directory, label, outcome, text):
 		    f'=== {label}\n{text.rstrip()}\n{faults}\n')
 	elif outcome.passed == 0:
 		word = 'skipped'
+	elif outcome.skipped:
+		word = 'partly'
 	detail = f'{outcome.passed} passed'
 	if outcome.failed:
 		detail += f', {outcome.failed} failed'
@@ -150,16 +152,24 @@ def do_meson(directory, label, meson_status, path):
 
 def do_sum(directory):
 	totals = [0, 0, 0]
+	skipping = []
 	counts = os.path.join(directory, 'counts')
 	if os.path.exists(counts):
 		with open(counts, encoding='utf-8') as f:
 			for line in f:
-				for i, n in enumerate(line.split()[:3]):
+				*three, label = line.split(maxsplit=3)
+				for i, n in enumerate(three):
 					totals[i] += int(n)
+				if int(three[2]) > 0:
+					skipping.append((label.strip(),
+					    int(three[2])))
 	failures = os.path.join(directory, 'failures')
 	if os.path.exists(failures):
 		with open(failures, encoding='utf-8') as f:
 			print('\n' + f.read(), end='')
+	if skipping:
+		print('\nnot all of it was tested:')
+		print(''.join(f'{n:8} skipped in {x}\n' for x, n in skipping))
 	print('{} passed, {} failed, {} skipped'.format(*totals))
 	sys.exit(1 if totals[1] > 0 or totals[0] == 0 else 0)
 
