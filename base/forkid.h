@@ -7,8 +7,9 @@
 
 /*
  * How often this process image was forked since it was loaded: one counter
- * bumped in the child by pthread_atfork, and nothing else; users compare with
- * the value that they remembered. Call forkid_setup() before the first use.
+ * bumped in the child by pthread_atfork, or on the first look of a child that
+ * was made without it; users compare with the value that they remembered. Call
+ * forkid_setup() before the first use.
  */
 void forkid_setup(void);
 uint64_t forkid(void);

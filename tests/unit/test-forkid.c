@@ -4,6 +4,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,11 +14,20 @@
 
 #include "base/forkid.h"
 
+/* As _Fork() does: without the handlers of pthread_atfork(). */
+static pid_t
+bare_fork(void)
+{
+	return (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+}
+
+static pid_t (*make_child)(void) = fork;
+
 static int
 in_child(int (*fn)(uint64_t), uint64_t arg)
 {
 	int status;
-	pid_t pid = fork();
+	pid_t pid = make_child();
 
 	if (pid == 0)
 		_exit(fn(arg));
@@ -50,6 +62,17 @@ child_not_noticed(void **state)
 }
 
 static void
+child_without_handlers_not_noticed(void **state)
+{
+	(void)state;
+	forkid_setup();
+	make_child = bare_fork;
+	assert_int_equal(in_child(is_one_more, forkid()), 0);
+	assert_int_equal(in_child(child_forks_again, forkid()), 0);
+	make_child = fork;
+}
+
+static void
 parent_taken_for_child(void **state)
 {
 	uint64_t before;
@@ -66,6 +89,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(child_not_noticed),
+		cmocka_unit_test(child_without_handlers_not_noticed),
 		cmocka_unit_test(parent_taken_for_child),
 	};
 
