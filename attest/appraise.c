@@ -54,7 +54,12 @@ source_appraise(const struct appraisal *a, struct verdict *v)
 	if (!e->simulated)
 		return verdict_pass(v, CHECK_SRC_02) && ok;
 	v->simulated = true;
-	return verdict_check(v, CHECK_SRC_02, a->allow_simulated,
+	if (a->allow_simulated)
+		return verdict_pass_value(v, CHECK_SRC_02,
+			   "NOT from the kernel: a SIMULATED source is "
+			   "accepted") &&
+		    ok;
+	return verdict_fail(v, CHECK_SRC_02,
 		   "the kernel's configfs and securityfs, owned by root",
 		   "a SIMULATED source") &&
 	    ok;

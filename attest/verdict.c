@@ -264,6 +264,13 @@ verdict_sentence(const struct verdict *v, char *buf, size_t len)
 	return buf;
 }
 
+/* What the issuer would give, or give anew. */
+static bool
+can_be_fetched(const struct check_result *r)
+{
+	return r->absent || strstr(r->got, "nextUpdate") != NULL;
+}
+
 int
 verdict_why(const struct verdict *v, struct why *why)
 {
@@ -278,6 +285,8 @@ verdict_why(const struct verdict *v, struct why *why)
 	    check_table[id].title);
 	(void)why_set(why, CVM_E_DENIED, where, check_table[id].field,
 	    v->results[id].expected, v->results[id].got);
+	if (can_be_fetched(&v->results[id]))
+		why_hint(why, "cvm-token collateral fetch, or import");
 	return CVM_E_DENIED;
 }
 

@@ -196,7 +196,7 @@ static const struct platform_need event_log = { R_OK,
 static const struct platform_need ccel = { R_OK,
 	"none: the firmware of this VM publishes no CCEL", AS_ROOT };
 static const struct platform_need collateral = { R_OK | X_OK,
-	"make the directory, and put the endorsements there",
+	"cvm-token collateral fetch, or import",
 	"chmod a+rX it: endorsements are no secret" };
 static const struct platform_need store = { R_OK | W_OK, "cvm-token init",
 	"set \"store_mode\" to \"0660\" and the file's group; or run the "

@@ -115,9 +115,12 @@ print_token(const struct status *s)
 	const struct policy *p = gate_policy(s->c.gate);
 	const struct config_token *t = s->c.tcfg;
 
-	if (!s->info.initialised)
-		(void)printf("token       %s: not initialised%s\n", t->name,
-		    s->trouble.err == CVM_OK ? " (cvm-token init)" : "");
+	if (!s->info.initialised && s->trouble.err != CVM_OK)
+		(void)printf("token       %s: cannot be opened\n", t->name);
+	else if (!s->info.initialised)
+		(void)printf("token       %s: not initialised "
+			     "(cvm-token init)\n",
+		    t->name);
 	else
 		(void)printf("token       %s: \"%s\", serial %s, login by %s\n"
 			     "  PIN tries left: user %u, SO %u\n",
@@ -169,6 +172,8 @@ print_status(const struct status *s)
 		(void)printf("appraisal\n");
 		print_verdict(stdout, &s->admission.round->verdict,
 		    /* all= */ true);
+		if (s->why.hint[0] != '\0')
+			(void)printf("  try: %s\n", s->why.hint);
 	}
 	/* A denial is in the verdict, unless it came with opening the token. */
 	if (s->asked && s->result != CVM_OK &&
