@@ -75,3 +75,32 @@ refuse "another file does not verify" verify ec-ssh.pub other
 check "ssh-keygen -D lists both keys" says ecdsa-sha2-nistp256 \
     timeout 30 ssh-keygen -D "$(readlink -f "$MODULE")"
 
+
+# Who may open neither TPM nor store asks the process that may: an agent of a
+# user's own, with what p11-kit has for clients.
+(exec p11-kit server -f -n "$PWD/p11.sock" --provider \
+    "$(readlink -f "$MODULE")" "pkcs11:" >server.log 2>&1 </dev/null) &
+daemons+=($!)
+until_true 10 test -S p11.sock
+chmod 666 p11.sock
+remote=$(pkg-config --variable=p11_module_path p11-kit-1)/p11-kit-client.so
+mkdir -m 777 home
+cp askpass msg ec-ssh.pub home
+chmod 755 home/askpass
+chmod 644 home/msg home/ec-ssh.pub
+cat >home/run <<END
+export P11_KIT_SERVER_ADDRESS=unix:path=$PWD/p11.sock HOME=$PWD/home
+export SSH_ASKPASS=$PWD/home/askpass
+cd "$PWD/home" && eval "\$(ssh-agent -s)" >/dev/null || exit 1
+trap 'ssh-agent -k >/dev/null' EXIT
+timeout 30 ssh-add -s "$remote" && ssh-add -L && rm -f msg.sig &&
+    ssh-keygen -Y sign -f ec-ssh.pub -n file msg
+END
+chmod 711 .
+as_nobody() {
+	unset SSH_AUTH_SOCK
+	setpriv --reuid=65534 --regid=65534 --clear-groups bash home/run </dev/null
+}
+check "a user's agent signs through the socket" as_nobody
+mv home/msg.sig msg.sig
+check "and its signature verifies" verify ec-ssh.pub
