@@ -46,8 +46,8 @@ decoder_freep(OSSL_DECODER_CTX **c)
 	*c = NULL;
 }
 
-int
-key_encode_private(const EVP_PKEY *pkey, struct secret **ret)
+static int
+encode_private(const EVP_PKEY *pkey, struct secret **ret)
 {
 	quiet_openssl();
 	_cleanup_(encoder_freep) OSSL_ENCODER_CTX *enc = NULL;
@@ -65,6 +65,14 @@ key_encode_private(const EVP_PKEY *pkey, struct secret **ret)
 		return CVM_E_NOMEM;
 	*ret = copy;
 	return CVM_OK;
+}
+
+int
+key_encode_private(const EVP_PKEY *pkey, struct secret **ret)
+{
+	int err = pkcs8_encode(pkey, ret);
+
+	return err == CVM_E_UNSUPPORTED ? encode_private(pkey, ret) : err;
 }
 
 static int
@@ -91,7 +99,11 @@ decode(struct span der, const char *structure, int selection, EVP_PKEY **ret)
 int
 key_decode_private(struct span der, EVP_PKEY **ret)
 {
-	return decode(der, "PrivateKeyInfo", EVP_PKEY_KEYPAIR, ret);
+	int err = pkcs8_decode(der, ret);
+
+	return err == CVM_E_UNSUPPORTED ?
+	    decode(der, "PrivateKeyInfo", EVP_PKEY_KEYPAIR, ret) :
+	    err;
 }
 
 int

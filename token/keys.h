@@ -72,9 +72,18 @@ int rsa_generate(CK_ULONG bits, struct span public_exponent, EVP_PKEY **ret,
 int rsa_check_bits(const struct config_token *cfg, CK_ULONG bits,
     struct why *reterr_why) _must_check_;
 CK_ULONG rsa_bits(struct span modulus);
+/* From the numbers of an RSAPrivateKey, in its order, as they are. */
+#define RSA_NUMBERS 8
+int rsa_from_numbers(const struct span v[static RSA_NUMBERS],
+    EVP_PKEY **ret) _must_check_;
 /* rsa_factor.c: CVM_E_ATTR_VALUE when the numbers are of no one key. */
 int rsa_factor(struct span n, struct span e, struct span d,
     struct secret **ret_p, struct secret **ret_q) _must_check_;
+
+/* keys_pkcs8.c: what key_encode_private() and key_decode_private() do first;
+ * CVM_E_UNSUPPORTED: a key, or a form, that is not spoken there. */
+int pkcs8_encode(const EVP_PKEY *pkey, struct secret **ret) _must_check_;
+int pkcs8_decode(struct span der, EVP_PKEY **ret) _must_check_;
 
 /* keys_ec.c */
 struct curve {
@@ -93,6 +102,13 @@ const struct curve *curve_of(const EVP_PKEY *pkey);
 int ec_describe(const EVP_PKEY *pkey, struct attrs *a,
     struct why *reterr_why) _must_check_;
 int ec_private_value(const EVP_PKEY *pkey, struct secret **ret) _must_check_;
+/* The raw public point; 0x04 || x || y on P-521 is the longest. */
+#define POINT_MAX 133
+int ec_point(const EVP_PKEY *pkey, const struct curve *c,
+    uint8_t out[static POINT_MAX]) _must_check_;
+/* CVM_E_ATTR_VALUE: no private value of the curve. */
+int ec_from_value(const struct curve *c, struct span value,
+    EVP_PKEY **ret) _must_check_;
 int ec_from_public(CK_KEY_TYPE key_type, const struct attrs *a, EVP_PKEY **ret,
     struct why *reterr_why) _must_check_;
 int ec_from_private(CK_KEY_TYPE key_type, const struct attrs *a,

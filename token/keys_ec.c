@@ -12,8 +12,6 @@
 
 #define DER_PRINTABLE 0x13
 #define DER_OCTETS 0x04
-/* 0x04 || x || y on P-521. */
-#define POINT_MAX 133
 #define PRIVATE_MAX 66
 
 #define OID(...)                                                               \
@@ -137,10 +135,11 @@ find_params(CK_KEY_TYPE key_type, const struct attrs *a,
 	return *ret != NULL ? CVM_OK : refuse_params(why, CVM_E_DOMAIN_PARAMS);
 }
 
-static int
-raw_point(const EVP_PKEY *pkey, const struct curve *c,
+int
+ec_point(const EVP_PKEY *pkey, const struct curve *c,
     uint8_t out[static POINT_MAX])
 {
+	quiet_openssl();
 	size_t len = 0;
 
 	if (EVP_PKEY_get_octet_string_param(pkey, OSSL_PKEY_PARAM_PUB_KEY, out,
@@ -228,7 +227,7 @@ ec_describe(const EVP_PKEY *pkey, struct attrs *a, struct why *reterr_why)
 		return refuse_params(reterr_why, CVM_E_DOMAIN_PARAMS);
 	err = agree_params(c, a, reterr_why);
 	if (err == CVM_OK)
-		err = raw_point(pkey, c, raw);
+		err = ec_point(pkey, c, raw);
 	if (err != CVM_OK)
 		return err;
 	return agree_point(c, span(raw, c->public_len), a, reterr_why);
@@ -431,24 +430,28 @@ from_scalar(const struct curve *c, struct span value, EVP_PKEY **ret)
 }
 
 int
+ec_from_value(const struct curve *c, struct span value, EVP_PKEY **ret)
+{
+	quiet_openssl();
+
+	if (c->key_type == CKK_EC)
+		return from_scalar(c, value, ret);
+	if (value.len != c->private_len)
+		return CVM_E_ATTR_VALUE;
+	*ret = EVP_PKEY_new_raw_private_key_ex(crypto_libctx(), c->type,
+	    /* props= */ NULL, value.data, value.len);
+	return *ret != NULL ? CVM_OK : CVM_E_ATTR_VALUE;
+}
+
+int
 ec_from_private(CK_KEY_TYPE key_type, const struct attrs *a, struct span value,
     EVP_PKEY **ret, struct why *reterr_why)
 {
-	quiet_openssl();
 	const struct curve *c;
 	int err = find_params(key_type, a, &c, reterr_why);
 
-	if (err != CVM_OK)
-		return err;
-	if (c->key_type == CKK_EC) {
-		err = from_scalar(c, value, ret);
-	} else {
-		*ret = value.len != c->private_len ?
-		    NULL :
-		    EVP_PKEY_new_raw_private_key_ex(crypto_libctx(), c->type,
-			/* props= */ NULL, value.data, value.len);
-		err = *ret != NULL ? CVM_OK : CVM_E_ATTR_VALUE;
-	}
+	if (err == CVM_OK)
+		err = ec_from_value(c, value, ret);
 	if (err == CVM_E_ATTR_VALUE)
 		return template_refuse(reterr_why, err, CKA_VALUE,
 		    "a private value of the curve", "another");

@@ -34,6 +34,7 @@ enum {
 	PART_QINV,
 	N_PARTS
 };
+_Static_assert(N_PARTS == RSA_NUMBERS, "an RSAPrivateKey has all of them");
 
 static const uint8_t exponent_f4[] = { 1, 0, 1 };
 
@@ -245,6 +246,20 @@ from_numbers(struct numbers *v, int selection, EVP_PKEY **ret)
 	return EVP_PKEY_fromdata(ctx, ret, selection, v->params) == 1 ?
 	    CVM_OK :
 	    CVM_E_ATTR_VALUE;
+}
+
+int
+rsa_from_numbers(const struct span v[static RSA_NUMBERS], EVP_PKEY **ret)
+{
+	_cleanup_(numbers_clear) struct numbers all = { 0 };
+	int err = CVM_OK;
+
+	all.bytes = secret_new(N_PARTS * RSA_BYTES_MAX);
+	if (all.bytes == NULL)
+		return CVM_E_NOMEM;
+	for (size_t i = 0; err == CVM_OK && i < N_PARTS; i++)
+		err = add_number(&all, parts[i].name, v[i]);
+	return err == CVM_OK ? from_numbers(&all, EVP_PKEY_KEYPAIR, ret) : err;
 }
 
 static struct span
