@@ -121,7 +121,8 @@ static const struct parsed_kind kind_der_padded = { certs_free };
 static const struct parsed_kind kind_pem = { certs_free };
 static const struct parsed_kind kind_crl = { crl_free };
 
-/* To fail here costs speed and nothing else. */
+/* To fail here costs speed and nothing else. A key that could not be made may
+ * have wanted memory, and is tried anew. */
 static void
 keep_certs(struct parsed *p, const struct parsed_kind *kind, struct span bytes,
     struct cert *const *x, size_t n)
@@ -131,6 +132,11 @@ keep_certs(struct parsed *p, const struct parsed_kind *kind, struct span bytes,
 	if (p == NULL || n > CHAIN_CERTS_MAX ||
 	    (c = calloc(1, sizeof(*c))) == NULL)
 		return;
+	for (size_t i = 0; i < n; i++)
+		if (x[i]->key == NULL) {
+			free(c);
+			return;
+		}
 	for (; c->n < n; c->n++)
 		c->v[c->n] = cert_ref(x[c->n]);
 	if (!parsed_keep(p, kind, bytes, c))

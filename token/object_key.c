@@ -94,6 +94,8 @@ load_private_key(struct token *t, struct object *o, const struct permit *p,
 	if (err != CVM_OK)
 		return err;
 	err = key_decode_private(secret_span(der), ret);
+	if (err == CVM_E_NOMEM)
+		return err;
 	if (err != CVM_OK)
 		return why_set(why, CVM_E_CORRUPT, "object", "material",
 		    "a PrivateKeyInfo", "something else");
