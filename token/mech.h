@@ -61,8 +61,8 @@ int mech_params_read(const CK_MECHANISM *in, const struct mech *m, bool bound,
 /*
  * The same into the parameters of an earlier one for the same mechanism,
  * unbound both, whose memory it takes again. Of a mechanism whose parser sets
- * all members that matter to it each time, as those of signatures, MACs and
- * authenticated encryption do.
+ * all members that matter to it each time that there is a parameter, as those of
+ * signatures, MACs and authenticated encryption do.
  */
 int mech_params_again(const CK_MECHANISM *in, const struct mech *m,
     struct mech_params *p, struct why *reterr_why) _must_check_;

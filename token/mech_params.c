@@ -331,8 +331,12 @@ mech_params_again(const CK_MECHANISM *in, const struct mech *m,
     struct mech_params *p, struct why *reterr_why)
 {
 	struct writer w = { .off = true };
-	int err = m->ops->parse(in, m, p, &w, reterr_why);
+	int err;
 
+	/* What a parser leaves as it is where there is no parameter. */
+	p->given = p->prehash = p->deterministic = false;
+	p->aad.len = in->ulParameterLen > 0 ? p->aad.len : 0;
+	err = m->ops->parse(in, m, p, &w, reterr_why);
 	if (err != CVM_OK)
 		mech_params_clear(p);
 	return err;
