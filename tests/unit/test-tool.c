@@ -702,6 +702,9 @@ asker(int *ret_master, int *ret_tty)
 	assert_true(tty >= 0);
 	pid = fork();
 	if (pid == 0) {
+		/* A shell that runs this in the background ignores some. */
+		for (int i = SIGHUP; i <= SIGTERM; i++)
+			(void)signal(i, SIG_DFL);
 		if (setsid() < 0 || ioctl(tty, TIOCSCTTY, 0) != 0 ||
 		    tool_pin(NULL, "PIN", false, &pin, NULL) != CVM_OK)
 			_exit(9);
