@@ -291,7 +291,7 @@ from_params(int selection, OSSL_PARAM *params, EVP_PKEY **ret)
 {
 	_cleanup_(pkey_ctx_freep)
 	    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(crypto_libctx(),
-		"EC",
+		NAME_EC,
 		/* props= */ NULL);
 
 	if (ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1)

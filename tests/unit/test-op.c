@@ -915,6 +915,11 @@ engine_of_host_takes_our_keys(void **state)
 	CK_MECHANISM rsa = { CKM_SHA256_RSA_PKCS, NULL, 0 };
 	CK_MECHANISM ec = { CKM_ECDSA_SHA256, NULL, 0 };
 	CK_MECHANISM ed = { CKM_EDDSA, NULL, 0 };
+	CK_BYTE value[32] = { [31] = 9 };
+	CK_ATTRIBUTE import[] = { ULONG_ATTR(CKA_CLASS, CKO_PRIVATE_KEY),
+		ULONG_ATTR(CKA_KEY_TYPE, CKK_EC),
+		BYTES_ATTR(CKA_EC_PARAMS, p256), BYTES_ATTR(CKA_VALUE, value) };
+	CK_OBJECT_HANDLE h;
 	EVP_PKEY_CTX *hijacked;
 
 	assert_non_null(e);
@@ -935,6 +940,8 @@ engine_of_host_takes_our_keys(void **state)
 		true),
 	    MESSAGE);
 	eddsa_not_of_rfc8032(state);
+	/* As a key is read that was made before. */
+	ok(token_create(s->t, &s->c, import, COUNT(import), &h, why));
 	ENGINE_unregister_pkey_meths(e);
 	assert_int_equal(ENGINE_free(e), 1);
 }
