@@ -61,7 +61,7 @@ int mech_params_read(const CK_MECHANISM *in, const struct mech *m, bool bound,
 /*
  * The same into the parameters of an earlier one for the same mechanism,
  * unbound both, whose memory it takes again. Of a mechanism whose parser sets
- * all members that matter to it each time that there is a parameter, as those of
+ * all members that matter to it whenever there is a parameter, as those of
  * signatures, MACs and authenticated encryption do.
  */
 int mech_params_again(const CK_MECHANISM *in, const struct mech *m,

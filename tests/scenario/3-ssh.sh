@@ -99,7 +99,8 @@ END
 chmod 711 .
 as_nobody() {
 	unset SSH_AUTH_SOCK
-	setpriv --reuid=65534 --regid=65534 --clear-groups bash home/run </dev/null
+	setpriv --reuid=65534 --regid=65534 --clear-groups \
+	    bash home/run </dev/null
 }
 check "a user's agent signs through the socket" as_nobody
 mv home/msg.sig msg.sig
