@@ -245,7 +245,7 @@ is_of_set(const struct store_seal *s, const char *label)
 	return s->kind == SEAL_TPM && strcmp(s->label, label) == 0;
 }
 
-/* All or nothing: something else must open the token afterwards. */
+/* Before any is removed: something else must open the token afterwards. */
 static int
 check_removal(const struct store_seals *l, const char *label, const char *store,
     struct why *why)
