@@ -11,7 +11,7 @@ struct memo {
 	size_t n_parts;
 	struct check_result *results; /* of the group, in the table's order */
 	int64_t from, until, newest_time;
-	struct seen seen;
+	struct seen *seen;
 	uint64_t used; /* m->uses when last of use */
 };
 
@@ -34,6 +34,7 @@ memo_clear(struct memo *e)
 	for (size_t i = 0; i < e->n_parts; i++)
 		blob_clear(&e->parts[i]);
 	free(e->results);
+	free(e->seen);
 	*e = (struct memo){ 0 };
 }
 
@@ -82,7 +83,7 @@ memo_recall(struct memos *m, const struct memo_key *key, int64_t now,
 	m->recalls++;
 	facts_narrow(facts, e->from, e->until);
 	facts_newer(facts, e->newest_time);
-	(void)seen_merge(&facts->seen, &e->seen);
+	(void)seen_merge(&facts->seen, e->seen);
 	return true;
 }
 
@@ -112,11 +113,14 @@ all_passed(const struct verdict *v, enum check_group group, size_t *ret_n)
 
 static int
 memo_fill(struct memo *e, const struct memo_key *key, const struct verdict *v,
-    size_t n)
+    const struct seen *seen, size_t n)
 {
 	e->group = key->group;
-	if ((e->results = calloc(n, sizeof(*e->results))) == NULL)
+	e->results = calloc(n, sizeof(*e->results));
+	e->seen = malloc(sizeof(*e->seen));
+	if (e->results == NULL || e->seen == NULL)
 		return CVM_E_NOMEM;
+	*e->seen = *seen;
 	for (size_t id = 0, k = 0; id < CHECK_COUNT; id++)
 		if ((check_table[id].group & key->group) != 0)
 			e->results[k++] = v->results[id];
@@ -135,14 +139,13 @@ memo_keep(struct memos *m, const struct memo_key *key, int64_t now,
 		.from = facts->valid_from,
 		.until = facts->valid_until,
 		.newest_time = facts->newest_time,
-		.seen = facts->seen,
 	};
 	struct memo *to;
 	size_t n = 0;
 
 	if (m == NULL || now < e.from || now > e.until ||
 	    !all_passed(v, key->group, &n) ||
-	    memo_fill(&e, key, v, n) != CVM_OK)
+	    memo_fill(&e, key, v, &facts->seen, n) != CVM_OK)
 		return;
 	to = &m->v[0];
 	if (m->n < MEMO_MAX)
