@@ -271,7 +271,8 @@ chain_verify_cached(struct chain_cache *cache, const struct chain *c,
 	return r;
 }
 
-/* To fail here costs speed and nothing else. */
+/* Not NULL where there are none: that is known as well. To fail here costs
+ * speed and nothing else. */
 static void
 remember_marks(struct chain_cache *cache, const uint8_t key[static SHA256_LEN],
     const struct chain_validity *v, const struct seen *seen)

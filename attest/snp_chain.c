@@ -78,12 +78,6 @@ snp_pins_init(const struct policy_snp *p, enum snp_product product,
 	}
 }
 
-bool
-snp_pinned(const struct snp_pins *pins, const struct cert *x)
-{
-	return cert_pinned(x, pins->list);
-}
-
 /*
  * The certificate of this name in one source; one that is pinned replaces one
  * that is not, so that a host's forged root cannot hide the real one.
@@ -94,14 +88,15 @@ take_named(struct parsed *p, struct span bytes, const char *cn,
 {
 	_cleanup_(cert_list_clear) struct cert_list l = { 0 };
 
-	if (*x != NULL && (pins == NULL || snp_pinned(pins, *x)))
+	if (*x != NULL && (pins == NULL || cert_pinned(*x, pins->list)))
 		return;
 	if (bytes.len == 0 || ca_read(p, bytes, &l) != CVM_OK)
 		return;
 	for (size_t i = 0; i < l.n; i++) {
 		if (!snp_amd_name(l.v[i]->subject, cn))
 			continue;
-		if (*x != NULL && (pins == NULL || !snp_pinned(pins, l.v[i])))
+		if (*x != NULL &&
+		    (pins == NULL || !cert_pinned(l.v[i], pins->list)))
 			continue;
 		cert_freep(x);
 		*x = TAKE_PTR(l.v[i]);
@@ -145,7 +140,8 @@ check_pin(struct snp_appraisal *s, const struct snp_pins *pins)
 {
 	char hex[2 * SHA256_LEN + 1];
 
-	return verdict_check(s->v, CHECK_SNP_16, snp_pinned(pins, s->ark),
+	return verdict_check(s->v, CHECK_SNP_16,
+	    cert_pinned(s->ark, pins->list),
 	    s->p->roots.n > 0 ? "a root that the policy names" :
 				"AMD's root of this product line",
 	    "%s",

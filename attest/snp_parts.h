@@ -64,7 +64,6 @@ struct snp_pins {
 };
 void snp_pins_init(const struct policy_snp *p, enum snp_product product,
     struct snp_pins *ret);
-bool snp_pinned(const struct snp_pins *pins, const struct cert *x);
 
 /* snp_chain.c: SNP-15 to SNP-18. */
 bool snp_chain_checks(struct snp_appraisal *s);

@@ -165,7 +165,7 @@ judge_ark(struct scene *s)
 	s->ark = load_ca(s, UPKEEP_ARK, cn);
 	if (s->ark == NULL)
 		return;
-	if (!snp_pinned(&s->pins, s->ark))
+	if (!cert_pinned(s->ark, s->pins.list))
 		(void)why_set(&f->why, CVM_E_DENIED, f->name, "public key",
 		    "AMD's root, or one that the policy names", "another");
 	else

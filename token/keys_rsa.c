@@ -183,9 +183,9 @@ rsa_generate(CK_ULONG bits, struct span public_exponent, EVP_PKEY **ret,
 	struct span e = public_exponent.len > 0 ?
 	    public_exponent :
 	    span(exponent_f4, sizeof(exponent_f4));
+	/* PKCS#11 section 6.1.4 names the error. */
 	int err = check_exponent(e, CVM_E_TEMPLATE_INCONSISTENT, reterr_why);
 
-	/* 6.1.4 of PKCS#11 names the error of one that cannot be used. */
 	if (err != CVM_OK)
 		return err;
 	ctx = EVP_PKEY_CTX_new_from_name(crypto_libctx(), NAME_RSA,
