@@ -22,6 +22,14 @@ static const struct {
 	{ 0x000d, HASH_SHA512 },
 };
 
+/* Others whose size is known (TCG Algorithm Registry, table 3). */
+static const struct log_other known_others[] = {
+	{ 0x0012, 32 }, /* SM3_256 */
+	{ 0x0027, 32 }, /* SHA3_256 */
+	{ 0x0028, 48 },
+	{ 0x0029, 64 },
+};
+
 void
 eventlog_clear(struct event_log *log)
 {
@@ -49,13 +57,34 @@ refuse(struct why *why, size_t index, const char *field, const char *expected,
 	    got);
 }
 
+/* SM3, SHA-3 and what is yet to come: their digests are passed over. */
+static int
+spec_other(struct event_log *log, uint16_t id, uint16_t size, struct why *why)
+{
+	if (log->form == LOG_CCEL)
+		return refuse(why, 0, "algorithm", "SHA-384", id);
+	for (size_t i = 0; i < NELEMS(known_others); i++)
+		if (known_others[i].id == id && known_others[i].size != size)
+			return refuse(why, 0, "digest size", "the algorithm's",
+			    size);
+	if (size == 0 || size > HASH_LEN_MAX)
+		return refuse(why, 0, "digest size", "1..64", size);
+	for (size_t i = 0; i < log->n_others; i++)
+		if (log->others[i].id == id)
+			return refuse(why, 0, "algorithm", "once", id);
+	log->others[log->n_others++] = (struct log_other){ id, size };
+	return CVM_OK;
+}
+
 /* One algorithm of the Spec ID event: of its own size, only once. */
 static int
 spec_alg(struct reader *r, struct event_log *log, struct why *why)
 {
 	uint16_t id = read_le16(r), size = read_le16(r);
-	struct log_other *other = &log->others[log->n_others];
 
+	if (r->failed)
+		return refuse(why, 0, "Spec ID event", "its exact size",
+		    r->len);
 	for (size_t i = 0; i < NELEMS(known_algs); i++) {
 		if (known_algs[i].id != id)
 			continue;
@@ -69,16 +98,7 @@ spec_alg(struct reader *r, struct event_log *log, struct why *why)
 		log->algs[log->n_algs++] = known_algs[i].alg;
 		return CVM_OK;
 	}
-	/* SM3 and the like: their digests are passed over. */
-	if (log->form == LOG_CCEL || size == 0 || size > HASH_LEN_MAX)
-		return refuse(why, 0, "algorithm", "SHA-1, SHA-256, 384 or 512",
-		    id);
-	for (size_t i = 0; i < log->n_others; i++)
-		if (log->others[i].id == id)
-			return refuse(why, 0, "algorithm", "once", id);
-	*other = (struct log_other){ id, size };
-	log->n_others++;
-	return CVM_OK;
+	return spec_other(log, id, size, why);
 }
 
 /* TCG_EfiSpecIDEvent, the data of the first event. */
@@ -105,8 +125,8 @@ parse_spec_id(struct span data, struct event_log *log, struct why *why)
 		return refuse(why, 0, "specification version",
 		    "2.0, uintn size 1 or 2",
 		    (unsigned)(major << 16 | minor << 8 | size));
-	if (n < 1 || n > LOG_ALGS_MAX)
-		return refuse(why, 0, "number of algorithms", "1..4", n);
+	if (n < 1 || n > LOG_BANKS_MAX)
+		return refuse(why, 0, "number of algorithms", "1..16", n);
 	for (uint32_t i = 0; i < n; i++)
 		if ((err = spec_alg(&r, log, why)) != CVM_OK)
 			return err;
@@ -138,11 +158,12 @@ parse_first(struct reader *r, struct event_log *log, struct why *why)
 /* A digest of an algorithm that is not known here; each stands once. */
 static bool
 pass_other(struct reader *r, const struct event_log *log, uint16_t id,
-    unsigned *seen)
+    uint32_t *seen)
 {
 	for (size_t i = 0; i < log->n_others; i++)
-		if (log->others[i].id == id && (*seen & 1u << i) == 0) {
-			*seen |= 1u << i;
+		if (log->others[i].id == id &&
+		    (*seen & UINT32_C(1) << i) == 0) {
+			*seen |= UINT32_C(1) << i;
 			read_skip(r, log->others[i].size);
 			return true;
 		}
@@ -154,7 +175,7 @@ event_digests(struct reader *r, struct event_log *log, struct log_event *e,
     struct why *why)
 {
 	uint32_t count = read_le32(r);
-	unsigned seen = 0;
+	uint32_t seen = 0;
 
 	if (count != log->n_algs + log->n_others)
 		return refuse(why, log->n, "number of digests",

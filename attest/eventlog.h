@@ -12,8 +12,9 @@
  * them, and its data is believed only where a measured digest covers it.
  */
 #define LOG_EVENTS_MAX 8192
-#define LOG_ALGS_MAX 4
-#define LOG_MRS_MAX 24 /* PCR 0..23, or MR 0..4 */
+#define LOG_ALGS_MAX 4	 /* that are known here */
+#define LOG_BANKS_MAX 16 /* TPM2_NUM_PCR_BANKS of the TPM software stack */
+#define LOG_MRS_MAX 24	 /* PCR 0..23, or MR 0..4 */
 
 enum log_form { LOG_TCG, LOG_CCEL };
 
@@ -51,7 +52,7 @@ struct event_log {
 	enum log_form form;
 	enum hash_alg algs[LOG_ALGS_MAX];
 	size_t n_algs;
-	struct log_other others[LOG_ALGS_MAX];
+	struct log_other others[LOG_BANKS_MAX];
 	size_t n_others;
 	uint8_t locality; /* StartupLocality: start value of PCR 0 */
 	struct log_event *events;

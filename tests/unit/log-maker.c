@@ -304,7 +304,7 @@ static void
 put_first(const struct made_log *l, struct blob *b, uint16_t alg_id, size_t len)
 {
 	static const uint8_t zeros[20];
-	unsigned others = l->other_alg != 0;
+	const size_t others = l->n_others;
 
 	put_le(b, 0, 4);
 	put_le(b, EV_NO_ACTION, 4);
@@ -314,9 +314,9 @@ put_first(const struct made_log *l, struct blob *b, uint16_t alg_id, size_t len)
 	put_le(b, 0, 4);
 	put_le(b, 0x02000200, 4); /* 2.0, errata 0, UINT64 */
 	put_le(b, 1 + others, 4);
-	if (others > 0) {
-		put_le(b, l->other_alg, 2);
-		put_le(b, l->other_len, 2);
+	for (size_t i = 0; i < others; i++) {
+		put_le(b, l->others[i].alg, 2);
+		put_le(b, l->others[i].len, 2);
 	}
 	put_le(b, alg_id, 2);
 	put_le(b, len, 2);
@@ -335,16 +335,17 @@ register_of(const struct made_log *l, uint32_t pcr)
 }
 
 static void
-put_other(const struct made_log *l, struct span measured, struct blob *b)
+put_others(const struct made_log *l, struct span measured, struct blob *b)
 {
-	uint8_t digest[HASH_LEN_MAX + 1] = { 0 };
+	for (size_t i = 0; i < l->n_others; i++) {
+		uint8_t digest[HASH_LEN_MAX + 1] = { 0 };
 
-	if (l->other_alg == 0)
-		return;
-	if (l->other_alg == MADE_ALG_SHA384)
-		assert_int_equal(hash(HASH_SHA384, measured, digest), 0);
-	put_le(b, l->other_alg, 2);
-	put(b, digest, l->other_len);
+		if (l->others[i].alg == MADE_ALG_SHA384)
+			assert_int_equal(hash(HASH_SHA384, measured, digest),
+			    0);
+		put_le(b, l->others[i].alg, 2);
+		put(b, digest, l->others[i].len);
+	}
 }
 
 void
@@ -370,8 +371,8 @@ made_log_build(const struct made_log *l, struct blob *ret,
 		assert_int_equal(hash(alg, measured, digest), 0);
 		put_le(ret, mr, 4);
 		put_le(ret, e->type, 4);
-		put_le(ret, l->other_alg != 0 ? 2 : 1, 4);
-		put_other(l, measured, ret);
+		put_le(ret, 1 + l->n_others, 4);
+		put_others(l, measured, ret);
 		put_le(ret, alg == HASH_SHA256 ? 0x000b : 0x000c, 2);
 		put(ret, digest, len);
 		put_le(ret, e->data.len, 4);

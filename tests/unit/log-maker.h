@@ -11,6 +11,7 @@
  * and the registers that it leads to.
  */
 #define MADE_EVENTS_MAX 48
+#define MADE_OTHERS_MAX 20
 
 struct made_event {
 	uint32_t pcr; /* of the TCG form; a CCEL has its register */
@@ -23,8 +24,11 @@ struct made_log {
 	enum log_form form; /* SHA-256, or SHA-384 of a CCEL */
 	struct made_event events[MADE_EVENTS_MAX];
 	size_t n;
-	/* With digests before the others, of zeros but for SHA-384's; or 0. */
-	uint16_t other_alg, other_len;
+	/* Banks before the one in use; digests of zeros but for SHA-384's. */
+	struct {
+		uint16_t alg, len;
+	} others[MADE_OTHERS_MAX];
+	size_t n_others;
 };
 
 /* What these events are called in find_event(). */

@@ -192,8 +192,9 @@ void
 stage_logs(struct made_log *tpm, struct made_log *ccel)
 {
 	made_log_init(tpm, LOG_TCG);
-	tpm->other_alg = MADE_ALG_SHA384;
-	tpm->other_len = SHA384_LEN;
+	tpm->others[0].alg = MADE_ALG_SHA384;
+	tpm->others[0].len = SHA384_LEN;
+	tpm->n_others = 1;
 	made_find(tpm, MADE_TECHNOLOGY)->data.data[16] = 3; /* INTEL_TDX */
 	made_log_init(ccel, LOG_CCEL);
 }

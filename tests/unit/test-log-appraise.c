@@ -114,41 +114,6 @@ register_that_goes_on_refused(void **state)
 	admitted(f);
 }
 
-/* Such as SM3: its digests are passed over, not misread. */
-static void
-log_with_a_foreign_algorithm_misread(void **state)
-{
-	(void)state;
-	FIXTURE(LOG_TCG);
-	f->log.other_alg = 0x0012;
-	f->log.other_len = 32;
-	build(f);
-	admitted(f);
-	f->evidence.pcrs.value[4][0] ^= 1;
-	denied_by(f, CHECK_LOG_02);
-	f->log.other_len = 0;
-	build(f);
-	denied_by(f, CHECK_LOG_01);
-	f->log.other_len = HASH_LEN_MAX + 1;
-	build(f);
-	denied_by(f, CHECK_LOG_01);
-	f->log.other_len = SHA256_LEN;
-	f->log.other_alg = 0x000b; /* twice */
-	build(f);
-	denied_by(f, CHECK_LOG_01);
-}
-
-static void
-ccel_with_a_foreign_algorithm_admitted(void **state)
-{
-	(void)state;
-	FIXTURE(LOG_CCEL);
-	f->log.other_alg = 0x0012;
-	f->log.other_len = 32;
-	build(f);
-	denied_by(f, CHECK_LOG_01);
-}
-
 static void
 data_that_was_not_measured_believed(void **state)
 {
@@ -957,8 +922,6 @@ main(void)
 		cmocka_unit_test(log_of_other_registers_believed),
 		cmocka_unit_test(register_without_events_believed),
 		cmocka_unit_test(register_that_goes_on_refused),
-		cmocka_unit_test(log_with_a_foreign_algorithm_misread),
-		cmocka_unit_test(ccel_with_a_foreign_algorithm_admitted),
 		cmocka_unit_test(data_that_was_not_measured_believed),
 		cmocka_unit_test(second_or_odd_separator_believed),
 		cmocka_unit_test(other_technology_admitted),

@@ -197,7 +197,7 @@ no_app(struct made_log *l)
 static void
 one_bank(struct made_log *l)
 {
-	l->other_alg = 0;
+	l->n_others = 0;
 }
 
 static void
