@@ -5,7 +5,7 @@
 
 #include "token/import.h"
 #include "token/keys.h"
-#include "token/object_impl.h"
+#include "token/mech.h"
 #include "token/template.h"
 
 void
@@ -100,7 +100,17 @@ make_object(const struct caller *c, struct newborn *b,
 	return CVM_OK;
 }
 
-#define PUBLISH_MAX 2
+int
+newborn_check(struct token *t, const struct caller *c, const struct newborn *b,
+    struct why *reterr_why)
+{
+	int err = check_together(b, reterr_why);
+
+	return err == CVM_OK ? may_create(t, c, b, reterr_why) : err;
+}
+
+/* As many as one derivation makes. */
+#define PUBLISH_MAX (KDF_MORE_MAX + 1)
 
 static void
 objects_unref(struct object *(*v)[PUBLISH_MAX])
@@ -125,9 +135,7 @@ objects_publish(struct token *t, const struct caller *c, struct newborn *v,
 
 		err = complete(&v[i], ch->id);
 		if (err == CVM_OK)
-			err = check_together(&v[i], reterr_why);
-		if (err == CVM_OK)
-			err = may_create(t, c, &v[i], reterr_why);
+			err = newborn_check(t, c, &v[i], reterr_why);
 		if (err == CVM_OK)
 			err = make_object(c, &v[i], ch->id, &o[i]);
 		if (err != CVM_OK)

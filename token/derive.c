@@ -206,8 +206,7 @@ check_mech(struct token *t, const CK_MECHANISM *mech, const struct object *base,
  */
 static int
 check_salt(struct token *t, const struct caller *c, const struct mech *m,
-    const struct mech_params *params, const struct template_use *use,
-    struct attrs *a, struct object **ret, struct why *why)
+    const struct mech_params *params, struct object **ret, struct why *why)
 {
 	_cleanup_(object_unrefp) struct object *o = NULL;
 	int err;
@@ -222,10 +221,8 @@ check_salt(struct token *t, const struct caller *c, const struct mech *m,
 		return mech_refuse(why, CVM_E_MECH_PARAM, m, "hSaltKey",
 		    "a secret key that the mechanism may derive from",
 		    "another");
-	err = nested_apply(o, CKA_DERIVE_TEMPLATE, use, a, why);
-	if (err == CVM_OK)
-		*ret = TAKE_PTR(o);
-	return err;
+	*ret = TAKE_PTR(o);
+	return CVM_OK;
 }
 
 /* 0: the mechanism says it. */
@@ -256,40 +253,158 @@ give_value(const struct template_use *use, const struct object *base,
 	return err == CVM_OK ? import_value(value, b, why) : err;
 }
 
+/* What is derived at once: first the key of the call, then the parameter's. */
+struct derivation {
+	struct token *t;
+	const struct caller *c;
+	const struct mech *m;
+	struct object *base, *salt;
+	struct mech_params params;
+	struct template_use use[KDF_MORE_MAX + 1];
+	struct newborn born[KDF_MORE_MAX + 1];
+};
+
+static void
+derivation_clear(struct derivation *d)
+{
+	for (size_t i = 0; i <= KDF_MORE_MAX; i++)
+		newborn_clear(&d->born[i]);
+	mech_params_clear(&d->params);
+	object_unrefp(&d->salt);
+	object_unrefp(&d->base);
+}
+
+/* PKCS#11 section 6.42.9. */
+static int
+open_as_base(const struct object *base, struct attrs *a)
+{
+	static const CK_ATTRIBUTE_TYPE types[] = { CKA_SENSITIVE,
+		CKA_EXTRACTABLE };
+	int err = CVM_OK;
+
+	for (size_t i = 0; i < 2 && err == CVM_OK; i++)
+		if (attrs_find(a, types[i]) == NULL)
+			err = attrs_set_bool(a, types[i],
+			    object_bool(base, types[i]));
+	return err;
+}
+
+static int
+read_child(struct derivation *d, size_t i, const CK_ATTRIBUTE *templ,
+    CK_ULONG n, CK_ULONG *ret_len, struct why *why)
+{
+	struct template_use *use = &d->use[i];
+	struct attrs *a = &d->born[i].attrs;
+	int err;
+
+	use->in = IN_DERIVE;
+	use->so = d->c->so;
+	err = read_use(d->m, templ, n, use, why);
+	if (err == CVM_OK)
+		err = template_read(use, templ, n, a, why);
+	if (err == CVM_OK)
+		err = nested_apply(d->base, CKA_DERIVE_TEMPLATE, use, a, why);
+	if (err == CVM_OK && d->salt != NULL)
+		err = nested_apply(d->salt, CKA_DERIVE_TEMPLATE, use, a, why);
+	if (err == CVM_OK && d->m->ops->as_base)
+		err = open_as_base(d->base, a);
+	return err == CVM_OK ? read_len(use, a, ret_len, why) : err;
+}
+
+/* Tells whose template it was (PKCS#11 section 6.42.8). */
+static int
+blame(const struct kdf_key *k, int err)
+{
+	if (err != CVM_OK && err != CVM_E_NOMEM)
+		*k->ret = CK_INVALID_HANDLE;
+	return err;
+}
+
+static int
+read_more(struct derivation *d, size_t i, struct why *why)
+{
+	struct kdf_key *k = &d->params.more[i];
+	CK_ULONG len = 0;
+	int err = read_child(d, i + 1, k->templ, k->n, &len, why);
+
+	if (err != CVM_OK)
+		return err;
+	if (len == 0)
+		return template_refuse(why, CVM_E_TEMPLATE_INCOMPLETE,
+		    CKA_VALUE_LEN, "the length to derive", "none");
+	k->len = len;
+	return CVM_OK;
+}
+
+static int
+bear(struct derivation *d, size_t i, struct secret **value, struct why *why)
+{
+	int err = give_value(&d->use[i], d->base, value, &d->born[i], why);
+
+	return err == CVM_OK ? newborn_check(d->t, d->c, &d->born[i], why) :
+			       err;
+}
+
+/* Each key has its part of value; len is of the first. */
+static int
+share(struct derivation *d, struct secret **value, size_t len, struct why *why)
+{
+	size_t at = len;
+
+	for (size_t i = 0; i < d->params.n_more; i++) {
+		const struct kdf_key *k = &d->params.more[i];
+		_cleanup_(secret_freep) struct secret *part = secret_copy(
+		    span(&secret_data(*value)[at], k->len));
+		int err = part == NULL ? CVM_E_NOMEM :
+					 blame(k, bear(d, i + 1, &part, why));
+
+		if (err != CVM_OK)
+			return err;
+		at += k->len;
+	}
+	if (d->params.n_more > 0)
+		secret_shrink(*value, len);
+	return bear(d, 0, value, why);
+}
+
+static int
+publish(struct derivation *d, CK_OBJECT_HANDLE *ret, struct why *why)
+{
+	CK_OBJECT_HANDLE handles[KDF_MORE_MAX + 1];
+	size_t n = d->params.n_more;
+	int err = objects_publish(d->t, d->c, d->born, n + 1, handles, why);
+
+	if (err != CVM_OK)
+		return err;
+	*ret = handles[0];
+	for (size_t i = 0; i < n; i++)
+		*d->params.more[i].ret = handles[i + 1];
+	return CVM_OK;
+}
+
 int
 token_derive(struct token *t, const struct caller *c, const CK_MECHANISM *mech,
     CK_OBJECT_HANDLE base, const CK_ATTRIBUTE *templ, CK_ULONG n,
     CK_OBJECT_HANDLE *ret, struct why *reterr_why)
 {
-	_cleanup_(object_unrefp) struct object *o = NULL, *salt = NULL;
-	_cleanup_(newborn_clear) struct newborn b = { 0 };
-	_cleanup_(mech_params_clear) struct mech_params params = { 0 };
+	_cleanup_(derivation_clear) struct derivation d = { .t = t, .c = c };
 	_cleanup_(secret_freep) struct secret *value = NULL;
-	struct template_use use = { .in = IN_DERIVE, .so = c->so };
-	const struct mech *m = NULL;
 	CK_ULONG len = 0;
-	int err = token_object(t, c, base, &o);
+	int err = token_object(t, c, base, &d.base);
 
 	if (err == CVM_OK)
-		err = check_mech(t, mech, o, &m, &params, reterr_why);
+		err = check_mech(t, mech, d.base, &d.m, &d.params, reterr_why);
 	if (err == CVM_OK)
-		err = read_use(m, templ, n, &use, reterr_why);
+		err = check_salt(t, c, d.m, &d.params, &d.salt, reterr_why);
+	d.params.salt = d.salt;
 	if (err == CVM_OK)
-		err = template_read(&use, templ, n, &b.attrs, reterr_why);
+		err = read_child(&d, 0, templ, n, &len, reterr_why);
+	for (size_t i = 0; i < d.params.n_more && err == CVM_OK; i++)
+		err = blame(&d.params.more[i], read_more(&d, i, reterr_why));
 	if (err == CVM_OK)
-		err = nested_apply(o, CKA_DERIVE_TEMPLATE, &use, &b.attrs,
+		err = d.m->ops->derive(t, c, d.base, &d.params, len, &value,
 		    reterr_why);
 	if (err == CVM_OK)
-		err = check_salt(t, c, m, &params, &use, &b.attrs, &salt,
-		    reterr_why);
-	params.salt = salt;
-	if (err == CVM_OK)
-		err = read_len(&use, &b.attrs, &len, reterr_why);
-	if (err == CVM_OK)
-		err = m->ops->derive(t, c, o, &params, len, &value, reterr_why);
-	if (err == CVM_OK)
-		err = give_value(&use, o, &value, &b, reterr_why);
-	if (err != CVM_OK)
-		return err;
-	return objects_publish(t, c, &b, 1, ret, reterr_why);
+		err = share(&d, &value, len, reterr_why);
+	return err == CVM_OK ? publish(&d, ret, reterr_why) : err;
 }

@@ -125,15 +125,45 @@ put_number(const struct kdf_part *part, uint64_t v, uint8_t out[static 8])
 	}
 }
 
+/* How much there is to derive. No two keys share a block (PKCS#11 section
+ * 6.42.8). */
+struct dkm {
+	uint64_t keys; /* bytes */
+	uint64_t blocks;
+};
+
+static size_t
+blocks_of(size_t want, size_t len)
+{
+	return (want + len - 1) / len;
+}
+
+static struct dkm
+measure(const struct mech_params *params, size_t want, size_t len)
+{
+	struct dkm d = { want, blocks_of(want, len) };
+
+	for (size_t i = 0; i < params->n_more; i++) {
+		d.keys += params->more[i].len;
+		d.blocks += blocks_of(params->more[i].len, len);
+	}
+	return d;
+}
+
+static uint64_t
+dkm_bits(const struct kdf_part *part, const struct dkm *d, size_t len)
+{
+	return 8 * (part->segments ? d->blocks * len : d->keys);
+}
+
 /* One block: the PRF over what the parameters line up. */
 static int
 counter_block(struct prf *f, const struct mech_params *params, uint64_t n,
-    size_t want, uint8_t *out)
+    const struct dkm *d, uint8_t *out)
 {
 	uint8_t numbers[KDF_PARTS_MAX][8];
 	struct span parts[KDF_PARTS_MAX];
 	struct reader r = reader_init(blob_span(&params->aad));
-	uint64_t blocks = (want + f->len - 1) / f->len;
 
 	for (size_t i = 0; i < params->n_parts; i++) {
 		const struct kdf_part *part = &params->parts[i];
@@ -144,7 +174,7 @@ counter_block(struct prf *f, const struct mech_params *params, uint64_t n,
 			continue;
 		}
 		if (part->type == CK_SP800_108_DKM_LENGTH)
-			v = 8 * (part->segments ? blocks * f->len : want);
+			v = dkm_bits(part, d, f->len);
 		put_number(part, v, numbers[i]);
 		parts[i] = span(numbers[i], part->width);
 	}
@@ -155,22 +185,38 @@ counter_block(struct prf *f, const struct mech_params *params, uint64_t n,
 
 /* Whether each number fits its width: a counter that wraps would repeat. */
 static bool
-numbers_fit(const struct mech_params *params, size_t want, size_t len)
+numbers_fit(const struct mech_params *params, const struct dkm *d, size_t len)
 {
-	uint64_t blocks = (want + len - 1) / len;
-
 	for (size_t i = 0; i < params->n_parts; i++) {
 		const struct kdf_part *part = &params->parts[i];
-		uint64_t v = blocks;
+		uint64_t v = d->blocks;
 
 		if (part->type == CK_SP800_108_BYTE_ARRAY)
 			continue;
 		if (part->type == CK_SP800_108_DKM_LENGTH)
-			v = 8 * (part->segments ? blocks * len : want);
+			v = dkm_bits(part, d, len);
 		if (part->width < 8 && v >> (8 * part->width) != 0)
 			return false;
 	}
 	return true;
+}
+
+/* Each key begins with a block: what is left of the one before goes. */
+static void
+close_gaps(const struct mech_params *params, size_t want, size_t len,
+    struct secret *out)
+{
+	uint8_t *data = secret_data(out);
+	size_t at = want, from = blocks_of(want, len) * len;
+
+	for (size_t i = 0; i < params->n_more; i++) {
+		size_t n = params->more[i].len;
+
+		memmove(&data[at], &data[from], n);
+		at += n;
+		from += blocks_of(n, len) * len;
+	}
+	secret_shrink(out, at);
 }
 
 int
@@ -181,7 +227,7 @@ derive_sp800_counter(struct token *t, const struct caller *c,
 	_cleanup_(prf_close) struct prf f = { 0 };
 	_cleanup_(secret_freep) struct secret *key = NULL;
 	_cleanup_(secret_freep) struct secret *out = NULL;
-	size_t blocks;
+	struct dkm d;
 	int err;
 
 	if (want == 0)
@@ -197,19 +243,19 @@ derive_sp800_counter(struct token *t, const struct caller *c,
 		err = prf_open(params->hash, secret_span(key), &f);
 	if (err != CVM_OK)
 		return err;
-	if (!numbers_fit(params, want, f.len))
+	d = measure(params, want, f.len);
+	if (!numbers_fit(params, &d, f.len))
 		return refuse_len(reterr_why, CVM_E_KEY_SIZE,
 		    "what counter and length can tell");
-	blocks = (want + f.len - 1) / f.len;
-	out = secret_new(blocks * f.len);
+	out = secret_new(d.blocks * f.len);
 	if (out == NULL)
 		return CVM_E_NOMEM;
-	for (size_t i = 0; i < blocks && err == CVM_OK; i++)
-		err = counter_block(&f, params, i + 1, want,
+	for (size_t i = 0; i < d.blocks && err == CVM_OK; i++)
+		err = counter_block(&f, params, i + 1, &d,
 		    &secret_data(out)[i * f.len]);
 	if (err != CVM_OK)
 		return err;
-	secret_shrink(out, want);
+	close_gaps(params, want, f.len, out);
 	*ret = TAKE_PTR(out);
 	return CVM_OK;
 }

@@ -84,6 +84,7 @@ static const CK_KEY_TYPE prf_keys[] = { CKK_AES, CKK_HKDF, CKK_SHA_1_HMAC,
 	CKK_SHA3_512_HMAC, NO_KEY };
 static const struct mech_ops sp800_counter = { .parse = parse_sp800_counter,
 	.derive = derive_sp800_counter,
+	.as_base = true,
 	.also = prf_keys };
 static const struct mech_ops pbkdf2 = { .parse = parse_pbkdf2,
 	.key = generate_pbkdf2,

@@ -14,6 +14,7 @@
  */
 #define PARAM_BYTES_MAX 4096
 #define KDF_PARTS_MAX 16
+#define KDF_MORE_MAX 16
 /* More would be a way to keep a worker busy for minutes. */
 #define PBKDF2_ITERATIONS_MAX 10000000
 
@@ -24,6 +25,15 @@ struct kdf_part {
 	uint8_t width; /* numbers: bytes, 1 to 8 */
 	bool little;   /* numbers: the lowest byte comes first */
 	bool segments; /* DKM_LENGTH: of whole PRF outputs */
+};
+
+/* SP 800-108: a key beside the one that C_DeriveKey names. Template and handle
+ * are the application's, for the time of the call. */
+struct kdf_key {
+	const CK_ATTRIBUTE *templ;
+	CK_ULONG n;
+	CK_OBJECT_HANDLE *ret;
+	size_t len; /* of the template, which token_derive() reads */
 };
 
 /* A parameter, checked and copied: the application's memory is its own. */
@@ -45,6 +55,8 @@ struct mech_params {
 	struct secret *password; /* PBKDF2 */
 	struct kdf_part *parts;	 /* SP 800-108 */
 	size_t n_parts;
+	struct kdf_key *more; /* SP 800-108 */
+	size_t n_more;
 	struct blob iv;	     /* IV, nonce, counter block, salt; ECDH1: point */
 	struct blob aad;     /* additional data; OAEP: label; ECDH1: shared;
 			    HKDF: info; SP 800-108: byte arrays */
@@ -102,7 +114,8 @@ struct mech_ops {
 	int (*key)(const struct mech *m, const struct mech_params *params,
 	    CK_KEY_TYPE type, struct attrs *a, struct secret **ret,
 	    struct why *reterr_why);
-	/* Derivation of a value of at most want bytes; 0: what comes. */
+	/* Derivation of a value of at most want bytes; 0: what comes. Behind it
+	 * are the values of params->more, each of its length. */
 	int (*derive)(struct token *t, const struct caller *c,
 	    struct object *base, const struct mech_params *params, size_t want,
 	    struct secret **ret, struct why *reterr_why);
@@ -112,6 +125,9 @@ struct mech_ops {
 	bool any_secret;
 	/* Derivation: of a data object. */
 	bool data;
+	/* Derivation: a key that does not say how open it is, is so as its base
+	 * key is. */
+	bool as_base;
 	/* Flags of what is done and not advertised. */
 	CK_FLAGS unsaid;
 };

@@ -18,6 +18,7 @@ mech_params_clear(struct mech_params *p)
 {
 	secret_freep(&p->password);
 	freep(&p->parts);
+	freep(&p->more);
 	blob_clear(&p->iv);
 	blob_clear(&p->aad);
 	blob_clear(&p->encoded);

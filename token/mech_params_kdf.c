@@ -235,6 +235,38 @@ read_parts(const CK_SP800_108_KDF_PARAMS *p, const struct mech *m,
 	return err;
 }
 
+static int
+read_more(const CK_SP800_108_KDF_PARAMS *p, const struct mech *m,
+    struct mech_params *ret, struct why *why)
+{
+	CK_ULONG n = p->ulAdditionalDerivedKeys;
+
+	if (n == 0)
+		return CVM_OK;
+	if (n > KDF_MORE_MAX || p->pAdditionalDerivedKeys == NULL)
+		return param_refuse(why, m, "ulAdditionalDerivedKeys",
+		    "at most 16, with an array of them", "%lu%s", n,
+		    p->pAdditionalDerivedKeys == NULL ? ", NULL" : "");
+	ret->more = calloc(n, sizeof(*ret->more));
+	if (ret->more == NULL)
+		return CVM_E_NOMEM;
+	ret->n_more = n;
+	for (CK_ULONG i = 0; i < n; i++) {
+		CK_DERIVED_KEY k;
+
+		memcpy(&k, &p->pAdditionalDerivedKeys[i], sizeof(k));
+		if (k.phKey == NULL ||
+		    (k.pTemplate == NULL && k.ulAttributeCount > 0))
+			return param_refuse(why, m, "pAdditionalDerivedKeys",
+			    "a template, and where its handle goes",
+			    "number %lu with NULL", i);
+		ret->more[i] = (struct kdf_key){ .templ = k.pTemplate,
+			.n = k.ulAttributeCount,
+			.ret = k.phKey };
+	}
+	return CVM_OK;
+}
+
 int
 parse_sp800_counter(const CK_MECHANISM *in, const struct mech *m,
     struct mech_params *ret, struct writer *w, struct why *reterr_why)
@@ -248,10 +280,9 @@ parse_sp800_counter(const CK_MECHANISM *in, const struct mech *m,
 	if (p.prfType != CKM_AES_CMAC && digest_get(ret->hash) == NULL)
 		return param_refuse(reterr_why, m, "prfType",
 		    "an HMAC, or CKM_AES_CMAC", "0x%lx", p.prfType);
-	if (p.ulAdditionalDerivedKeys != 0)
-		return param_refuse(reterr_why, m, "ulAdditionalDerivedKeys",
-		    "0: one key at a time", "%lu", p.ulAdditionalDerivedKeys);
 	err = read_parts(&p, m, ret, reterr_why);
+	if (err == CVM_OK)
+		err = read_more(&p, m, ret, reterr_why);
 	if (err != CVM_OK)
 		return err;
 	write_be64(w, p.prfType);
@@ -263,6 +294,9 @@ parse_sp800_counter(const CK_MECHANISM *in, const struct mech *m,
 		write_u8(w, ret->parts[i].segments);
 	}
 	write_field(w, blob_span(&ret->aad));
+	/* What came without them is encoded as ever. */
+	if (ret->n_more > 0)
+		write_be64(w, ret->n_more);
 	return CVM_OK;
 }
 

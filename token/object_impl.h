@@ -203,6 +203,10 @@ struct newborn {
 void newborn_clear(struct newborn *b);
 /* Private data are kept as key material is. */
 int data_split(struct newborn *b) _must_check_;
+/* What objects_publish() checks of one: its attributes together, and whether
+ * the caller may create it. */
+int newborn_check(struct token *t, const struct caller *c,
+    const struct newborn *b, struct why *reterr_why) _must_check_;
 /* Gives defaults and computed attributes, checks what the caller may create,
  * writes all or nothing, and puts the objects into the table. */
 int objects_publish(struct token *t, const struct caller *c, struct newborn *v,
