@@ -213,7 +213,7 @@ check_salt(struct token *t, const struct caller *c, const struct mech *m,
 
 	if (params->salt_type != CKF_HKDF_SALT_KEY)
 		return CVM_OK;
-	err = token_object(t, c, params->salt_key, &o);
+	err = token_object_why(t, c, params->salt_key, &o, why);
 	if (err != CVM_OK && err != CVM_E_NOT_FOUND)
 		return err;
 	if (err != CVM_OK || object_bool(o, CKA_CVM_BIND_OPERATION) ||
@@ -390,7 +390,7 @@ token_derive(struct token *t, const struct caller *c, const CK_MECHANISM *mech,
 	_cleanup_(derivation_clear) struct derivation d = { .t = t, .c = c };
 	_cleanup_(secret_freep) struct secret *value = NULL;
 	CK_ULONG len = 0;
-	int err = token_object(t, c, base, &d.base);
+	int err = token_object_why(t, c, base, &d.base, reterr_why);
 
 	if (err == CVM_OK)
 		err = check_mech(t, mech, d.base, &d.m, &d.params, reterr_why);

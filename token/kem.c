@@ -102,7 +102,7 @@ token_encapsulate(struct token *t, const struct caller *c,
 	_cleanup_(secret_freep) struct secret *value = NULL;
 	_cleanup_(pkey_freep) EVP_PKEY *pkey = NULL;
 	const struct param_set *set = NULL;
-	int err = token_object(t, c, key, &o);
+	int err = token_object_why(t, c, key, &o, reterr_why);
 
 	if (err == CVM_OK)
 		err = check_mech(t, mech, CKF_ENCAPSULATE, o, reterr_why);
@@ -163,7 +163,7 @@ token_decapsulate(struct token *t, const struct caller *c,
 	_cleanup_(secret_freep) struct secret *value = NULL;
 	_cleanup_(pkey_freep) EVP_PKEY *pkey = NULL;
 	const struct param_set *set = NULL;
-	int err = token_object(t, c, key, &o);
+	int err = token_object_why(t, c, key, &o, reterr_why);
 
 	if (err == CVM_OK)
 		err = check_mech(t, mech, CKF_DECAPSULATE, o, reterr_why);

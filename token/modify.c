@@ -123,7 +123,7 @@ token_copy(struct token *t, const struct caller *c, CK_OBJECT_HANDLE from,
 	_cleanup_(object_unrefp) struct object *o = NULL;
 	_cleanup_(newborn_clear) struct newborn b = { 0 };
 	struct template_use use;
-	int err = token_object(t, c, from, &o);
+	int err = token_object_why(t, c, from, &o, reterr_why);
 
 	if (err != CVM_OK)
 		return err;
@@ -174,7 +174,7 @@ set_attributes_once(struct token *t, const struct caller *c,
 	_cleanup_(object_unrefp) struct object *o = NULL;
 	_cleanup_(attrs_clear) struct attrs attrs = { 0 };
 	struct template_use use;
-	int err = token_object(t, c, handle, &o);
+	int err = token_object_why(t, c, handle, &o, reterr_why);
 
 	if (err == CVM_OK) {
 		*ret_stored = o->token;
@@ -220,7 +220,7 @@ token_destroy(struct token *t, const struct caller *c, CK_OBJECT_HANDLE handle,
 {
 	_cleanup_(object_unrefp) struct object *o = NULL;
 	struct record_change change = { .what = RECORD_DELETE };
-	int err = token_object(t, c, handle, &o);
+	int err = token_object_why(t, c, handle, &o, reterr_why);
 
 	if (err == CVM_OK)
 		err = check_writable(t, o, c, reterr_why);

@@ -48,6 +48,10 @@ uint64_t token_logouts(struct token *t);
  * follows, and nothing was done then. */
 int token_object(struct token *t, const struct caller *c,
     CK_OBJECT_HANDLE handle, struct object **ret) _must_check_;
+/* The same for who tells others: a store that cannot be read says why. */
+int token_object_why(struct token *t, const struct caller *c,
+    CK_OBJECT_HANDLE handle, struct object **ret,
+    struct why *reterr_why) _must_check_;
 
 /* Handles of all visible objects that match (empty template: all).
  * CVM_E_PERMIT: some may be missing, since the caller's permit is over. */

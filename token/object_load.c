@@ -250,9 +250,13 @@ refresh(struct token *t, bool wait, struct why *why)
 		if (err == CVM_OK)
 			err = object_open_few(t);
 	}
-	if (err == CVM_OK)
-		atomic_store(&ot->checked_ns, coarse_ns());
-	return err;
+	if (err != CVM_OK)
+		return err;
+	/* Wiped while loading, perhaps: nothing was refused. */
+	if (why != NULL)
+		why_none(why);
+	atomic_store(&ot->checked_ns, coarse_ns());
+	return CVM_OK;
 }
 
 int
@@ -281,6 +285,8 @@ object_table_glance(struct token *t, struct why *reterr_why)
 
 	if (wait || err != CVM_E_BUSY)
 		return err;
+	if (reterr_why != NULL)
+		why_none(reterr_why);
 	atomic_store(&ot->checked_ns, coarse_ns() - TRUST_NS + RETRY_NS);
 	return CVM_OK;
 }

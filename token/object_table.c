@@ -474,8 +474,8 @@ unseen(const struct caller *c)
 #define OPEN_TRIES 8
 
 int
-token_object(struct token *t, const struct caller *c, CK_OBJECT_HANDLE handle,
-    struct object **ret)
+token_object_why(struct token *t, const struct caller *c,
+    CK_OBJECT_HANDLE handle, struct object **ret, struct why *reterr_why)
 {
 	_cleanup_(object_unrefp) struct object *o = NULL;
 	struct object_table *ot = token_objects(t);
@@ -484,13 +484,13 @@ token_object(struct token *t, const struct caller *c, CK_OBJECT_HANDLE handle,
 	if (handle >= BUILTIN_HANDLE_BASE)
 		return builtin_object(token_config(t), handle, ret);
 	if (object_table_stale(ot)) {
-		err = object_table_glance(t, /* reterr_why= */ NULL);
+		err = object_table_glance(t, reterr_why);
 		if (err != CVM_OK)
 			return err;
 	}
 	err = open_handle(t, handle, &o);
 	for (int i = 0; i < OPEN_TRIES && err == CVM_E_BUSY; i++) {
-		err = object_table_refresh(t, /* reterr_why= */ NULL);
+		err = object_table_refresh(t, reterr_why);
 		if (err != CVM_OK)
 			return err;
 		err = open_handle(t, handle, &o);
@@ -506,4 +506,11 @@ token_object(struct token *t, const struct caller *c, CK_OBJECT_HANDLE handle,
 		return unseen(c);
 	*ret = TAKE_PTR(o);
 	return CVM_OK;
+}
+
+int
+token_object(struct token *t, const struct caller *c, CK_OBJECT_HANDLE handle,
+    struct object **ret)
+{
+	return token_object_why(t, c, handle, ret, /* reterr_why= */ NULL);
 }

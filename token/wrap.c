@@ -31,11 +31,12 @@ check_target(const struct object *key, const struct object *wrapping,
 static int
 get_pair(struct token *t, const struct caller *c, CK_OBJECT_HANDLE first,
     CK_OBJECT_HANDLE second, struct object **ret_first,
-    struct object **ret_second)
+    struct object **ret_second, struct why *why)
 {
-	int err = token_object(t, c, first, ret_first);
+	int err = token_object_why(t, c, first, ret_first, why);
 
-	return err == CVM_OK ? token_object(t, c, second, ret_second) : err;
+	return err == CVM_OK ? token_object_why(t, c, second, ret_second, why) :
+			       err;
 }
 
 /* What does not fit the mechanism is the key, to C_WrapKey. */
@@ -54,7 +55,7 @@ token_wrap(struct token *t, const struct caller *c, const CK_MECHANISM *mech,
 	_cleanup_(object_unrefp) struct object *k = NULL;
 	_cleanup_(secret_freep) struct secret *material = NULL;
 	_cleanup_(op_freep) struct op *op = NULL;
-	int err = get_pair(t, c, wrapping, key, &w, &k);
+	int err = get_pair(t, c, wrapping, key, &w, &k, reterr_why);
 
 	if (err == CVM_OK)
 		err = check_target(k, w, reterr_why);
@@ -145,7 +146,7 @@ token_unwrap(struct token *t, const struct caller *c, const CK_MECHANISM *mech,
 	_cleanup_(newborn_clear) struct newborn b = { 0 };
 	_cleanup_(secret_freep) struct secret *plain = NULL;
 	struct template_use use = { .in = IN_UNWRAP, .so = c->so };
-	int err = token_object(t, c, unwrapping, &key);
+	int err = token_object_why(t, c, unwrapping, &key, reterr_why);
 
 	if (err == CVM_OK)
 		err = read_use(templ, n, &use, reterr_why);
