@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/unit/changes-make.h"
 #include "tests/unit/changes.h"
+#include "tests/unit/golden.h"
 #include "tests/unit/objects-fixture.h"
 #include "tests/unit/quick-pin.h"
+#include "tests/unit/x509-maker.h"
 
 #define NEW_PIN "neuer-pin"
 #define TIME_OLD 1000
@@ -18,12 +19,11 @@
 #define NEW "new"
 
 static struct stage stage;
-static struct blob golden; /* the token's file */
 static uint8_t recovery_id[STORE_ID_LEN];
 static uint8_t old_id[TOKEN_ID_LEN]; /* the token's */
 static size_t n_seals;
 static CK_OBJECT_HANDLE target; /* of a change */
-static CK_BYTE secret_value[32] = { 9, 8, 7 };
+static struct blob cert;
 
 /* Between the processes. */
 static struct shared {
@@ -99,7 +99,7 @@ one(const char *label)
 static void
 must_hold(const char *label, const void *value, size_t len)
 {
-	uint8_t got[64];
+	uint8_t got[1024];
 	CK_ATTRIBUTE a = { CKA_VALUE, got, sizeof(got) };
 
 	must_ok(token_get_attributes(stage.t, &stage.c, one(label), &a, 1));
@@ -160,7 +160,7 @@ static void
 must_be_whole(void)
 {
 	must_sign("pair");
-	must_hold("secret", secret_value, sizeof(secret_value));
+	must_hold("secret", make_secret_value, MAKE_SECRET_LEN);
 	must_hold("data", "public", 6);
 	must_hold("private data", "private", 7);
 }
@@ -189,6 +189,20 @@ with_victim(void)
 }
 
 static void
+with_unwrapping_key(void)
+{
+	open_as_user(USER_PIN);
+	must_ok(make_unwrapping(stage.t, &stage.c, &target, why));
+}
+
+static void
+with_base_key(void)
+{
+	open_as_user(USER_PIN);
+	must_ok(make_base(stage.t, &stage.c, &target, why));
+}
+
+static void
 as_so(void)
 {
 	must_ok(unseal(&stage.f, why));
@@ -208,68 +222,39 @@ as_both(void)
 	must_ok(login_so(&stage.f, SO_PIN, why));
 }
 
-static int
-make_data(const char *label, const char *value, bool private, struct why *why)
+/* One object of that value, or none. */
+static enum state
+new_value(const void *value, size_t len)
 {
-	CK_ATTRIBUTE templ[] = {
-		ULONG_ATTR(CKA_CLASS, CKO_DATA),
-		BOOL_ATTR(CKA_TOKEN, true),
-		BOOL_ATTR(CKA_PRIVATE, private),
-		{ CKA_LABEL, strdup(label), strlen(label) },
-		{ CKA_VALUE, strdup(value), strlen(value) },
-	};
-	CK_OBJECT_HANDLE h;
-	int err = token_create(stage.t, &stage.c, templ, COUNT(templ), &h, why);
+	size_t n = count_of(NEW);
 
-	free(templ[3].pValue);
-	free(templ[4].pValue);
-	return err;
+	if (n > 0)
+		must_hold(NEW, value, len);
+	return by_count(n, 1);
 }
 
 static int
 create_public_data(struct why *why)
 {
-	return make_data(NEW, "value", false, why);
+	return make_data(stage.t, &stage.c, NEW, "value", false, why);
 }
 
 static int
 create_private_data(struct why *why)
 {
-	return make_data(NEW, "value", true, why);
+	return make_data(stage.t, &stage.c, NEW, "value", true, why);
 }
 
 static enum state
 new_data(void)
 {
-	size_t n = count_of(NEW);
-
-	if (n > 0)
-		must_hold(NEW, "value", 5);
-	return by_count(n, 1);
-}
-
-static int
-make_pair(const char *label, struct why *why)
-{
-	CK_MECHANISM mech = { CKM_EC_KEY_PAIR_GEN, NULL, 0 };
-	char *name = strdup(label);
-	CK_ATTRIBUTE pub[] = { BYTES_ATTR(CKA_EC_PARAMS, p256),
-		BOOL_ATTR(CKA_TOKEN, true),
-		{ CKA_LABEL, name, strlen(label) } };
-	CK_ATTRIBUTE priv[] = { BOOL_ATTR(CKA_TOKEN, true),
-		{ CKA_LABEL, name, strlen(label) } };
-	struct pair p;
-	int err = token_generate_pair(stage.t, &stage.c, &mech, pub, COUNT(pub),
-	    priv, COUNT(priv), &p.pub, &p.priv, why);
-
-	free(name);
-	return err;
+	return new_value("value", 5);
 }
 
 static int
 generate_pair(struct why *why)
 {
-	return make_pair(NEW, why);
+	return make_pair(stage.t, &stage.c, NEW, why);
 }
 
 static enum state
@@ -283,28 +268,9 @@ new_pair(void)
 }
 
 static int
-make_key(const char *label, struct why *why)
-{
-	CK_ATTRIBUTE templ[] = {
-		ULONG_ATTR(CKA_CLASS, CKO_SECRET_KEY),
-		ULONG_ATTR(CKA_KEY_TYPE, CKK_AES),
-		BYTES_ATTR(CKA_VALUE, secret_value),
-		BOOL_ATTR(CKA_TOKEN, true),
-		BOOL_ATTR(CKA_EXTRACTABLE, true),
-		BOOL_ATTR(CKA_SENSITIVE, false),
-		{ CKA_LABEL, strdup(label), strlen(label) },
-	};
-	CK_OBJECT_HANDLE h;
-	int err = token_create(stage.t, &stage.c, templ, COUNT(templ), &h, why);
-
-	free(templ[6].pValue);
-	return err;
-}
-
-static int
 create_secret_key(struct why *why)
 {
-	return make_key(NEW, why);
+	return make_key(stage.t, &stage.c, NEW, why);
 }
 
 static int
@@ -319,11 +285,61 @@ copy_secret_key(struct why *why)
 static enum state
 new_secret(void)
 {
-	size_t n = count_of(NEW);
+	return new_value(make_secret_value, MAKE_SECRET_LEN);
+}
 
-	if (n > 0)
-		must_hold(NEW, secret_value, sizeof(secret_value));
-	return by_count(n, 1);
+static int
+create_certificate(struct why *why)
+{
+	return make_certificate(stage.t, &stage.c, NEW, blob_span(&cert), why);
+}
+
+static enum state
+new_certificate(void)
+{
+	return new_value(cert.data, cert.len);
+}
+
+static int
+create_private_key(struct why *why)
+{
+	return make_private(stage.t, &stage.c, NEW, why);
+}
+
+static enum state
+new_private_key(void)
+{
+	enum state s = by_count(count_of(NEW), 1);
+
+	if (s == STATE_NEW) {
+		must_ok(make_public(stage.t, &stage.c, NEW, false, why));
+		must_sign(NEW);
+	}
+	return s;
+}
+
+static int
+unwrap_key(struct why *why)
+{
+	return make_unwrapped(stage.t, &stage.c, target, NEW, why);
+}
+
+static enum state
+new_unwrapped_key(void)
+{
+	return new_value(make_unwrapped_value, MAKE_SECRET_LEN);
+}
+
+static int
+derive_key(struct why *why)
+{
+	return make_derived(stage.t, &stage.c, target, NEW, why);
+}
+
+static enum state
+new_derived_key(void)
+{
+	return new_value(make_derived_value, MAKE_DERIVED_LEN);
 }
 
 static int
@@ -651,7 +667,7 @@ token_replaced(void)
 		return STATE_OLD;
 	}
 	(void)snprintf(old, sizeof(old), "%s.old", stage.f.path);
-	must(stat(old, &st) == 0 && (size_t)st.st_size >= golden.len);
+	must(stat(old, &st) == 0 && (size_t)st.st_size >= golden_size());
 	must(rename(old, stage.f.path) == 0);
 	fixture_restart(&stage.f);
 	stage.t = stage.f.token;
@@ -675,6 +691,13 @@ static const struct change {
 	{ "create secret key", as_user, create_secret_key, new_secret, true,
 	    false },
 	{ "copy", with_secret, copy_secret_key, new_secret, true, false },
+	{ "create certificate", as_user, create_certificate, new_certificate,
+	    true, false },
+	{ "create private key", as_user, create_private_key, new_private_key,
+	    true, false },
+	{ "unwrap", with_unwrapping_key, unwrap_key, new_unwrapped_key, true,
+	    false },
+	{ "derive", with_base_key, derive_key, new_derived_key, true, false },
 	{ "generate key", as_user, generate_key, new_key, true, false },
 	{ "generate pair", as_user, generate_pair, new_pair, true, false },
 	{ "set attribute", with_victim, set_label, victim_renamed, true,
@@ -717,51 +740,6 @@ changes_dir(void)
 	return stage.f.dir;
 }
 
-/* Removes everything in the directory. */
-static void
-sweep(void)
-{
-	DIR *d = opendir(stage.f.dir);
-	const struct dirent *e;
-	char path[400];
-
-	assert_non_null(d);
-	while ((e = readdir(d)) != NULL) {
-		(void)snprintf(path, sizeof(path), "%s/%s", stage.f.dir,
-		    e->d_name);
-		if (e->d_name[0] != '.')
-			assert_int_equal(unlink(path), 0);
-	}
-	(void)closedir(d);
-}
-
-static void
-restore(void)
-{
-	int fd;
-
-	sweep();
-	fd = open(stage.f.path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, golden.data, golden.len), golden.len);
-	assert_int_equal(close(fd), 0);
-}
-
-static void
-keep(void)
-{
-	struct stat st;
-	int fd = open(stage.f.path, O_RDONLY | O_CLOEXEC);
-
-	assert_true(fd >= 0);
-	assert_int_equal(fstat(fd, &st), 0);
-	golden.len = (size_t)st.st_size;
-	golden.data = calloc(1, golden.len);
-	assert_non_null(golden.data);
-	assert_int_equal(read(fd, golden.data, golden.len), golden.len);
-	(void)close(fd);
-}
-
 static void
 note_seals(void)
 {
@@ -789,16 +767,33 @@ fill_token(void)
 	ok(token_seal_add_recovery(f->token, &f->permit, &f->policy, &code,
 	    why));
 	ok(token_note(f->token, &f->permit, TIME_OLD, NULL, why));
-	ok(make_pair("pair", why));
-	ok(make_key("secret", why));
-	ok(make_data("data", "public", false, why));
-	ok(make_data("private data", "private", true, why));
-	ok(make_data("victim", "victim", true, why));
+	ok(make_pair(stage.t, &stage.c, "pair", why));
+	ok(make_key(stage.t, &stage.c, "secret", why));
+	ok(make_data(stage.t, &stage.c, "data", "public", false, why));
+	ok(make_data(stage.t, &stage.c, "private data", "private", true, why));
+	ok(make_data(stage.t, &stage.c, "victim", "victim", true, why));
 	note_seals();
 	memcpy(old_id, f->token->meta.id, TOKEN_ID_LEN);
 	token_logout(f->token);
 	for (int i = 0; i < TRIES_USED; i++)
 		refused(CVM_E_PIN_INCORRECT, login_user(f, "wrong-pin", why));
+}
+
+static void
+make_cert(void)
+{
+	const struct cert_spec spec = { .cn = "web",
+		.serial = 1,
+		.from = 1700000000,
+		.until = 1900000000,
+		.version = X509_VERSION_3,
+		.sign = { .md = "SHA256" } };
+	EVP_PKEY *key = maker_ec("P-256");
+	X509 *x = maker_cert(&spec, key, NULL, key);
+
+	maker_cert_der(x, &cert);
+	X509_free(x);
+	EVP_PKEY_free(key);
 }
 
 /* In memory where there is such a place: nothing here loses power. */
@@ -822,15 +817,17 @@ changes_start(void)
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_true(shared != MAP_FAILED);
+	make_cert();
 	fill_token();
 	token_freep(&f->token);
-	keep();
+	golden_keep(f->path);
 }
 
 void
 changes_stop(void)
 {
-	blob_clear(&golden);
+	golden_free();
+	blob_clear(&cert);
 	(void)munmap(shared, sizeof(*shared));
 	fixture_free(&stage.f);
 }
@@ -926,7 +923,7 @@ change_run(unsigned i, enum harm harm, unsigned n, int error,
 {
 	memset(ret, 0, sizeof(*ret));
 	memset(shared, 0, sizeof(*shared));
-	restore();
+	golden_restore(stage.f.dir, stage.f.path);
 	ret->traced = run(&changes[i], harm, n, error);
 	ret->returned = shared->returned;
 	ret->err = shared->err;
@@ -966,7 +963,7 @@ init_beside_killed(unsigned n, struct outcome *ret)
 
 	memset(ret, 0, sizeof(*ret));
 	memset(shared, 0, sizeof(*shared));
-	restore();
+	golden_restore(stage.f.dir, stage.f.path);
 	killed = (struct killed){ .n = n };
 	new_permit(f);
 	ok(token_new(&f->cfg, &f->issuer, &f->token));

@@ -3,6 +3,7 @@
 #ifndef TESTS_UNIT_OBJECTS_FIXTURE_H
 #define TESTS_UNIT_OBJECTS_FIXTURE_H
 
+#include "tests/unit/templates.h"
 #include "tests/unit/token-fixture.h"
 #include "token/op.h"
 
@@ -58,40 +59,6 @@ stage_restart(struct stage *s)
 	ok(unseal(&s->f, why));
 	s->t = s->f.token;
 }
-
-/* Templates. A value of a few bytes stands in the expression itself. */
-#define BOOL_ATTR(type, v)                                                     \
-	{                                                                      \
-		type, (CK_BBOOL[]){ v }, sizeof(CK_BBOOL)                      \
-	}
-#define ULONG_ATTR(type, v)                                                    \
-	{                                                                      \
-		type, (CK_ULONG[]){ v }, sizeof(CK_ULONG)                      \
-	}
-#define BYTES_ATTR(type, v)                                                    \
-	{                                                                      \
-		type, v, sizeof(v)                                             \
-	}
-#define TEXT_ATTR(type, v)                                                     \
-	{                                                                      \
-		type, (char[]){ v }, sizeof(v) - 1                             \
-	}
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-
-static CK_BYTE __attribute__((unused))
-p256[] = { 0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7 };
-static CK_BYTE __attribute__((unused))
-p384[] = { 0x06, 5, 0x2b, 0x81, 4, 0, 34 };
-static CK_BYTE __attribute__((unused))
-p521[] = { 0x06, 5, 0x2b, 0x81, 4, 0, 35 };
-static CK_BYTE __attribute__((unused))
-secp256k1[] = { 0x06, 5, 0x2b, 0x81, 4, 0, 10 };
-static CK_BYTE __attribute__((unused)) ed25519[] = { 0x13, 12, 'e', 'd', 'w',
-	'a', 'r', 'd', 's', '2', '5', '5', '1', '9' };
-static CK_BYTE __attribute__((unused)) ed448[] = { 0x06, 3, 0x2b, 101, 113 };
-static CK_BYTE __attribute__((unused))
-x25519[] = { 0x13, 10, 'c', 'u', 'r', 'v', 'e', '2', '5', '5', '1', '9' };
-static CK_BYTE __attribute__((unused)) x448[] = { 0x06, 3, 0x2b, 101, 111 };
 
 struct pair {
 	CK_OBJECT_HANDLE pub, priv;
