@@ -4,19 +4,9 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 
+#include "base/stamp.h"
 #include "module/policy_file.h"
-
-/* Which file it is, and which of its contents. */
-struct identity {
-	dev_t dev;
-	ino_t ino;
-	off_t size;
-	struct timespec modified, changed;
-	bool settled; /* another content would have another time */
-};
 
 struct version {
 	struct policy *policy;
@@ -26,26 +16,12 @@ struct version {
 struct policy_file {
 	const char *path;
 	struct version *_Atomic newest;
-	struct identity identity; /* the reader's own */
+	struct stamp stamp; /* the reader's own */
 };
-
-static bool
-same_time(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
-
-static bool
-same_identity(const struct identity *a, const struct identity *b)
-{
-	return a->settled && a->dev == b->dev && a->ino == b->ino &&
-	    a->size == b->size && same_time(&a->modified, &b->modified) &&
-	    same_time(&a->changed, &b->changed);
-}
 
 /* CVM_E_NOT_FOUND, without words: not for this process to see. */
 static int
-identify(const char *path, struct identity *ret, struct why *why)
+look(const char *path, struct stamp *ret, struct why *why)
 {
 	struct stat st;
 
@@ -55,15 +31,7 @@ identify(const char *path, struct identity *ret, struct why *why)
 		return why_setf(why, CVM_E_CONFIG, path, "policy file",
 		    "the one that was read", "%s", strerror(errno));
 	}
-	*ret = (struct identity){
-		.dev = st.st_dev,
-		.ino = st.st_ino,
-		.size = st.st_size,
-		.modified = st.st_mtim,
-		.changed = st.st_ctim,
-		/* Two writes within a tick have the same time. */
-		.settled = time(NULL) - st.st_ctim.tv_sec > 1,
-	};
+	*ret = stamp_of(&st);
 	return CVM_OK;
 }
 
@@ -93,8 +61,8 @@ policy_file_open(const char *path, struct policy_file **ret,
 		return CVM_E_NOMEM;
 	f->path = path;
 	/* First: what is written after this is noticed. */
-	if (identify(path, &f->identity, /* why= */ NULL) != CVM_OK)
-		f->identity.settled = false;
+	if (look(path, &f->stamp, /* why= */ NULL) != CVM_OK)
+		f->stamp.racy = true;
 	if ((err = policy_load(path, &policy, reterr_why)) != CVM_OK ||
 	    (err = add_version(f, &policy)) != CVM_OK)
 		return err;
@@ -130,17 +98,17 @@ policy_file_refresh(struct policy_file *f, bool *ret_changed,
 {
 	_cleanup_(policy_freep) struct policy *policy = NULL;
 	const struct policy *old = policy_file_current(f);
-	struct identity now = { 0 };
+	struct stamp now = { 0 };
 	bool changed;
 	int err;
 
 	*ret_changed = false;
-	err = identify(f->path, &now, reterr_why);
+	err = look(f->path, &now, reterr_why);
 	if (err == CVM_E_NOT_FOUND)
 		return CVM_OK;
 	if (err != CVM_OK)
 		return err;
-	if (same_identity(&f->identity, &now))
+	if (stamp_current(&f->stamp, &now))
 		return CVM_OK;
 	err = policy_load(f->path, &policy, reterr_why);
 	if (err == CVM_E_NOT_FOUND || err == CVM_E_IO)
@@ -153,7 +121,7 @@ policy_file_refresh(struct policy_file *f, bool *ret_changed,
 	changed = memcmp(policy->digest, old->digest, POLICY_DIGEST_LEN) != 0;
 	if (changed && (err = add_version(f, &policy)) != CVM_OK)
 		return why_set(reterr_why, err, f->path, "", "", "");
-	f->identity = now;
+	f->stamp = now;
 	*ret_changed = changed;
 	return CVM_OK;
 }
