@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "attest/evidence.h"
+#include "base/stamp.h"
 #include "base/tuple.h"
 
 /*
@@ -21,32 +21,24 @@
 #define NAME_LEN_MAX 200
 #define DEPTH_MAX 3
 #define ENTRIES_MAX 4096 /* of all kinds, so that a walk ends */
-/* A file that changed about when it was read may change again unseen: times
- * of files move in ticks of the kernel. */
-#define TICK_NS 20000000
 
 struct file {
 	char *name;
 	struct blob data;
 };
 
-/* What tells that a file or directory is the one that was read. */
-struct stamp {
+/* What was read, and how it looked before. */
+struct seen_file {
 	char *path;
-	bool present;
-	dev_t dev;
-	ino_t ino;
-	off_t size;
-	struct timespec mtime, ctime;
-	bool racy;
+	struct stamp stamp;
 };
 
 struct endorsements {
 	struct file *files; /* sorted by name */
 	size_t n_files, bytes;
 	uint8_t digest[SHA256_LEN]; /* of all, see endorsements_digest() */
-	struct stamp *stamps;
-	size_t n_stamps;
+	struct seen_file *seen;
+	size_t n_seen;
 };
 
 struct walk {
@@ -79,10 +71,10 @@ endorsements_freep(struct endorsements **e)
 		free((*e)->files[i].name);
 		blob_clear(&(*e)->files[i].data);
 	}
-	for (size_t i = 0; i < (*e)->n_stamps; i++)
-		free((*e)->stamps[i].path);
+	for (size_t i = 0; i < (*e)->n_seen; i++)
+		free((*e)->seen[i].path);
 	free((*e)->files);
-	free((*e)->stamps);
+	free((*e)->seen);
 	free(*e);
 	*e = NULL;
 }
@@ -221,60 +213,41 @@ endorsements_name(const struct endorsements *e, size_t i)
 	return e != NULL && i < e->n_files ? e->files[i].name : NULL;
 }
 
-static int64_t
-nanoseconds(struct timespec t)
-{
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-/* st NULL: it was not there. Takes path. */
+/* stamp NULL: it was not there. Takes path. */
 static int
-add_stamp(struct endorsements *e, char **path, const struct stat *st)
+note_seen(struct endorsements *e, char **path, const struct stamp *stamp)
 {
-	struct stamp *stamps, s = { .path = *path, .present = st != NULL };
-	struct timespec now;
+	struct seen_file *seen;
 
-	stamps = realloc(e->stamps, (e->n_stamps + 1) * sizeof(*stamps));
-	if (stamps == NULL)
+	seen = realloc(e->seen, (e->n_seen + 1) * sizeof(*seen));
+	if (seen == NULL)
 		return CVM_E_NOMEM;
-	e->stamps = stamps;
-	if (st != NULL) {
-		int64_t age;
-
-		(void)clock_gettime(CLOCK_REALTIME, &now);
-		age = nanoseconds(now) - nanoseconds(st->st_ctim);
-		s.dev = st->st_dev;
-		s.ino = st->st_ino;
-		s.size = st->st_size;
-		s.mtime = st->st_mtim;
-		s.ctime = st->st_ctim;
-		s.racy = age > -TICK_NS && age < TICK_NS;
-	}
-	(void)TAKE_PTR(*path);
-	stamps[e->n_stamps++] = s;
+	e->seen = seen;
+	seen[e->n_seen++] = (struct seen_file){
+		.path = TAKE_PTR(*path),
+		.stamp = stamp != NULL ? *stamp : (struct stamp){ 0 },
+	};
 	return CVM_OK;
 }
 
 static bool
-stamp_matches(const struct stamp *s)
+still_current(const struct seen_file *f)
 {
+	struct stamp now = { 0 };
 	struct stat st;
 
-	if (s->racy)
+	if (stat(f->path, &st) == 0)
+		now = stamp_of(&st);
+	else if (errno != ENOENT && errno != ENOTDIR)
 		return false;
-	if (stat(s->path, &st) < 0)
-		return !s->present && (errno == ENOENT || errno == ENOTDIR);
-	return s->present && st.st_dev == s->dev && st.st_ino == s->ino &&
-	    st.st_size == s->size &&
-	    nanoseconds(st.st_mtim) == nanoseconds(s->mtime) &&
-	    nanoseconds(st.st_ctim) == nanoseconds(s->ctime);
+	return stamp_current(&f->stamp, &now);
 }
 
 bool
 endorsements_stale(const struct endorsements *e)
 {
-	for (size_t i = 0; i < e->n_stamps; i++)
-		if (!stamp_matches(&e->stamps[i]))
+	for (size_t i = 0; i < e->n_seen; i++)
+		if (!still_current(&e->seen[i]))
 			return true;
 	return false;
 }
@@ -366,6 +339,7 @@ walk_entry(struct walk *w, int dir_fd, const char *entry, const char *name,
 {
 	_cleanup_(freep) char *path = join(w->dir, name);
 	_cleanup_(closep) int fd = -1;
+	struct stamp stamp;
 	struct stat st;
 	int r;
 
@@ -392,8 +366,9 @@ walk_entry(struct walk *w, int dir_fd, const char *entry, const char *name,
 	if (!S_ISREG(st.st_mode))
 		return why_set(w->why, CVM_E_IO, path, "",
 		    "a regular file or a directory", "another kind of file");
+	stamp = stamp_of(&st);
 	r = add_file(w, fd, name, path);
-	return r < 0 ? r : add_stamp(w->e, &path, &st);
+	return r < 0 ? r : note_seen(w->e, &path, &stamp);
 }
 
 /* Takes fd. name is relative to the top, "" there. */
@@ -404,10 +379,12 @@ walk_dir(struct walk *w, int fd, const char *name, unsigned depth)
 	_cleanup_(dir_closep) DIR *d = NULL;
 	_cleanup_(freep) char *path = join(w->dir, name);
 	const struct dirent *de;
+	struct stamp stamp;
 	struct stat st;
 
 	if (path == NULL || fstat(owned, &st) < 0)
 		return CVM_E_NOMEM;
+	stamp = stamp_of(&st);
 	d = fdopendir(owned);
 	if (d == NULL)
 		return fail_errno(w, path, "a readable directory");
@@ -431,7 +408,7 @@ walk_dir(struct walk *w, int fd, const char *name, unsigned depth)
 	}
 	if (errno != 0)
 		return fail_errno(w, path, "a readable directory");
-	return add_stamp(w->e, &path, &st);
+	return note_seen(w->e, &path, &stamp);
 }
 
 int
@@ -449,7 +426,7 @@ endorsements_load(const char *dir, struct endorsements **ret,
 		return why_set(reterr_why, CVM_E_NOMEM, dir, "", "", "");
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
-		r = add_stamp(e, &path, NULL);
+		r = note_seen(e, &path, NULL);
 	else if (fd < 0)
 		return fail_errno(&w, dir, "a readable directory");
 	else
