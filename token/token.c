@@ -123,39 +123,15 @@ token_keep(struct token *t, const struct permit *p, enum token_key which,
 	return CVM_OK;
 }
 
-/* CVM_OK also when there is no file: then the stamp is all zero. */
+/* All zero when there is no file. */
 static void
 look(const struct token *t, struct stamp *ret)
 {
 	struct stat st;
 
-	memset(ret, 0, sizeof(*ret));
-	if (stat(t->cfg->store, &st) != 0)
-		return;
-	ret->dev = st.st_dev;
-	ret->ino = st.st_ino;
-	ret->size = st.st_size;
-	ret->mtime = st.st_mtim;
-	ret->ctime = st.st_ctim;
-}
-
-static bool
-same_time(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
-
-static bool
-same_file(const struct stamp *a, const struct stamp *b)
-{
-	return a->dev == b->dev && a->ino == b->ino;
-}
-
-static bool
-same_stamp(const struct stamp *a, const struct stamp *b)
-{
-	return same_file(a, b) && a->size == b->size &&
-	    same_time(&a->mtime, &b->mtime) && same_time(&a->ctime, &b->ctime);
+	*ret = (struct stamp){ 0 };
+	if (stat(t->cfg->store, &st) == 0)
+		*ret = stamp_of(&st);
 }
 
 /* What a reading of the store found. */
@@ -248,7 +224,7 @@ token_reload(struct token *t)
 	int err = CVM_OK;
 
 	look(t, &stamp); /* before reading: later changes show */
-	if (stamp.ino != 0 && !same_file(&stamp, &t->opened))
+	if (stamp.ino != 0 && !stamp_same_file(&stamp, &t->opened))
 		return; /* replaced: the next use opens the new one */
 	if (t->connected && !store_is_open(t->store))
 		return; /* the next use opens it anew */
@@ -320,14 +296,14 @@ token_store(struct token *t, struct store **ret, struct why *reterr_why)
 	look(t, &now);
 	err = known(t, &before, &why);
 	if (!t->connected || !store_is_open(t->store) ||
-	    !same_file(&now, &t->opened)) {
+	    !stamp_same_file(&now, &t->opened)) {
 		err = connect_store(t, &why);
 		if (err != CVM_OK)
 			err = refuse_connection(t, err, &why);
 		else
 			before = (struct stamp){ 0 };
 	}
-	if (t->connected && !same_stamp(&now, &before)) {
+	if (t->connected && !stamp_current(&before, &now)) {
 		token_reload(t);
 		err = known(t, &before, &why);
 	}
@@ -432,12 +408,13 @@ refresh(struct token *t, bool wait)
 
 	look(t, &now);
 	/* Another file is another token, perhaps: no time to save. */
-	wait |= known(t, &before, &why) != CVM_OK || !same_file(&now, &before);
-	if (!same_stamp(&now, &before) && wait) {
+	wait |= known(t, &before, &why) != CVM_OK ||
+	    !stamp_same_file(&now, &before);
+	if (!stamp_current(&before, &now) && wait) {
 		store_lock();
 		(void)!token_store(t, &s, /* reterr_why= */ NULL);
 		store_unlock();
-	} else if (!same_stamp(&now, &before) && token_try_store(t)) {
+	} else if (!stamp_current(&before, &now) && token_try_store(t)) {
 		(void)!token_store(t, &s, /* reterr_why= */ NULL);
 		token_leave_store(t);
 	}

@@ -5,8 +5,8 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/stat.h>
 
+#include "base/stamp.h"
 #include "token/internal.h"
 
 /*
@@ -53,14 +53,6 @@ enum token_open {
 	OPEN_TOKEN = 1, /* KEY_TOKEN */
 	OPEN_USER = 2,	/* KEY_PRIVATE, or the user's auth value */
 	OPEN_SO = 4,	/* the same of the SO */
-};
-
-/* How a file looked; all zero when there was none. */
-struct stamp {
-	dev_t dev;
-	ino_t ino;
-	off_t size;
-	struct timespec mtime, ctime;
 };
 
 struct token {
