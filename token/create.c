@@ -190,38 +190,64 @@ describe(const struct config_token *cfg, CK_OBJECT_CLASS class,
 	}
 }
 
-int
-token_create(struct token *t, const struct caller *c, const CK_ATTRIBUTE *templ,
-    CK_ULONG n, CK_OBJECT_HANDLE *ret, struct why *reterr_why)
+/* What a template asks for, and nothing is written yet. */
+static int
+conceive(struct token *t, const struct caller *c, const CK_ATTRIBUTE *templ,
+    CK_ULONG n, struct newborn *b, struct why *why)
 {
-	_cleanup_(newborn_clear) struct newborn b = { 0 };
 	struct template_use use = { .in = IN_CREATE,
 		.so = c->so,
 		.key_type = CK_UNAVAILABLE_INFORMATION };
-	int err = template_ulong(templ, n, CKA_CLASS, &use.class, reterr_why);
+	int err = template_ulong(templ, n, CKA_CLASS, &use.class, why);
 
 	if (err == CVM_E_NOT_FOUND)
-		return template_refuse(reterr_why, CVM_E_TEMPLATE_INCOMPLETE,
+		return template_refuse(why, CVM_E_TEMPLATE_INCOMPLETE,
 		    CKA_CLASS, "a value", "none");
 	if (err == CVM_OK)
 		err = template_ulong(templ, n, CKA_KEY_TYPE, &use.key_type,
-		    reterr_why);
+		    why);
 	if (err != CVM_OK && err != CVM_E_NOT_FOUND)
 		return err;
 	if (class_bit(use.class) == 0 ||
 	    (err == CVM_OK && key_type_bit(use.key_type) == 0))
-		return template_refuse(reterr_why, CVM_E_ATTR_VALUE,
+		return template_refuse(why, CVM_E_ATTR_VALUE,
 		    err == CVM_OK ? CKA_KEY_TYPE : CKA_CLASS,
 		    "one that is known here", "another");
-	err = template_read(&use, templ, n, &b.attrs, reterr_why);
+	err = template_read(&use, templ, n, &b->attrs, why);
 	if (err == CVM_OK)
-		err = describe(token_config(t), use.class, templ, n, &b,
-		    reterr_why);
+		err = describe(token_config(t), use.class, templ, n, b, why);
 	if (err == CVM_OK &&
 	    (use.class == CKO_PRIVATE_KEY || use.class == CKO_SECRET_KEY))
-		err = attrs_set_ulong(&b.attrs, CKA_CVM_ORIGIN,
+		err = attrs_set_ulong(&b->attrs, CKA_CVM_ORIGIN,
 		    CVM_ORIGIN_IMPORTED);
-	if (err != CVM_OK)
-		return err;
-	return objects_publish(t, c, &b, 1, ret, reterr_why);
+	return err;
+}
+
+static void newborns_clear(struct newborn (*v)[TOKEN_CREATE_MAX])
+{
+	for (size_t i = 0; i < TOKEN_CREATE_MAX; i++)
+		newborn_clear(&(*v)[i]);
+}
+
+int
+token_create_all(struct token *t, const struct caller *c,
+    const struct token_template *v, size_t n, CK_OBJECT_HANDLE *ret,
+    struct why *reterr_why)
+{
+	_cleanup_(newborns_clear) struct newborn b[TOKEN_CREATE_MAX] = { 0 };
+	int err = n <= TOKEN_CREATE_MAX ? CVM_OK : CVM_E_INTERNAL;
+
+	for (size_t i = 0; err == CVM_OK && i < n; i++)
+		err = conceive(t, c, v[i].attrs, v[i].n, &b[i], reterr_why);
+	return err == CVM_OK ? objects_publish(t, c, b, n, ret, reterr_why) :
+			       err;
+}
+
+int
+token_create(struct token *t, const struct caller *c, const CK_ATTRIBUTE *templ,
+    CK_ULONG n, CK_OBJECT_HANDLE *ret, struct why *reterr_why)
+{
+	const struct token_template one = { templ, n };
+
+	return token_create_all(t, c, &one, 1, ret, reterr_why);
 }

@@ -67,6 +67,15 @@ int token_find(struct token *t, const struct caller *c,
 int token_create(struct token *t, const struct caller *c,
     const CK_ATTRIBUTE *templ, CK_ULONG n, CK_OBJECT_HANDLE *ret,
     struct why *reterr_why) _must_check_;
+/* Some at once: all of them, or none. ret has n handles. */
+#define TOKEN_CREATE_MAX 3
+struct token_template {
+	const CK_ATTRIBUTE *attrs;
+	CK_ULONG n;
+};
+int token_create_all(struct token *t, const struct caller *c,
+    const struct token_template *v, size_t n, CK_OBJECT_HANDLE *ret,
+    struct why *reterr_why) _must_check_;
 int token_copy(struct token *t, const struct caller *c, CK_OBJECT_HANDLE from,
     const CK_ATTRIBUTE *templ, CK_ULONG n, CK_OBJECT_HANDLE *ret,
     struct why *reterr_why) _must_check_;
