@@ -9,14 +9,16 @@
 #include "base/openssl.h"
 #include "tools/key_file.h"
 #include "tools/key_template.h"
+#include "tools/text.h"
 #include "tools/tool.h"
 
 #define DEFAULT_ID_LEN 20
 #define ID_MAX 255
 
-/* What is brought in. Objects are made in this order, and on a failure taken
- * back in the other. */
+/* What is brought in, in one change of the token. */
 enum part { PART_PRIVATE, PART_PUBLIC, PART_CERT, N_PARTS };
+_Static_assert(N_PARTS <= TOKEN_CREATE_MAX, "all parts are made at once");
+
 struct import {
 	struct tool_context c;
 	EVP_PKEY *key;
@@ -24,13 +26,14 @@ struct import {
 	const char *label;
 	struct blob id;
 	struct secret *pin;
-	CK_OBJECT_HANDLE made[N_PARTS];
-	size_t n_made;
+	struct key_template part[N_PARTS];
 };
 
 static void
 import_clear(struct import *m)
 {
+	for (size_t i = 0; i < N_PARTS; i++)
+		key_template_clear(&m->part[i]);
 	evp_pkey_freep(&m->key);
 	X509_free(m->cert);
 	blob_clear(&m->id);
@@ -129,60 +132,58 @@ check_new(struct import *m, struct why *why)
 	    hex_encode(blob_span(&m->id), hex, sizeof(hex)));
 }
 
-/* One object, through the rules that C_CreateObject has. */
 static int
-put(struct import *m, struct key_template *t, struct why *why)
+describe(struct import *m, enum part part)
 {
-	struct caller who = tool_caller(&m->c, /* user= */ true);
-	int r;
-
-	if ((r = key_template_add(t, CKA_LABEL,
-		 span(m->label, strlen(m->label)))) != CVM_OK ||
-	    (r = key_template_add(t, CKA_ID, blob_span(&m->id))) != CVM_OK ||
-	    (r = token_create(gate_token(m->c.gate), &who, t->a, t->n,
-		 &m->made[m->n_made], why)) != CVM_OK)
-		return r;
-	m->n_made++;
-	return CVM_OK;
-}
-
-static int
-put_part(struct import *m, enum part part, struct why *why)
-{
-	_cleanup_(key_template_clear) struct key_template t = { .n = 0 };
+	struct key_template *t = &m->part[part];
 	int r;
 
 	if (part == PART_PRIVATE)
-		r = key_template_private(m->key, &t);
+		r = key_template_private(m->key, t);
 	else if (part == PART_PUBLIC)
-		r = key_template_public(m->key, &t);
+		r = key_template_public(m->key, t);
 	else
-		r = key_template_cert(m->cert, &t);
-	return r == CVM_OK ? put(m, &t, why) : r;
+		r = key_template_cert(m->cert, t);
+	if (r == CVM_OK)
+		r = key_template_add(t, CKA_LABEL,
+		    span(m->label, strlen(m->label)));
+	return r == CVM_OK ? key_template_add(t, CKA_ID, blob_span(&m->id)) : r;
 }
 
-static void
-take_back(struct import *m)
-{
-	struct caller who = tool_caller(&m->c, /* user= */ true);
-	struct why why = { 0 };
-
-	while (m->n_made > 0)
-		if (token_destroy(gate_token(m->c.gate), &who,
-			m->made[--m->n_made], &why) != CVM_OK)
-			tool_note("an object of the failed import is left");
-}
-
+/* All objects at once, through the rules that C_CreateObject has: a key without
+ * its certificate would be in the way of the next try. */
 static int
-put_all(struct import *m, struct why *why)
+create_all(struct import *m, struct why *why)
 {
+	struct token_template v[N_PARTS];
+	CK_OBJECT_HANDLE made[N_PARTS];
+	struct caller who = tool_caller(&m->c, /* user= */ true);
+	size_t n = m->cert != NULL ? N_PARTS : PART_CERT;
 	int r = check_new(m, why);
 
-	for (int part = 0; r == CVM_OK && part < N_PARTS; part++)
-		if (part != PART_CERT || m->cert != NULL)
-			r = put_part(m, (enum part)part, why);
-	if (r != CVM_OK)
-		take_back(m);
+	for (size_t i = 0; r == CVM_OK && i < n; i++) {
+		r = describe(m, (enum part)i);
+		v[i] = (struct token_template){ m->part[i].a, m->part[i].n };
+	}
+	return r == CVM_OK ?
+	    token_create_all(gate_token(m->c.gate), &who, v, n, made, why) :
+	    r;
+}
+
+/* Whatever the reason is about, it says what did not come in. */
+static int
+put_all(const struct tool *t, struct import *m, struct why *why)
+{
+	const char *path = t->operand[0];
+	int r = create_all(m, why);
+
+	if (r == CVM_OK)
+		return CVM_OK;
+	if (why->err == CVM_OK)
+		(void)why_set(why, r, path, "", "", "");
+	if (why->hint[0] == '\0')
+		why_hint(why, "nothing of %s was imported as \"%s\"", path,
+		    PLAIN(m->label));
 	return r;
 }
 
@@ -211,11 +212,11 @@ report(const struct tool *t, const struct import *m)
 int
 cmd_key_import(struct tool *t)
 {
-	_cleanup_(import_clear) struct import m = { .n_made = 0 };
+	_cleanup_(
+	    import_clear) struct import m = { .label = t->opt[OPT_LABEL] };
 	struct why why = { 0 };
 	int r;
 
-	m.label = t->opt[OPT_LABEL];
 	if (m.label == NULL)
 		return tool_usage(t, "--label LABEL is missing");
 	if ((r = tool_open(t, &m.c)) != 0)
@@ -227,7 +228,7 @@ cmd_key_import(struct tool *t)
 		CVM_OK ||
 	    (r = gate_open_session(m.c.gate, &m.c.session, &why)) != CVM_OK ||
 	    (r = tool_login(&m.c, tool_span(m.pin), &why)) != CVM_OK ||
-	    (r = put_all(&m, &why)) != CVM_OK)
+	    (r = put_all(t, &m, &why)) != CVM_OK)
 		return tool_fail(r, &why);
 	return report(t, &m);
 }

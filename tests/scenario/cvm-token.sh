@@ -580,9 +580,23 @@ openssl x509 -in rsa-cert.pem -outform DER -out rsa-cert.der
 cat rsa-cert.pem rsa.pem >both.pem
 printf geheim >passphrase
 import() { token key import "$@" --pin-file pin; }
+# commits COMMAND...: how often it changes the token's file, into the file
+# "commits" (SQLite counts in its header).
+commits() {
+	local before after rc
+	before=$(od -An -tu4 --endian=big -j24 -N4 etc-snp/web.db)
+	"$@"
+	rc=$?
+	after=$(od -An -tu4 --endian=big -j24 -N4 etc-snp/web.db)
+	echo $((after - before)) >commits
+	return $rc
+}
 
-check "an RSA key with its certificate" import rsa.pem --label web-rsa \
-    --cert rsa-cert.pem
+check "an RSA key with its certificate" commits import rsa.pem \
+    --label web-rsa --cert rsa-cert.pem
+with_objects=$(cat commits)
+commits import rsa.pem --label again >again.out 2>&1
+check "which come in together" test "$with_objects" = $(($(cat commits) + 1))
 check "an EC key (DER)" import ec.der --label web-ec --id 0a0b
 check "an encrypted key" import enc.pem --label enc \
     --passphrase-file passphrase
@@ -629,6 +643,8 @@ check "a certificate that is none" exits 2 "X.509" \
     import rsa.pem --label x --id 0f --cert message
 openssl genrsa -out small.pem 1024 2>/dev/null
 check "a key that is too small" exits 2 "1024" import small.pem --label x
+check "and what was to come in" exits 2 \
+    'nothing of small.pem was imported as "x"' import small.pem --label x
 check "a wrong PIN" exits 1 "PIN incorrect" token key import rsa.pem \
     --label x --id 0f --pin-file wrong-pin
 left_behind() { p11 -O | grep "label: *x$"; }

@@ -135,54 +135,71 @@ make_base(struct token *t, const struct caller *c, CK_OBJECT_HANDLE *ret,
 	    why);
 }
 
+/* Templates of n attributes, one after the other. */
+static int
+create(struct token *t, const struct caller *c, const CK_ATTRIBUTE *templ,
+    size_t n, size_t objects, struct why *why)
+{
+	struct token_template v[TOKEN_CREATE_MAX];
+	CK_OBJECT_HANDLE h[TOKEN_CREATE_MAX];
+
+	for (size_t i = 0; i < objects; i++)
+		v[i] = (struct token_template){ &templ[i * n], n };
+	return token_create_all(t, c, v, objects, h, why);
+}
+
+#define PRIVATE(label)                                                         \
+	ULONG_ATTR(CKA_CLASS, CKO_PRIVATE_KEY),                                \
+	    ULONG_ATTR(CKA_KEY_TYPE, CKK_EC), BYTES_ATTR(CKA_EC_PARAMS, p256), \
+	    BOOL_ATTR(CKA_TOKEN, true),                                        \
+	    attr(CKA_VALUE, scalar, sizeof(scalar)), name(label)
+#define PUBLIC(label, token)                                                   \
+	ULONG_ATTR(CKA_CLASS, CKO_PUBLIC_KEY),                                 \
+	    ULONG_ATTR(CKA_KEY_TYPE, CKK_EC), BYTES_ATTR(CKA_EC_PARAMS, p256), \
+	    BOOL_ATTR(CKA_TOKEN, token),                                       \
+	    attr(CKA_EC_POINT, point, sizeof(point)), name(label)
+#define CERTIFICATE(label, der)                                                \
+	ULONG_ATTR(CKA_CLASS, CKO_CERTIFICATE),                                \
+	    ULONG_ATTR(CKA_CERTIFICATE_TYPE, CKC_X_509),                       \
+	    BOOL_ATTR(CKA_PRIVATE, false), BOOL_ATTR(CKA_TOKEN, true),         \
+	    attr(CKA_VALUE, (der).data, (der).len), name(label)
+#define ATTRS 6 /* of each */
+
 int
 make_certificate(struct token *t, const struct caller *c, const char *label,
     struct span der, struct why *why)
 {
-	CK_ATTRIBUTE templ[] = {
-		ULONG_ATTR(CKA_CLASS, CKO_CERTIFICATE),
-		ULONG_ATTR(CKA_CERTIFICATE_TYPE, CKC_X_509),
-		BOOL_ATTR(CKA_TOKEN, true),
-		attr(CKA_VALUE, der.data, der.len),
-		name(label),
-	};
-	CK_OBJECT_HANDLE h;
+	const CK_ATTRIBUTE templ[ATTRS] = { CERTIFICATE(label, der) };
 
-	return token_create(t, c, templ, COUNT(templ), &h, why);
+	return create(t, c, templ, ATTRS, 1, why);
 }
 
 int
 make_private(struct token *t, const struct caller *c, const char *label,
     struct why *why)
 {
-	CK_ATTRIBUTE templ[] = {
-		ULONG_ATTR(CKA_CLASS, CKO_PRIVATE_KEY),
-		ULONG_ATTR(CKA_KEY_TYPE, CKK_EC),
-		BYTES_ATTR(CKA_EC_PARAMS, p256),
-		BOOL_ATTR(CKA_TOKEN, true),
-		attr(CKA_VALUE, scalar, sizeof(scalar)),
-		name(label),
-	};
-	CK_OBJECT_HANDLE h;
+	const CK_ATTRIBUTE templ[ATTRS] = { PRIVATE(label) };
 
-	return token_create(t, c, templ, COUNT(templ), &h, why);
+	return create(t, c, templ, ATTRS, 1, why);
 }
 
 int
 make_public(struct token *t, const struct caller *c, const char *label,
     bool token, struct why *why)
 {
-	CK_ATTRIBUTE templ[] = {
-		ULONG_ATTR(CKA_CLASS, CKO_PUBLIC_KEY),
-		ULONG_ATTR(CKA_KEY_TYPE, CKK_EC),
-		BYTES_ATTR(CKA_EC_PARAMS, p256),
-		BOOL_ATTR(CKA_TOKEN, token),
-		attr(CKA_EC_POINT, point, sizeof(point)),
-		name(label),
-	};
-	CK_OBJECT_HANDLE h;
+	const CK_ATTRIBUTE templ[ATTRS] = { PUBLIC(label, token) };
 
-	return token_create(t, c, templ, COUNT(templ), &h, why);
+	return create(t, c, templ, ATTRS, 1, why);
+}
+
+int
+make_three(struct token *t, const struct caller *c, const char *label,
+    struct span der, struct why *why)
+{
+	const CK_ATTRIBUTE templ[3 * ATTRS] = { PRIVATE(label),
+		PUBLIC(label, true), CERTIFICATE(label, der) };
+
+	return create(t, c, templ, ATTRS, 3, why);
 }
 
 int

@@ -29,6 +29,9 @@ int make_private(struct token *t, const struct caller *c, const char *label,
     struct why *why) _must_check_;
 int make_public(struct token *t, const struct caller *c, const char *label,
     bool token, struct why *why) _must_check_;
+/* A private key, its public key and a certificate, at once. */
+int make_three(struct token *t, const struct caller *c, const char *label,
+    struct span der, struct why *why) _must_check_;
 
 /* Session objects to unwrap with and to derive from; and what they give. */
 int make_unwrapping(struct token *t, const struct caller *c,

@@ -62,48 +62,57 @@ complain(int line, const char *what, const struct why *why)
 			complain(__LINE__, #call, why);                        \
 	} while (0)
 
-static void
-look_for(const char *label, CK_OBJECT_HANDLE *v, size_t *n)
-{
-	CK_ATTRIBUTE a = { CKA_LABEL, strdup(label), strlen(label) };
-	CK_OBJECT_HANDLE *found = NULL;
+/* How many there are of a class, or of any; and one of them. */
+#define ANY CK_UNAVAILABLE_INFORMATION
 
-	must_ok(token_find(stage.t, &stage.c, &a, 1, &found, n, why));
-	free(a.pValue);
-	for (size_t i = 0; i < *n && i < 4; i++)
-		v[i] = found[i];
+static size_t
+look_for(const char *label, CK_OBJECT_CLASS class, CK_OBJECT_HANDLE *ret)
+{
+	CK_ATTRIBUTE a[] = { { CKA_LABEL, strdup(label), strlen(label) },
+		ULONG_ATTR(CKA_CLASS, class) };
+	CK_OBJECT_HANDLE *found = NULL;
+	size_t n = 0;
+
+	must_ok(token_find(stage.t, &stage.c, a, class == ANY ? 1 : 2, &found,
+	    &n, why));
+	free(a[0].pValue);
+	if (n > 0)
+		*ret = found[0];
 	free(found);
+	return n;
 }
 
 static size_t
 count_of(const char *label)
 {
-	CK_OBJECT_HANDLE v[4];
-	size_t n = 0;
+	CK_OBJECT_HANDLE h;
 
-	look_for(label, v, &n);
-	return n;
+	return look_for(label, ANY, &h);
 }
 
 static CK_OBJECT_HANDLE
-one(const char *label)
+one(const char *label, CK_OBJECT_CLASS class)
 {
-	CK_OBJECT_HANDLE v[4] = { 0 };
-	size_t n = 0;
+	CK_OBJECT_HANDLE h = 0;
 
-	look_for(label, v, &n);
-	must(n == 1);
-	return v[0];
+	must(look_for(label, class, &h) == 1);
+	return h;
+}
+
+static void
+must_be(CK_OBJECT_HANDLE h, const void *value, size_t len)
+{
+	uint8_t got[1024];
+	CK_ATTRIBUTE a = { CKA_VALUE, got, sizeof(got) };
+
+	must_ok(token_get_attributes(stage.t, &stage.c, h, &a, 1));
+	must(a.ulValueLen == len && memcmp(got, value, len) == 0);
 }
 
 static void
 must_hold(const char *label, const void *value, size_t len)
 {
-	uint8_t got[1024];
-	CK_ATTRIBUTE a = { CKA_VALUE, got, sizeof(got) };
-
-	must_ok(token_get_attributes(stage.t, &stage.c, one(label), &a, 1));
-	must(a.ulValueLen == len && memcmp(got, value, len) == 0);
+	must_be(one(label, ANY), value, len);
 }
 
 /* The key pair of that label: what its private half signs, its public half
@@ -112,24 +121,16 @@ static void
 must_sign(const char *label)
 {
 	CK_MECHANISM mech = { CKM_ECDSA_SHA256, NULL, 0 };
-	CK_OBJECT_HANDLE v[4] = { 0 };
 	uint8_t sig[256];
 	CK_ULONG len = sizeof(sig);
-	size_t n = 0;
 
-	look_for(label, v, &n);
-	must(n == 2);
-	for (size_t i = 0; i < 2; i++) {
+	for (int i = 0; i < 2; i++) {
 		_cleanup_(object_unrefp) struct object *o = NULL;
 		_cleanup_(op_freep) struct op *op = NULL;
 		bool first = i == 0;
 
-		/* The private half is made and stored last. */
-		must_ok(token_object(stage.t, &stage.c, v[1 - i], &o));
-		if ((object_class(o) == CKO_PRIVATE_KEY) != first) {
-			object_unrefp(&o);
-			must_ok(token_object(stage.t, &stage.c, v[i], &o));
-		}
+		must_ok(token_object(stage.t, &stage.c,
+		    one(label, first ? CKO_PRIVATE_KEY : CKO_PUBLIC_KEY), &o));
 		must_ok(
 		    op_new(stage.t, &stage.f.cfg, first ? OP_SIGN : OP_VERIFY,
 			&mech, o, stage.c.permit, &op, why));
@@ -178,14 +179,14 @@ static void
 with_secret(void)
 {
 	open_as_user(USER_PIN);
-	target = one("secret");
+	target = one("secret", ANY);
 }
 
 static void
 with_victim(void)
 {
 	open_as_user(USER_PIN);
-	target = one("victim");
+	target = one("victim", ANY);
 }
 
 static void
@@ -319,6 +320,24 @@ new_private_key(void)
 }
 
 static int
+create_three(struct why *why)
+{
+	return make_three(stage.t, &stage.c, NEW, blob_span(&cert), why);
+}
+
+static enum state
+three_new(void)
+{
+	enum state s = by_count(count_of(NEW), 3);
+
+	if (s == STATE_NEW) {
+		must_sign(NEW);
+		must_be(one(NEW, CKO_CERTIFICATE), cert.data, cert.len);
+	}
+	return s;
+}
+
+static int
 unwrap_key(struct why *why)
 {
 	return make_unwrapped(stage.t, &stage.c, target, NEW, why);
@@ -362,7 +381,7 @@ new_key(void)
 
 	if (count_of(NEW) == 0)
 		return STATE_OLD;
-	must_ok(token_object(stage.t, &stage.c, one(NEW), &o));
+	must_ok(token_object(stage.t, &stage.c, one(NEW, ANY), &o));
 	must_ok(object_secret_value(stage.t, o, stage.c.permit, &value, why));
 	must(secret_span(value).len == 32);
 	return STATE_NEW;
@@ -695,6 +714,8 @@ static const struct change {
 	    true, false },
 	{ "create private key", as_user, create_private_key, new_private_key,
 	    true, false },
+	{ "create key, public key and certificate", as_user, create_three,
+	    three_new, true, false },
 	{ "unwrap", with_unwrapping_key, unwrap_key, new_unwrapped_key, true,
 	    false },
 	{ "derive", with_base_key, derive_key, new_derived_key, true, false },
