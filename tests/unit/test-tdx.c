@@ -193,7 +193,7 @@ SPEC(pks, p->pks = REQUIRE)
 SPEC(key_locker, p->key_locker = FORBID; s->body[AT_TDATTRIBUTES + 3] |= 0x80)
 SPEC(perfmon, s->body[AT_TDATTRIBUTES + 7] = 0x80)
 SPEC(xfam_low, s->body[AT_XFAM] = 0xe5)
-SPEC(xfam_high, s->body[AT_XFAM + 2] = 0x0e)
+SPEC(xfam_high, s->body[AT_XFAM + 2] = 0x16)
 SPEC(xfam, p->xfam_set = true; p->xfam = 0x61ae6)
 SPEC(mrseam, one_value(b, &p->mrseam, 48))
 SPEC(mrtd, one_value(b, &p->mrtd, 48))
@@ -497,6 +497,30 @@ attribute_bits(void **state)
 	}
 }
 
+/* As above: x87 and SSE must be there, and some others may. */
+static void
+xfam_bits(void **state)
+{
+	static const uint64_t may = 0x6dbe4 | UINT64_C(1) << 19;
+
+	(void)state;
+	for (unsigned bit = 0; bit < 64; bit++) {
+		struct bench b;
+		bool admitted;
+
+		bench_begin(&b, 4);
+		b.spec.body[AT_XFAM + bit / 8] ^= (uint8_t)(1u << bit % 8);
+		bench_make(&b);
+		admitted = bench_appraise(&b);
+		if (admitted != ((may & UINT64_C(1) << bit) != 0) ||
+		    (b.v.results[CHECK_TDX_66].status == CHECK_FAIL) !=
+			!admitted)
+			fail_msg("bit %u: %s", bit,
+			    admitted ? "admitted" : "denied");
+		bench_end(&b);
+	}
+}
+
 /* The policy names everything that can be named, and the TD has it. */
 static void
 every_reference_value_matches(void **state)
@@ -738,6 +762,7 @@ main(void)
 		cmocka_unit_test(the_newest_time_may_be_a_crls),
 		cmocka_unit_test(td10_in_version_5_is_admitted),
 		cmocka_unit_test(attribute_bits),
+		cmocka_unit_test(xfam_bits),
 		cmocka_unit_test(every_reference_value_matches),
 		cmocka_unit_test(each_fault_is_caught_by_its_check),
 		cmocka_unit_test(each_check_catches_a_fault),
