@@ -82,8 +82,8 @@ check_structure(struct snp_appraisal *s)
 
 /*
  * The line comes from the signed CPUID fields; reports of version 2 have none
- * (and Turin never made one): there it is what the certificate's issuer says,
- * which the chain to that line's own root proves.
+ * (and lines since Turin never made one): there it is what the certificate's
+ * issuer says, which the chain to that line's own root proves.
  */
 static bool
 check_product(struct snp_appraisal *s)
@@ -92,7 +92,7 @@ check_product(struct snp_appraisal *s)
 		s->product = snp_report_product(&s->r);
 	} else {
 		s->product = snp_vek_product(s->vek, s->vlek);
-		if (s->product == SNP_TURIN)
+		if (snp_is_since_turin(s->product))
 			s->product = (enum snp_product)0;
 	}
 	return verdict_check(s->v, CHECK_SNP_12,

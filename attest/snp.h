@@ -92,6 +92,9 @@ enum snp_signing_key snp_report_key(const struct snp_report *r);
 enum snp_product snp_report_product(const struct snp_report *r);
 const char *snp_product_name(enum snp_product p);   /* "Milan" */
 const char *snp_product_folder(enum snp_product p); /* "milan" */
+/* Turin, and what came after it: FMC is part of the TCB, CHIP_ID has 8 bytes,
+ * and no report is of version 2. */
+bool snp_is_since_turin(enum snp_product p);
 
 /* TCB_VERSION of SNP_TCB_LEN bytes, whose layout depends on the line.
  * CVM_E_PARSE when a reserved byte is not zero. */
@@ -126,7 +129,8 @@ void snp_report_list(const struct snp_report *r,
 /*
  * Where snp_appraise() looks for the signing key's certificate when the host's
  * table has none that fits: that of a VCEK is amd/vek/CHIPID-TCB.der, with 128
- * digits of CHIP_ID, or its first 16 (Turin); of a VLEK amd/vek/vlek-TCB.der.
+ * digits of CHIP_ID, or its first 16 (since Turin); that of a VLEK
+ * amd/vek/vlek-TCB.der.
  */
 #define SNP_VEK_NAME_MAX 192
 /* Writes the i-th name under which this report's certificate may lie; NULL

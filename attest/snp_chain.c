@@ -139,12 +139,14 @@ static bool
 check_pin(struct snp_appraisal *s, const struct snp_pins *pins)
 {
 	char hex[2 * SHA256_LEN + 1];
+	const char *expected = s->p->roots.n > 0 ?
+	    "a root that the policy names" :
+	    pins->list->n > 0 ? "AMD's root of this product line" :
+				"a root in snp.roots of the policy, as none of "
+				"this product line is built in";
 
 	return verdict_check(s->v, CHECK_SNP_16,
-	    cert_pinned(s->ark, pins->list),
-	    s->p->roots.n > 0 ? "a root that the policy names" :
-				"AMD's root of this product line",
-	    "%s",
+	    cert_pinned(s->ark, pins->list), expected, "%s",
 	    hex_encode(span(s->ark->spki_digest, SHA256_LEN), hex,
 		sizeof(hex)));
 }

@@ -50,8 +50,8 @@ snp_ext_tcb(const struct cert *vek, enum snp_product p, struct snp_tcb *ret)
 	    (r = ext_svn(vek, AMD_OID "3.3", &t.snp)) != CVM_OK ||
 	    (r = ext_svn(vek, AMD_OID "3.8", &t.microcode)) != CVM_OK)
 		return r;
-	r = p == SNP_TURIN ? ext_svn(vek, AMD_OID "3.9", &t.fmc) :
-			     ext_svn_unused(vek, AMD_OID "3.9");
+	r = snp_is_since_turin(p) ? ext_svn(vek, AMD_OID "3.9", &t.fmc) :
+				    ext_svn_unused(vek, AMD_OID "3.9");
 	for (size_t i = 0; r == CVM_OK && i < NELEMS(unused); i++)
 		r = ext_svn_unused(vek, unused[i]);
 	if (r == CVM_OK)
@@ -60,7 +60,7 @@ snp_ext_tcb(const struct cert *vek, enum snp_product p, struct snp_tcb *ret)
 }
 
 /* Certificates of 2022 to 2025 have the bytes raw, newer encoders wrap them
- * in an OCTET STRING: 64 bytes, 8 on Turin. */
+ * in an OCTET STRING: 64 bytes, 8 since Turin. */
 int
 snp_ext_hwid(const struct cert *vek, struct span *ret)
 {

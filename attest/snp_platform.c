@@ -7,7 +7,7 @@
 #include "attest/snp_parts.h"
 
 #define FW_TEXT_MAX 24
-#define CHIP_ID_SHORT 8 /* what Turin uses of CHIP_ID */
+#define CHIP_ID_SHORT 8 /* what Turin and later use of it */
 
 bool
 snp_tcb_layout_check(struct snp_appraisal *s)
@@ -80,7 +80,7 @@ check_vcek_chip(struct snp_appraisal *s, bool masked)
 {
 	char want[2 * 64 + 1], got[2 * 64 + 1];
 	struct span hwid;
-	size_t len = s->product == SNP_TURIN ? CHIP_ID_SHORT : 64;
+	size_t len = snp_is_since_turin(s->product) ? CHIP_ID_SHORT : 64;
 
 	if (snp_ext_hwid(s->vek, &hwid) != CVM_OK || hwid.len != len)
 		return verdict_fail(s->v, CHECK_SNP_20,

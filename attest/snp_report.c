@@ -150,7 +150,10 @@ static const struct {
 	{ 0x19, 0x00, 0x0f, SNP_MILAN },
 	{ 0x19, 0x10, 0x1f, SNP_GENOA },
 	{ 0x19, 0xa0, 0xaf, SNP_GENOA }, /* Bergamo, Siena */
-	{ 0x1a, 0x00, 0x11, SNP_TURIN },
+	{ 0x1a, 0x00, 0x1f, SNP_TURIN },
+	{ 0x1a, 0x50, 0x5f, SNP_VENICE },
+	{ 0x1a, 0x90, 0xaf, SNP_VENICE },
+	{ 0x1a, 0xc0, 0xcf, SNP_VENICE },
 };
 
 enum snp_product
@@ -171,6 +174,7 @@ static const struct {
 	{ SNP_MILAN, "Milan", "milan" },
 	{ SNP_GENOA, "Genoa", "genoa" },
 	{ SNP_TURIN, "Turin", "turin" },
+	{ SNP_VENICE, "Venice", "venice" },
 };
 
 const char *
@@ -189,6 +193,12 @@ snp_product_folder(enum snp_product p)
 		if (products[i].product == p)
 			return products[i].folder;
 	return "unknown";
+}
+
+bool
+snp_is_since_turin(enum snp_product p)
+{
+	return p == SNP_TURIN || p == SNP_VENICE;
 }
 
 const char *

@@ -19,7 +19,7 @@ static const struct layout turin = { 1, 2, 3, 7, true, 4, 6 };
 static const struct layout *
 layout_of(enum snp_product p)
 {
-	return p == SNP_TURIN ? &turin : &milan;
+	return snp_is_since_turin(p) ? &turin : &milan;
 }
 
 int

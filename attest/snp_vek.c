@@ -59,8 +59,7 @@ snp_issuer_cn(enum snp_product p, bool vlek, char buf[static SNP_CN_MAX])
 enum snp_product
 snp_vek_product(const struct cert *vek, bool vlek)
 {
-	static const enum snp_product all[] = { SNP_MILAN, SNP_GENOA,
-		SNP_TURIN };
+	static const enum snp_product all[] = SNP_PRODUCTS;
 	char cn[SNP_CN_MAX];
 
 	for (size_t i = 0; i < NELEMS(all); i++)
@@ -215,6 +214,7 @@ static const struct {
 	{ SNP_GENOA, "Bergamo" },
 	{ SNP_GENOA, "Siena" },
 	{ SNP_TURIN, "Turin" },
+	{ SNP_VENICE, "Venice" },
 };
 
 /* "Milan", or "Milan-B0" with a stepping. */

@@ -33,7 +33,7 @@ static void
 want_vek(struct upkeep *u, const struct snp_certs *certs, bool vlek)
 {
 	char name[SNP_VEK_NAME_MAX];
-	size_t i = !vlek && u->product == SNP_TURIN ? 1 : 0;
+	size_t i = !vlek && snp_is_since_turin(u->product) ? 1 : 0;
 
 	/* Only the cloud can ask AMD for a VLEK: it is the host that has it. */
 	if (vlek && certs->vlek.len > 0)

@@ -36,7 +36,16 @@ enum policy_ak_trust {
 /* A CCEL beside the log of a TPM: judged where there is one, or not. */
 enum policy_ccel { CCEL_PRESENT, CCEL_REQUIRE, CCEL_IGNORE };
 enum tristate { ANY, FORBID, REQUIRE };
-enum snp_product { SNP_MILAN = 1, SNP_GENOA = 2, SNP_TURIN = 4 }; /* bits */
+enum snp_product { /* bits */
+	SNP_MILAN = 1,
+	SNP_GENOA = 2,
+	SNP_TURIN = 4,
+	SNP_VENICE = 8,
+};
+#define SNP_PRODUCTS                                                           \
+	{                                                                      \
+		SNP_MILAN, SNP_GENOA, SNP_TURIN, SNP_VENICE                    \
+	}
 
 /* A list of byte strings of one length. */
 struct value_list {

@@ -12,6 +12,7 @@ static const struct json_word products_v[] = {
 	{ "milan", SNP_MILAN },
 	{ "genoa", SNP_GENOA },
 	{ "turin", SNP_TURIN },
+	{ "venice", SNP_VENICE },
 };
 static const struct json_words products_words = JSON_WORDS(products_v);
 static const struct json_field product = { ROW_WORDS(NULL, json_read_word, 0,
@@ -124,7 +125,7 @@ static const struct json_table launch_table = JSON_TABLE(launch_fields, NULL);
 
 static const struct json_field snp_fields[] = {
 	{ ROW_REQUIRED,
-	    ROW_LIST("products", json_read_bits, POLICY_AT(snp.products), 1, 3,
+	    ROW_LIST("products", json_read_bits, POLICY_AT(snp.products), 1, 4,
 		product) },
 	{ ROW_VALUES("roots", POLICY_AT(snp.roots), value_32) },
 	{ ROW_VALUES("measurement", POLICY_AT(snp.measurement), value_48) },
@@ -176,6 +177,9 @@ check_snp(const struct json_doc *doc, const struct json *item, void *out,
 	if (p->snp.measurement.n == 0 && p->snp.launch.roots.n == 0)
 		return json_refuse_member(doc, item, "measurement",
 		    "a \"measurement\" or a \"launch_endorsement\"", why);
+	if ((p->snp.products & SNP_VENICE) != 0 && p->snp.roots.n == 0)
+		return json_refuse_member(doc, item, "roots",
+		    "\"roots\", as none of \"venice\" is built in", why);
 	if (!p->snp.allow_vlek)
 		return json_refuse_present(doc, item, "csp_id",
 		    "unless \"signing_keys\" has \"vlek\"", why);

@@ -124,8 +124,7 @@ load_policy(struct collateral *c, struct why *why)
 static int
 given_product(const struct tool *t, enum snp_product *ret, struct why *why)
 {
-	static const enum snp_product all[] = { SNP_MILAN, SNP_GENOA,
-		SNP_TURIN };
+	static const enum snp_product all[] = SNP_PRODUCTS;
 	const char *name = t->opt[OPT_PRODUCT];
 
 	*ret = (enum snp_product)0;
@@ -136,7 +135,7 @@ given_product(const struct tool *t, enum snp_product *ret, struct why *why)
 			*ret = all[i];
 	return *ret != 0 ? CVM_OK :
 			   why_set(why, CVM_E_INVAL, "--product", "",
-			       "milan, genoa or turin", name);
+			       "milan, genoa, turin or venice", name);
 }
 
 static int

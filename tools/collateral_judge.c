@@ -473,8 +473,7 @@ any_fresh(const struct bench *b, const char *prefix)
 static int
 judge(struct bench *b)
 {
-	static const enum snp_product lines[] = { SNP_MILAN, SNP_GENOA,
-		SNP_TURIN };
+	static const enum snp_product lines[] = SNP_PRODUCTS;
 	char prefix[NAME_MAX_LEN];
 	const char *name;
 	int r = gather(b);

@@ -103,8 +103,7 @@ common_name(struct span name, char cn[static CN_MAX])
 static int
 sort_crl(const struct sorter *s, struct span bytes)
 {
-	static const enum snp_product lines[] = { SNP_MILAN, SNP_GENOA,
-		SNP_TURIN };
+	static const enum snp_product lines[] = SNP_PRODUCTS;
 	static const struct {
 		const char *cn, *name;
 	} intel[] = {
@@ -158,8 +157,7 @@ sort_crl_text(const struct sorter *s, const char *text)
 static int
 sort_certs(const struct sorter *s, struct span pem)
 {
-	static const enum snp_product lines[] = { SNP_MILAN, SNP_GENOA,
-		SNP_TURIN };
+	static const enum snp_product lines[] = SNP_PRODUCTS;
 	struct cert *certs[CHAIN_CERTS_MAX] = { NULL };
 	char cn[CN_MAX] = "", name[ENTRY_MAX];
 	size_t n = 0;

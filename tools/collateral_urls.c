@@ -72,7 +72,7 @@ vcek_url(const struct collateral *c, char url[static URL_MAX], struct why *why)
 		return why_set(why, CVM_E_NOT_FOUND, u->file[UPKEEP_VEK].name,
 		    "CHIP_ID", "one that AMD's service can be asked for",
 		    "a masked one");
-	if (u->product == SNP_TURIN) {
+	if (snp_is_since_turin(u->product)) {
 		chip.len = 8;
 		(void)snprintf(fmc, sizeof(fmc), "fmcSPL=%02u&", t->fmc);
 	}

@@ -97,7 +97,7 @@ put_tcb(cJSON *o, const char *name, const struct snp_tcb *t, enum snp_product p)
 {
 	cJSON *tcb = cJSON_AddObjectToObject(o, name);
 
-	if (p == SNP_TURIN)
+	if (snp_is_since_turin(p))
 		(void)cJSON_AddNumberToObject(tcb, "fmc", t->fmc);
 	(void)cJSON_AddNumberToObject(tcb, "bootloader", t->bootloader);
 	(void)cJSON_AddNumberToObject(tcb, "tee", t->tee);
@@ -153,8 +153,7 @@ static int
 find_product(const struct enroll *e, const struct snp_report *r,
     const struct vek *v, enum snp_product *ret, struct why *why)
 {
-	static const enum snp_product all[] = { SNP_MILAN, SNP_GENOA,
-		SNP_TURIN };
+	static const enum snp_product all[] = SNP_PRODUCTS;
 	const char *name = e->t->opt[OPT_PRODUCT];
 	enum snp_product p = snp_report_product(r);
 
@@ -170,7 +169,7 @@ find_product(const struct enroll *e, const struct snp_report *r,
 	(void)why_setf(why, CVM_E_NOT_FOUND, "SNP report", "product line",
 	    "one that report or certificate names", "none, in version %u",
 	    r->version);
-	why_hint(why, "give --product milan, genoa or turin");
+	why_hint(why, "give --product milan, genoa, turin or venice");
 	return CVM_E_NOT_FOUND;
 }
 
@@ -201,10 +200,16 @@ put_ark(const struct enroll *e, cJSON *o, const struct vek *v,
 	_cleanup_(cert_freep) struct cert *ark = NULL;
 	char file[64];
 
-	if (e->t->opt[OPT_OWN_ROOTS] == NULL)
-		return CVM_OK;
 	(void)snprintf(file, sizeof(file), "amd/%s/ark.pem",
 	    snp_product_folder(p));
+	if (e->t->opt[OPT_OWN_ROOTS] == NULL && p != SNP_VENICE)
+		return CVM_OK;
+	if (e->t->opt[OPT_OWN_ROOTS] == NULL) {
+		(void)why_set(why, CVM_E_NOT_FOUND, "SNP report", "root",
+		    "one that is built in", "none of Venice");
+		why_hint(why, "give --own-roots, with AMD's in %s", file);
+		return CVM_E_NOT_FOUND;
+	}
 	if (endorsements_find(e->endorsements, file).len > 0 ||
 	    v->certs.ark.len == 0)
 		return put_roots(o, file,

@@ -232,7 +232,8 @@ read_endorsements(struct raw *r, struct why *why)
 {
 	static const char *const cas[] = { "amd/milan/ask.pem",
 		"amd/genoa/ask.pem", "amd/turin/ask.pem", "amd/milan/asvk.pem",
-		"amd/genoa/asvk.pem", "amd/turin/asvk.pem" };
+		"amd/genoa/asvk.pem", "amd/turin/asvk.pem",
+		"amd/venice/ask.pem", "amd/venice/asvk.pem" };
 	const char *dir = r->t->opt[OPT_COLLATERAL];
 	char name[SNP_VEK_NAME_MAX];
 	const char *const vek[] = { name };
@@ -270,7 +271,7 @@ make_policy(struct raw *r, struct why *why)
 	p->tee = r->e.tee;
 	p->has_snp = p->tee == TEE_SNP;
 	p->has_tdx = p->tee == TEE_TDX;
-	p->snp.products = SNP_MILAN | SNP_GENOA | SNP_TURIN;
+	p->snp.products = SNP_MILAN | SNP_GENOA | SNP_TURIN | SNP_VENICE;
 	p->snp.allow_vcek = p->snp.allow_vlek = p->snp.masked_chip_id = true;
 	p->tdx.trailing_bytes = true;
 	p->has_tpm = r->e.tpm_quote.len > 0;

@@ -63,7 +63,7 @@ put_tcb(struct snp_machine *m, size_t at)
 	uint8_t *t = &m->report[at];
 
 	memset(t, 0, 8);
-	if (m->product == SNP_TURIN) {
+	if (snp_is_since_turin(m->product)) {
 		memcpy(t, (uint8_t[]){ 1, 4, 2, 24 }, 4);
 	} else {
 		t[0] = 4;
@@ -78,18 +78,21 @@ fill_report(struct snp_machine *m)
 {
 	static const uint8_t fms[][3] = { [SNP_MILAN] = { 0x19, 0x01, 1 },
 		[SNP_GENOA] = { 0x19, 0x11, 1 },
-		[SNP_TURIN] = { 0x1a, 0x02, 1 } };
+		[SNP_TURIN] = { 0x1a, 0x02, 1 },
+		[SNP_VENICE] = { 0x1a, 0x50, 1 } };
 	static const size_t tcbs[] = { AT_CURRENT_TCB, AT_REPORTED_TCB,
 		AT_COMMITTED_TCB, AT_LAUNCH_TCB };
 	uint8_t *r = m->report;
 
-	snp_put32(m, AT_VERSION, m->product == SNP_TURIN ? 5 : 3);
+	snp_put32(m, AT_VERSION, snp_is_since_turin(m->product) ? 5 : 3);
 	snp_put32(m, AT_GUEST_SVN, 7);
 	snp_put64(m, AT_POLICY, SNP_POLICY_ONE | SNP_POLICY_SMT | 1 << 8 | 31);
 	snp_put32(m, AT_ALGO, 1);
 	snp_put64(m, AT_PLATFORM,
 	    SNP_PLATFORM_SMT | SNP_PLATFORM_ECC | SNP_PLATFORM_ALIAS_CHECK |
-		(m->product == SNP_TURIN ? SNP_PLATFORM_IOMMU_WRITE_SAFE : 0));
+		(snp_is_since_turin(m->product) ?
+			SNP_PLATFORM_IOMMU_WRITE_SAFE :
+			0));
 	snp_put32(m, AT_SIGNER, (m->vlek ? 1 << 2 : 0) | 1);
 	for (size_t i = AT_REPORT_DATA; i < AT_REPORT_ID_MA; i++)
 		r[i] = (uint8_t)(i * 7 + 1);
@@ -100,10 +103,11 @@ fill_report(struct snp_machine *m)
 		put_tcb(m, tcbs[i]);
 	memcpy(&r[AT_CPUID], fms[m->product], 3);
 	if (!m->vlek)
-		memset(&r[AT_CHIP_ID], 0xc1, m->product == SNP_TURIN ? 8 : 64);
+		memset(&r[AT_CHIP_ID], 0xc1,
+		    snp_is_since_turin(m->product) ? 8 : 64);
 	memcpy(&r[AT_CURRENT_VERSION], (uint8_t[]){ 29, 55, 1 }, 3);
 	memcpy(&r[AT_COMMITTED_VERSION], (uint8_t[]){ 29, 55, 1 }, 3);
-	if (m->product == SNP_TURIN) {
+	if (snp_is_since_turin(m->product)) {
 		snp_put64(m, AT_LAUNCH_MIT, 0x5);
 		snp_put64(m, AT_CURRENT_MIT, 0x7);
 	}
@@ -162,14 +166,15 @@ void
 snp_machine_vek(struct snp_machine *m)
 {
 	const uint8_t *t = &m->report[AT_REPORTED_TCB];
-	bool turin = m->product == SNP_TURIN;
+	bool turin = snp_is_since_turin(m->product);
 	char hex[SNP_EXT_HEX_MAX];
 
 	snp_machine_ext(m, EXT_VERSION, turin ? "020101" : "020100");
 	ext_text(m, EXT_PRODUCT,
 	    m->product == SNP_MILAN	? "Milan-B0" :
 		m->product == SNP_GENOA ? "Genoa" :
-					  "Turin-C1");
+		m->product == SNP_TURIN ? "Turin-C1" :
+					  "Venice");
 	ext_svn(m, EXT_BL, t[turin ? 1 : 0]);
 	ext_svn(m, EXT_TEE, t[turin ? 2 : 1]);
 	ext_svn(m, EXT_SNP, t[turin ? 3 : 6]);
@@ -401,8 +406,8 @@ add_vek(const struct snp_machine *m, const struct made *d,
 		(void)snprintf(name, sizeof(name), "%s", m->vek_name);
 	else if (snp_report_read(span(m->report, SNP_REPORT_LEN), &r, &fault,
 		     NULL) == CVM_OK)
-		(void)snp_vek_name(&r, m->product == SNP_TURIN && !m->vlek,
-		    name);
+		(void)snp_vek_name(&r,
+		    snp_is_since_turin(m->product) && !m->vlek, name);
 	assert_int_equal(endorsements_add(e, name, blob_span(&d->vek_der)), 0);
 }
 

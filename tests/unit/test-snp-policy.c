@@ -180,6 +180,7 @@ static const struct {
 	{ SNP_MILAN, { 0, 1, 6, 7 }, 4 },
 	{ SNP_GENOA, { 0, 1, 6, 7 }, 4 },
 	{ SNP_TURIN, { 0, 1, 2, 3, 7 }, 5 },
+	{ SNP_VENICE, { 0, 1, 2, 3, 7 }, 5 },
 };
 
 static void
@@ -231,7 +232,7 @@ component(struct snp_tcb *t, size_t layout, size_t k)
 	uint8_t *const all[] = { &t->fmc, &t->bootloader, &t->tee, &t->snp,
 		&t->microcode };
 
-	return all[k + (layouts[layout].product == SNP_TURIN ? 0 : 1)];
+	return all[k + (snp_is_since_turin(layouts[layout].product) ? 0 : 1)];
 }
 
 static void

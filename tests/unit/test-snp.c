@@ -14,8 +14,7 @@
 #include "tests/unit/denied.h"
 #include "tests/unit/snp-maker.h"
 
-static const enum snp_product all_products[] = { SNP_MILAN, SNP_GENOA,
-	SNP_TURIN };
+static const enum snp_product all_products[] = SNP_PRODUCTS;
 
 static void
 good_machines(void **state)
@@ -108,7 +107,7 @@ version_2(void **state)
 		snp_put32(&m, AT_VERSION, 2);
 		memset(&m.report[AT_CPUID], 0, 3);
 		memset(&m.report[AT_LAUNCH_MIT], 0, 16);
-		if (all_products[i] == SNP_TURIN) {
+		if (snp_is_since_turin(all_products[i])) {
 			snp_denied_by(&m, CHECK_SNP_12);
 			continue;
 		}
@@ -408,8 +407,9 @@ static void
 product_not_accepted(void **state)
 {
 	static const uint8_t unknown[][2] = { { 0x17, 0x01 }, { 0x19, 0x20 },
-		{ 0x19, 0x9f }, { 0x19, 0xb0 }, { 0x1a, 0x12 },
-		{ 0x1b, 0x00 } };
+		{ 0x19, 0x9f }, { 0x19, 0xb0 }, { 0x1a, 0x20 }, { 0x1a, 0x4f },
+		{ 0x1a, 0x60 }, { 0x1a, 0x8f }, { 0x1a, 0xb0 }, { 0x1a, 0xbf },
+		{ 0x1a, 0xd0 }, { 0x1b, 0x00 } };
 	MILAN(m);
 
 	(void)state;
@@ -420,6 +420,42 @@ product_not_accepted(void **state)
 	for (size_t i = 0; i < NELEMS(unknown); i++) {
 		memcpy(&m.report[AT_CPUID], unknown[i], 2);
 		snp_denied_by(&m, CHECK_SNP_12);
+	}
+}
+
+/* Each end of each range of models is the line's. */
+static void
+model_not_known(void **state)
+{
+	static const struct {
+		enum snp_product line;
+		uint8_t family, model;
+	} rows[] = {
+		{ SNP_MILAN, 0x19, 0x00 },
+		{ SNP_MILAN, 0x19, 0x0f },
+		{ SNP_GENOA, 0x19, 0x10 },
+		{ SNP_GENOA, 0x19, 0x1f },
+		{ SNP_GENOA, 0x19, 0xa0 },
+		{ SNP_GENOA, 0x19, 0xaf },
+		{ SNP_TURIN, 0x1a, 0x00 },
+		{ SNP_TURIN, 0x1a, 0x11 },
+		{ SNP_TURIN, 0x1a, 0x1f },
+		{ SNP_VENICE, 0x1a, 0x50 },
+		{ SNP_VENICE, 0x1a, 0x5f },
+		{ SNP_VENICE, 0x1a, 0x90 },
+		{ SNP_VENICE, 0x1a, 0xaf },
+		{ SNP_VENICE, 0x1a, 0xc0 },
+		{ SNP_VENICE, 0x1a, 0xcf },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		struct snp_machine m;
+
+		snp_machine_init(&m, rows[i].line, false);
+		m.report[AT_CPUID] = rows[i].family;
+		m.report[AT_CPUID + 1] = rows[i].model;
+		snp_accepted(&m);
 	}
 }
 
@@ -449,6 +485,10 @@ product_name(void **state)
 		{ SNP_TURIN, "Turin", true },
 		{ SNP_TURIN, "Turin-C1", true },
 		{ SNP_TURIN, "Siena", false },
+		{ SNP_TURIN, "Venice", false },
+		{ SNP_VENICE, "Venice", true },
+		{ SNP_VENICE, "Venice-A0", true },
+		{ SNP_VENICE, "Turin", false },
 	};
 
 	(void)state;
@@ -508,7 +548,8 @@ tcb_reserved_bytes(void **state)
 	for (size_t i = 0; i < NELEMS(tcbs); i++)
 		for (size_t k = 0; k < NELEMS(all_products); k++)
 			for (size_t at = 2; at <= 6; at++) {
-				bool turin = all_products[k] == SNP_TURIN;
+				bool turin = snp_is_since_turin(
+				    all_products[k]);
 
 				if (turin ? at < 4 : at > 5)
 					continue;
@@ -591,6 +632,26 @@ root_self_made(void **state)
 	snp_accepted(&m);
 	m.root_blob.len = SHA256_LEN - 1;
 	snp_denied_by(&m, CHECK_SNP_16);
+}
+
+/* No root of this line is built in: not even another line's counts. */
+static void
+root_of_venice_made_up(void **state)
+{
+	struct appraisal_facts facts = { 0 };
+	struct snp_machine m;
+	struct verdict v;
+
+	(void)state;
+	snp_machine_init(&m, SNP_VENICE, false);
+	snp_accepted(&m);
+	m.amd_roots = true;
+	m.policy.snp.roots = (struct value_list){ 0 };
+	snp_denied_by(&m, CHECK_SNP_16);
+	snp_machine_judge(&m, &v, &facts);
+	assert_non_null(strstr(v.results[CHECK_SNP_16].expected, "snp.roots"));
+	m.policy.snp.roots = (struct value_list){ &m.root_blob, 1 };
+	snp_accepted(&m);
 }
 
 /* Forged certificates of the right names in the host's table. */
@@ -813,6 +874,7 @@ main(void)
 		cmocka_unit_test(signature_big_endian),
 		cmocka_unit_test(every_bit_flipped),
 		cmocka_unit_test(product_not_accepted),
+		cmocka_unit_test(model_not_known),
 		cmocka_unit_test(product_name),
 		cmocka_unit_test(product_mismatch),
 		cmocka_unit_test(tcb_reserved_bytes),
@@ -820,6 +882,7 @@ main(void)
 		cmocka_unit_test(host_hides_the_authority),
 		cmocka_unit_test(authority_missing),
 		cmocka_unit_test(root_self_made),
+		cmocka_unit_test(root_of_venice_made_up),
 		cmocka_unit_test(table_forged),
 		cmocka_unit_test(chain_wrong),
 		cmocka_unit_test(certificates_expired),
