@@ -37,6 +37,22 @@ ext_svn_unused(const struct cert *vek, const char *oid)
 	return r != CVM_OK ? r : v == 0 ? CVM_OK : CVM_E_PARSE;
 }
 
+/*
+ * structVersion says which components the certificate has (57230, section 3.1):
+ * 0 is Milan's and Genoa's, 1 Turin's. A later line may have a later one.
+ */
+static int
+ext_version(const struct cert *vek, enum snp_product p)
+{
+	uint8_t v = 0;
+	int r = ext_svn(vek, AMD_OID "1", &v);
+	bool fits = !snp_is_since_turin(p) ? v == 0 :
+	    p == SNP_TURIN		   ? v == 1 :
+					     v >= 1;
+
+	return r != CVM_OK ? r : fits ? CVM_OK : CVM_E_PARSE;
+}
+
 int
 snp_ext_tcb(const struct cert *vek, enum snp_product p, struct snp_tcb *ret)
 {
@@ -45,7 +61,8 @@ snp_ext_tcb(const struct cert *vek, enum snp_product p, struct snp_tcb *ret)
 	struct snp_tcb t = { 0 };
 	int r;
 
-	if ((r = ext_svn(vek, AMD_OID "3.1", &t.bootloader)) != CVM_OK ||
+	if ((r = ext_version(vek, p)) != CVM_OK ||
+	    (r = ext_svn(vek, AMD_OID "3.1", &t.bootloader)) != CVM_OK ||
 	    (r = ext_svn(vek, AMD_OID "3.2", &t.tee)) != CVM_OK ||
 	    (r = ext_svn(vek, AMD_OID "3.3", &t.snp)) != CVM_OK ||
 	    (r = ext_svn(vek, AMD_OID "3.8", &t.microcode)) != CVM_OK)

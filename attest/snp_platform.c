@@ -57,7 +57,8 @@ check_vek_tcb(struct snp_appraisal *s)
 
 	if (snp_ext_tcb(s->vek, s->product, &t) != CVM_OK)
 		return verdict_fail(s->v, CHECK_SNP_19,
-		    "one SVN extension for each component",
+		    "the structVersion of this line, and one SVN extension for "
+		    "each component",
 		    "missing, repeated or malformed");
 	return compare(s, CHECK_SNP_19, &t, "REPORTED_TCB:", &s->reported,
 	    snp_tcb_equal(&t, &s->reported));

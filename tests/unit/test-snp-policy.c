@@ -34,6 +34,43 @@ certificate_tcb(void **state)
 		}
 }
 
+/* The layout of another line, or one that nobody knows. */
+static void
+certificate_structure_of_another(void **state)
+{
+	static const struct {
+		enum snp_product line;
+		const char *hex;
+		bool good;
+	} rows[] = {
+		{ SNP_MILAN, "020100", true },
+		{ SNP_MILAN, "020101", false },
+		{ SNP_MILAN, "020102", false },
+		{ SNP_MILAN, "0400", false },
+		{ SNP_MILAN, NULL, false },
+		{ SNP_GENOA, "020101", false },
+		{ SNP_TURIN, "020101", true },
+		{ SNP_TURIN, "020100", false },
+		{ SNP_TURIN, "020102", false },
+		{ SNP_VENICE, "020101", true },
+		{ SNP_VENICE, "020102", true },
+		{ SNP_VENICE, "020100", false },
+		{ SNP_VENICE, NULL, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		struct snp_machine m;
+
+		snp_machine_init(&m, rows[i].line, false);
+		snp_machine_ext(&m, EXT_VERSION, rows[i].hex);
+		if (rows[i].good)
+			snp_accepted(&m);
+		else
+			snp_denied_by(&m, CHECK_SNP_19);
+	}
+}
+
 static void
 certificate_tcb_unused(void **state)
 {
@@ -515,6 +552,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(certificate_tcb),
+		cmocka_unit_test(certificate_structure_of_another),
 		cmocka_unit_test(certificate_tcb_unused),
 		cmocka_unit_test(certificate_of_other_tcb),
 		cmocka_unit_test(chip_of_another),
