@@ -61,6 +61,7 @@ static const struct {
 	{ CVM_E_WRAPPED_INVALID, "wrapped key invalid" },
 	{ CVM_E_PARAMETER_SET, "parameter set not supported" },
 	{ CVM_E_WRAPPED_LEN, "wrapped key length out of range" },
+	{ CVM_E_CURVE, "curve not supported" },
 	{ CVM_E_READ_ONLY, "read-only" },
 	{ CVM_E_WRITE_PROTECTED, "write-protected" },
 	{ CVM_E_FULL, "disk full" },

@@ -67,6 +67,7 @@ enum cvm_err {
 	CVM_E_READ_ONLY = -63, /* the session is read-only */
 	CVM_E_PARAMETER_SET = -64,
 	CVM_E_WRAPPED_LEN = -65,
+	CVM_E_CURVE = -66,
 };
 
 #define WHY_WHERE_MAX 192

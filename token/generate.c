@@ -29,14 +29,13 @@ int
 generate_ec(const struct config_token *cfg, const struct mech *m,
     struct attrs *pub, EVP_PKEY **ret, struct why *reterr_why)
 {
-	const struct attr *params = attrs_find(pub, CKA_EC_PARAMS);
-	const struct curve *curve = params == NULL ?
-	    NULL :
-	    curve_find(m->key_type, blob_span(&params->value));
+	const struct attr *at = attrs_find(pub, CKA_EC_PARAMS);
+	struct span params = at == NULL ? span("", 0) : blob_span(&at->value);
+	const struct curve *curve = curve_find(m->key_type, params);
 
 	(void)cfg;
 	if (curve == NULL)
-		return template_refuse(reterr_why, CVM_E_DOMAIN_PARAMS,
+		return template_refuse(reterr_why, curve_missing(params),
 		    CKA_EC_PARAMS, "a named curve of the mechanism", "another");
 	return ec_generate(curve, ret);
 }

@@ -98,6 +98,9 @@ struct curve {
 };
 /* By CKA_EC_PARAMS: a named curve's OID, or its name as PrintableString. */
 const struct curve *curve_find(CK_KEY_TYPE key_type, struct span ec_params);
+/* What is wrong with parameters that curve_find() does not find: CVM_E_CURVE
+ * for a name, CVM_E_DOMAIN_PARAMS for anything else. */
+int curve_missing(struct span ec_params);
 const struct curve *curve_of(const EVP_PKEY *pkey);
 int ec_describe(const EVP_PKEY *pkey, struct attrs *a,
     struct why *reterr_why) _must_check_;

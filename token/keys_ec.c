@@ -10,6 +10,7 @@
 #include "token/keys.h"
 #include "token/template.h"
 
+#define DER_OID 0x06
 #define DER_PRINTABLE 0x13
 #define DER_OCTETS 0x04
 #define PRIVATE_MAX 66
@@ -71,6 +72,20 @@ is_word(struct span params, const char *word)
 	    memcmp(text.data, word, len) == 0;
 }
 
+int
+curve_missing(struct span ec_params)
+{
+	struct reader r = reader_init(ec_params);
+	uint8_t type = read_u8(&r);
+	size_t len = read_u8(&r);
+
+	(void)read_span(&r, len);
+	return len > 0 && reader_end(&r) == CVM_OK &&
+		(type == DER_OID || type == DER_PRINTABLE) ?
+	    CVM_E_CURVE :
+	    CVM_E_DOMAIN_PARAMS;
+}
+
 static bool
 names(const struct curve *c, struct span params)
 {
@@ -130,9 +145,11 @@ find_params(CK_KEY_TYPE key_type, const struct attrs *a,
     const struct curve **ret, struct why *why)
 {
 	const struct attr *at = attrs_find(a, CKA_EC_PARAMS);
+	struct span params = at == NULL ? span("", 0) : blob_span(&at->value);
 
-	*ret = at == NULL ? NULL : curve_find(key_type, blob_span(&at->value));
-	return *ret != NULL ? CVM_OK : refuse_params(why, CVM_E_DOMAIN_PARAMS);
+	*ret = curve_find(key_type, params);
+	return *ret != NULL ? CVM_OK :
+			      refuse_params(why, curve_missing(params));
 }
 
 int
@@ -224,7 +241,7 @@ ec_describe(const EVP_PKEY *pkey, struct attrs *a, struct why *reterr_why)
 	int err;
 
 	if (c == NULL)
-		return refuse_params(reterr_why, CVM_E_DOMAIN_PARAMS);
+		return refuse_params(reterr_why, CVM_E_CURVE);
 	err = agree_params(c, a, reterr_why);
 	if (err == CVM_OK)
 		err = ec_point(pkey, c, raw);

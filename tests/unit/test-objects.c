@@ -291,18 +291,26 @@ curve_of_other_mechanism_taken(void **state)
 	CK_ATTRIBUTE ed[] = { BYTES_ATTR(CKA_EC_PARAMS, ed25519) };
 	CK_ATTRIBUTE ex[] = { BYTES_ATTR(CKA_EC_PARAMS, explicit) };
 	CK_ATTRIBUTE bp[] = { BYTES_ATTR(CKA_EC_PARAMS, brainpool) };
+	CK_BYTE word[] = { 0x13, 4, 's', 'e', 'c', 't' };
 	CK_ATTRIBUTE cut[] = { { CKA_EC_PARAMS, p256, sizeof(p256) - 1 } };
+	CK_ATTRIBUTE named[] = { BYTES_ATTR(CKA_EC_PARAMS, word) };
+	CK_ATTRIBUTE none[] = { { CKA_EC_PARAMS, word, 0 } };
 
 	assert_int_equal(try_generate(s, CKM_EC_KEY_PAIR_GEN, good, 1, NULL, 0),
 	    CVM_OK);
 	assert_int_equal(try_generate(s, CKM_EC_KEY_PAIR_GEN, ed, 1, NULL, 0),
-	    CVM_E_DOMAIN_PARAMS);
+	    CVM_E_CURVE);
 	assert_int_equal(try_generate(s, CKM_EC_EDWARDS_KEY_PAIR_GEN, good, 1,
 			     NULL, 0),
-	    CVM_E_DOMAIN_PARAMS);
+	    CVM_E_CURVE);
 	assert_int_equal(try_generate(s, CKM_EC_KEY_PAIR_GEN, ex, 1, NULL, 0),
 	    CVM_E_DOMAIN_PARAMS);
 	assert_int_equal(try_generate(s, CKM_EC_KEY_PAIR_GEN, bp, 1, NULL, 0),
+	    CVM_E_CURVE);
+	assert_int_equal(try_generate(s, CKM_EC_KEY_PAIR_GEN, named, 1, NULL,
+			     0),
+	    CVM_E_CURVE);
+	assert_int_equal(try_generate(s, CKM_EC_KEY_PAIR_GEN, none, 1, NULL, 0),
 	    CVM_E_DOMAIN_PARAMS);
 	assert_int_equal(try_generate(s, CKM_EC_KEY_PAIR_GEN, cut, 1, NULL, 0),
 	    CVM_E_DOMAIN_PARAMS);
