@@ -224,6 +224,16 @@ call_fail(struct call *c, const char *function, CK_RV rv)
 	return rv;
 }
 
+void
+call_unadmitted(struct call *c, const char *function, int err)
+{
+	char text[WHY_SENTENCE_MAX];
+
+	if (err != CVM_OK && c->why.err != CVM_OK)
+		log_line(LOG_LEVEL_DEBUG, "%s without an admission: %s",
+		    function, why_sentence(&c->why, text, sizeof(text)));
+}
+
 bool
 bytes_bounded(const void *p, CK_ULONG len)
 {

@@ -74,6 +74,8 @@ int call_reveal(struct call *c, const char *function, CK_OBJECT_HANDLE handle,
     const CK_ATTRIBUTE *templ, CK_ULONG n) _must_check_;
 /* Logs an error that the caller of C_ cannot be told, at debug. */
 CK_RV call_fail(struct call *c, const char *function, CK_RV rv);
+/* Logs why a call goes on without an admission, if err says so, at debug. */
+void call_unadmitted(struct call *c, const char *function, int err);
 
 /* Bytes that can be there: not NULL, and no more than an address space has. A
  * length beyond that went wrong on its way to us. */

@@ -201,8 +201,7 @@ find(struct call *c, const CK_ATTRIBUTE *templ, CK_ULONG n)
 	int err;
 
 	do {
-		(void)call_fail(c, "C_FindObjectsInit",
-		    (CK_RV)(call_admit(c) != 0));
+		call_unadmitted(c, "C_FindObjectsInit", call_admit(c));
 		err = token_find(c->token, &c->caller, templ, n, &found,
 		    &n_found, &c->why);
 		if (err == CVM_E_PERMIT)

@@ -28,7 +28,7 @@ admit_session(struct call *c)
 	if ((err == CVM_E_DENIED || err == CVM_E_SEALED) &&
 	    c->slot->cfg->on_denial == ON_DENIAL_FAIL)
 		return CKR_TOKEN_NOT_PRESENT;
-	(void)call_fail(c, "C_OpenSession: unadmitted", CKR_OK);
+	call_unadmitted(c, "C_OpenSession", err);
 	return CKR_OK;
 }
 

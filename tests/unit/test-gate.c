@@ -153,7 +153,12 @@ denial_refuses_every_use(void **state)
 	expect_all_uses(s, key, CKR_KEY_FUNCTION_NOT_PERMITTED,
 	    CKR_DEVICE_ERROR);
 	assert_int_equal(find(s, CKO_PRIVATE_KEY, "ec"), 0);
+	assert_true(
+	    scene_logged(&scene, "C_FindObjectsInit without an admission: "));
 	assert_int_equal(find(s, CKO_SECRET_KEY, "aes"), 0);
+	(void)open_session(RO);
+	assert_true(
+	    scene_logged(&scene, "C_OpenSession without an admission: "));
 	/* Public keys need no admission once they are known. */
 	assert_ok(C_VerifyInit(s, MECH(CKM_ECDSA), pub));
 	assert_ok(C_GetSessionInfo(s, &info));
