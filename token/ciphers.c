@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
+#include <openssl/core_names.h>
 #include <pthread.h>
+#include <string.h>
 
 #include "base/crypto.h"
 #include "token/ciphers.h"
@@ -68,6 +70,7 @@ static struct {
 	EVP_MAC *hmac, *cmac, *gmac;
 	EVP_KDF *pbkdf2;
 	bool pqc[NELEMS(families)];
+	bool gcm_fixed; /* fixed_nonce() is what it says */
 } fetched;
 static pthread_once_t fetch_once = PTHREAD_ONCE_INIT;
 
@@ -78,6 +81,70 @@ has_keys(OSSL_LIB_CTX *ctx, const char *name)
 
 	EVP_KEYMGMT_free(k);
 	return k != NULL;
+}
+
+/*
+ * All of the nonce as what TLS calls the fixed part of it. EVP_CipherInit_ex2()
+ * asks for the nonce's length each time, and takes three times as long.
+ */
+static int
+fixed_nonce(EVP_CIPHER_CTX *ctx, const uint8_t *nonce)
+{
+	union {
+		const uint8_t *in;
+		uint8_t *out;
+	} u = { .in = nonce };
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED,
+		    u.out, (size_t)-1),
+		OSSL_PARAM_END,
+	};
+
+	return EVP_CIPHER_CTX_set_params(ctx, params);
+}
+
+static int
+usual_nonce(EVP_CIPHER_CTX *ctx, const uint8_t *nonce)
+{
+	return EVP_CipherInit_ex2(ctx, /* cipher= */ NULL, /* key= */ NULL,
+	    nonce, /* enc= */ -1, /* params= */ NULL);
+}
+
+/* A message with nonce, behind one with another. */
+static bool
+try_gcm(const EVP_CIPHER *cipher, const uint8_t *nonce,
+    int (*set)(EVP_CIPHER_CTX *ctx, const uint8_t *nonce),
+    uint8_t out[static 32])
+{
+	static const uint8_t zero[32];
+	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	uint8_t none[16];
+	int n;
+	bool ok = ctx != NULL &&
+	    EVP_CipherInit_ex2(ctx, cipher, zero, zero, /* enc= */ 1,
+		/* params= */ NULL) == 1 &&
+	    EVP_CipherUpdate(ctx, out, &n, zero, 16) == 1 &&
+	    EVP_CipherFinal_ex(ctx, none, &n) == 1 && set(ctx, nonce) == 1 &&
+	    EVP_CipherUpdate(ctx, out, &n, zero, 16) == 1 && n == 16 &&
+	    EVP_CipherFinal_ex(ctx, none, &n) == 1 &&
+	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, 16, &out[16]) == 1;
+
+	EVP_CIPHER_CTX_free(ctx);
+	return ok;
+}
+
+/* A provider that passes the parameter over would encrypt with the last
+ * message's nonce again, and that gives the key of the tags away. */
+static bool
+has_fixed_nonce(const EVP_CIPHER *cipher)
+{
+	static const uint8_t nonce[12] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
+		12 };
+	uint8_t usual[32], fixed[32];
+
+	return cipher != NULL && try_gcm(cipher, nonce, usual_nonce, usual) &&
+	    try_gcm(cipher, nonce, fixed_nonce, fixed) &&
+	    memcmp(usual, fixed, sizeof(usual)) == 0;
 }
 
 static void
@@ -96,6 +163,10 @@ fetch(void)
 			if (cipher_names[i][k] != NULL)
 				fetched.cipher[i][k] = EVP_CIPHER_fetch(ctx,
 				    cipher_names[i][k], /* props= */ NULL);
+	fetched.gcm_fixed = true;
+	for (size_t k = 0; k < NELEMS(key_lens); k++)
+		if (!has_fixed_nonce(fetched.cipher[CIPHER_GCM][k]))
+			fetched.gcm_fixed = false;
 	for (size_t i = 0; i < NELEMS(families); i++)
 		fetched.pqc[i] = has_keys(ctx, families[i].name);
 	fetched.hmac = EVP_MAC_fetch(ctx, "HMAC", /* props= */ NULL);
@@ -185,6 +256,16 @@ cipher_get(enum cipher c, size_t key_len)
 		if (key_lens[k] == key_len)
 			return fetched.cipher[c][k];
 	return NULL;
+}
+
+int
+gcm_set_nonce(EVP_CIPHER_CTX *ctx, const uint8_t *nonce)
+{
+	/* Who has a context has been through the once. */
+	int ok = fetched.gcm_fixed ? fixed_nonce(ctx, nonce) :
+				     usual_nonce(ctx, nonce);
+
+	return ok == 1 ? CVM_OK : CVM_E_CRYPTO;
 }
 
 EVP_MAC *

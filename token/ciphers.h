@@ -55,6 +55,9 @@ enum digest digest_by_pbkdf2(CK_ULONG prf);
 
 /* For a key of key_len bytes. */
 const EVP_CIPHER *cipher_get(enum cipher c, size_t key_len);
+/* The nonce of the next message for a context of GCM that has a key, of the
+ * length that it is set up for. */
+int gcm_set_nonce(EVP_CIPHER_CTX *ctx, const uint8_t *nonce) _must_check_;
 /* Whether there are keys of CKK_ML_DSA, CKK_ML_KEM or CKK_SLH_DSA. */
 bool pqc_available(CK_KEY_TYPE key_type);
 EVP_MAC *mac_hmac(void);

@@ -84,6 +84,8 @@ set_nonce(struct op *op)
 			return CVM_E_CRYPTO;
 		*len = iv->len;
 	}
+	if (op->mech->cipher == CIPHER_GCM)
+		return gcm_set_nonce(op->cipher, iv->data);
 	return EVP_CipherInit_ex2(op->cipher, NULL, NULL, iv->data,
 		   op->kind == OP_ENCRYPT, /* params= */ NULL) == 1 ?
 	    CVM_OK :

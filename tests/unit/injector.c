@@ -193,6 +193,8 @@ WRAP(INJECT_EVP, int, EVP_CIPHER_CTX_ctrl, 0,
     (EVP_CIPHER_CTX * a, int b, int c, void *d), (a, b, c, d))
 WRAP(INJECT_EVP, int, EVP_CIPHER_CTX_get_params, 0,
     (EVP_CIPHER_CTX * a, OSSL_PARAM b[]), (a, b))
+WRAP(INJECT_EVP, int, EVP_CIPHER_CTX_set_params, 0,
+    (EVP_CIPHER_CTX * a, const OSSL_PARAM b[]), (a, b))
 WRAP(INJECT_EVP, int, EVP_CIPHER_CTX_set_padding, 0,
     (EVP_CIPHER_CTX * a, int b), (a, b))
 WRAP(INJECT_EVP, int, EVP_MAC_init, 0,
