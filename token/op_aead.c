@@ -246,6 +246,12 @@ aead_streams(const struct op *op)
 	return op->kind == OP_ENCRYPT;
 }
 
+static bool
+aead_sure(const struct op *op)
+{
+	return op->kind == OP_ENCRYPT;
+}
+
 /* Text of the length that was announced, none included, in one piece. */
 static int
 ccm_run(struct op *op, struct span text, uint8_t *out)
@@ -318,6 +324,7 @@ const struct op_ops op_aead = {
 	.rereads = true,
 	.streams = aead_streams,
 	.silent = true,
+	.sure = aead_sure,
 };
 
 const struct op_ops op_ccm = {

@@ -71,6 +71,9 @@ struct op_ops {
 	bool inexact;
 	/* Where once() succeeds OpenSSL has queued no error. */
 	bool silent;
+	/* With the key in, once() fails by no input and by no lack of memory:
+	 * only where OpenSSL is broken. NULL: it may. */
+	bool (*sure)(const struct op *op);
 	/* How much input can make sense; NULL: OP_HELD_MAX. */
 	size_t (*held_max)(const struct op *op);
 };
