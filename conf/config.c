@@ -271,8 +271,7 @@ config_load(const char *path, struct config **ret, struct why *reterr_why)
 	_cleanup_(blob_clear) struct blob text = { 0 };
 	int err;
 
-	err = file_read(path, JSON_BYTES_MAX, /* guarded= */ true, &text,
-	    reterr_why);
+	err = file_read(path, JSON_BYTES_MAX, FILE_TRUSTED, &text, reterr_why);
 	if (err != CVM_OK)
 		return err;
 	return config_parse(blob_span(&text), path, ret, reterr_why);

@@ -168,8 +168,7 @@ json_parse_file(const char *path, struct json_doc **ret, struct blob *ret_text,
 	_cleanup_(blob_clear) struct blob text = { 0 };
 	int err;
 
-	err = file_read(path, JSON_BYTES_MAX, /* guarded= */ false, &text,
-	    reterr_why);
+	err = file_read(path, JSON_BYTES_MAX, FILE_ANY, &text, reterr_why);
 	if (err != CVM_OK)
 		return err;
 	err = json_parse(blob_span(&text), path, ret, reterr_why);

@@ -268,17 +268,29 @@ policy_parse(struct span text, const char *name, struct policy **ret,
 	return CVM_OK;
 }
 
-int
-policy_load(const char *path, struct policy **ret, struct why *reterr_why)
+static int
+load(const char *path, enum file_trust trust, struct policy **ret,
+    struct why *reterr_why)
 {
 	_cleanup_(blob_clear) struct blob text = { 0 };
 	int err;
 
-	err = file_read(path, JSON_BYTES_MAX, /* guarded= */ true, &text,
-	    reterr_why);
+	err = file_read(path, JSON_BYTES_MAX, trust, &text, reterr_why);
 	if (err != CVM_OK)
 		return err;
 	return policy_parse(blob_span(&text), path, ret, reterr_why);
+}
+
+int
+policy_load(const char *path, struct policy **ret, struct why *reterr_why)
+{
+	return load(path, FILE_TRUSTED, ret, reterr_why);
+}
+
+int
+policy_load_named(const char *path, struct policy **ret, struct why *reterr_why)
+{
+	return load(path, FILE_NAMED, ret, reterr_why);
 }
 
 void

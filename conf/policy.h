@@ -212,6 +212,10 @@ struct policy {
  */
 int policy_load(const char *path, struct policy **ret,
     struct why *reterr_why) _must_check_;
+/* The same of one that the caller named himself; it may be anywhere, and
+ * anybody's, but not for everybody to write. */
+int policy_load_named(const char *path, struct policy **ret,
+    struct why *reterr_why) _must_check_;
 int policy_parse(struct span text, const char *name, struct policy **ret,
     struct why *reterr_why) _must_check_;
 void policy_freep(struct policy **p);

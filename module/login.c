@@ -12,7 +12,7 @@ read_pin_file(const char *path, struct secret **ret, struct why *why)
 {
 	_cleanup_(blob_clear) struct blob b = { 0 };
 	size_t len;
-	int err = file_read(path, PIN_FILE_MAX, /* guarded= */ true, &b, why);
+	int err = file_read(path, PIN_FILE_MAX, FILE_NAMED, &b, why);
 
 	if (err != CVM_OK)
 		return err;

@@ -111,8 +111,8 @@ load_policy(struct collateral *c, struct why *why)
 
 	if (given == NULL && c->c.tcfg == NULL)
 		return CVM_OK;
-	r = policy_load(given != NULL ? given : c->c.tcfg->policy, &c->policy,
-	    why);
+	r = tool_policy(given, c->c.tcfg != NULL ? c->c.tcfg->policy : NULL,
+	    &c->policy, why);
 	if (given == NULL && r == CVM_E_NOT_FOUND) {
 		tool_note("there is no %s yet: the vendors' own roots count",
 		    c->c.tcfg->policy);

@@ -81,7 +81,8 @@ load_policies(const struct tool *t, struct import *m, struct why *why)
 	int r;
 
 	if (given != NULL) {
-		if ((r = policy_load(given, &m->policy[0], why)) == CVM_OK)
+		if ((r = policy_load_named(given, &m->policy[0], why)) ==
+		    CVM_OK)
 			m->n = 1;
 		return r;
 	}

@@ -28,7 +28,7 @@ cmd_policy_check(struct tool *t)
 	size_t n;
 	int r;
 
-	if ((r = policy_load(t->operand[0], &p, &why)) != CVM_OK) {
+	if ((r = policy_load_named(t->operand[0], &p, &why)) != CVM_OK) {
 		(void)tool_fail(r, &why);
 		return r == CVM_E_CONFIG ? EXIT_DENY : EXIT_TROUBLE;
 	}
@@ -187,7 +187,7 @@ cmd_policy_diff(struct tool *t)
 	if ((r = tool_config(t, &c)) != 0)
 		return r;
 	log_setup(LOG_TARGET_NONE, LOG_LEVEL_ERROR, NULL);
-	r = policy_load(path != NULL ? path : c.tcfg->policy, &p, &why);
+	r = tool_policy(path, c.tcfg->policy, &p, &why);
 	if (r == CVM_OK)
 		r = tool_appraise(c.cfg, p, &a, &why);
 	if (a.round == NULL)

@@ -115,7 +115,7 @@ load_claim(const struct tool *t, struct receipt_job *j, struct why *why)
 static int
 load(const struct tool *t, struct receipt_job *j, struct why *why)
 {
-	const char *policy = t->opt[OPT_POLICY];
+	const char *configured = NULL;
 	const char *dir = t->opt[OPT_COLLATERAL];
 	int r;
 
@@ -124,13 +124,12 @@ load(const struct tool *t, struct receipt_job *j, struct why *why)
 
 		if (status != 0)
 			return status;
-		if (policy == NULL)
-			policy = j->context.tcfg->policy;
+		configured = j->context.tcfg->policy;
 		if (dir == NULL)
 			dir = j->context.cfg->evidence.collateral;
 		j->options.allow_simulated |= j->context.cfg->simulated;
 	}
-	r = policy_load(policy, &j->policy, why);
+	r = tool_policy(t->opt[OPT_POLICY], configured, &j->policy, why);
 	if (r == CVM_OK && dir != NULL)
 		r = collateral_load(dir, &j->extra, why);
 	if (r == CVM_OK)

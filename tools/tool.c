@@ -58,6 +58,14 @@ tool_note(const char *fmt, ...)
 	(void)fprintf(stderr, "\n");
 }
 
+int
+tool_policy(const char *given, const char *configured, struct policy **ret,
+    struct why *why)
+{
+	return given != NULL ? policy_load_named(given, ret, why) :
+			       policy_load(configured, ret, why);
+}
+
 static int
 load_config(const struct tool *t, struct config **ret, struct why *why)
 {

@@ -30,6 +30,10 @@ int tool_usage(const struct tool *t, const char *complaint);
 /* "cvm-token: note: ..." on stderr. */
 void tool_note(const char *fmt, ...) _printf_(1, 2);
 
+/* The policy of the command line, or (given NULL) of the configuration. */
+int tool_policy(const char *given, const char *configured, struct policy **ret,
+    struct why *why) _must_check_;
+
 /* Configuration, token and gate of a command; cleared by tool_close(). */
 struct tool_context {
 	struct config *cfg;

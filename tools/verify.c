@@ -101,7 +101,8 @@ load(const struct tool *t, struct verification *v, struct why *why)
 	if ((r = evidence_file(path, BUNDLE_BYTES_MAX, &text, why)) != CVM_OK ||
 	    (r = bundle_parse(blob_span(&text), path, &v->bundle, why)) !=
 		CVM_OK ||
-	    (r = policy_load(t->opt[OPT_POLICY], &v->policy, why)) != CVM_OK)
+	    (r = policy_load_named(t->opt[OPT_POLICY], &v->policy, why)) !=
+		CVM_OK)
 		return r;
 	return dir == NULL ? CVM_OK : collateral_load(dir, &v->extra, why);
 }

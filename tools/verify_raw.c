@@ -518,7 +518,7 @@ load(struct raw *r, struct why *why)
 	    (err = read_inputs(r, why)) != CVM_OK ||
 	    (err = read_pcrs(r, why)) != CVM_OK ||
 	    (err = read_endorsements(r, why)) != CVM_OK ||
-	    (err = policy != NULL ? policy_load(policy, &r->policy, why) :
+	    (err = policy != NULL ? policy_load_named(policy, &r->policy, why) :
 				    make_policy(r, why)) != CVM_OK ||
 	    (err = check_evidence(r, why)) != CVM_OK)
 		return err;

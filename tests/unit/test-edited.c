@@ -190,6 +190,12 @@ for_everybody_to_write(void)
 }
 
 static void
+for_a_group_to_write(void)
+{
+	assert_int_equal(chmod(f.tcfg->policy, 0660), 0);
+}
+
+static void
 gone(void)
 {
 	assert_int_equal(unlink(f.tcfg->policy), 0);
@@ -208,7 +214,8 @@ static void
 refused_policy_admits(void **state)
 {
 	static void (*const spoil[])(void) = { half_a_policy, no_bytes,
-		for_everybody_to_write, gone, a_directory };
+		for_everybody_to_write, for_a_group_to_write, gone,
+		a_directory };
 
 	BEGIN(0);
 	for (size_t i = 0; i < NELEMS(spoil); i++) {

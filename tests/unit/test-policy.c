@@ -249,7 +249,7 @@ missing_file_not_told_apart(void **state)
 }
 
 static void
-world_writable_trusted(void **state)
+writable_by_others_trusted(void **state)
 {
 	char path[] = "/tmp/cvm-policy-XXXXXX";
 	_cleanup_(freep) char *text = corpus_file(
@@ -265,7 +265,14 @@ world_writable_trusted(void **state)
 	assert_int_equal(policy_load(path, &p, &why), CVM_E_CONFIG);
 	assert_string_equal(why.field, "mode");
 	assert_string_equal(why.got, "0646");
+	assert_int_equal(policy_load_named(path, &p, &why), CVM_E_CONFIG);
 	assert_int_equal(fchmod(fd, 0664), 0);
+	assert_int_equal(policy_load(path, &p, &why), CVM_E_CONFIG);
+	assert_string_equal(why.got, "0664");
+	/* Who names it on a command line has chosen it. */
+	assert_int_equal(policy_load_named(path, &p, &why), CVM_OK);
+	policy_freep(&p);
+	assert_int_equal(fchmod(fd, 0644), 0);
 	assert_int_equal(policy_load(path, &p, &why), CVM_OK);
 	assert_string_equal(p->path, path);
 	unlink(path);
@@ -352,7 +359,7 @@ main(void)
 		cmocka_unit_test(line_of_fault_wrong),
 		cmocka_unit_test(firmware_version_not_normalised),
 		cmocka_unit_test(missing_file_not_told_apart),
-		cmocka_unit_test(world_writable_trusted),
+		cmocka_unit_test(writable_by_others_trusted),
 		cmocka_unit_test(warning_missing),
 		cmocka_unit_test(tee_names),
 	};

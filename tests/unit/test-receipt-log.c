@@ -178,7 +178,8 @@ verify_files(const char *const *files, bool simulated,
 	for (; err == CVM_OK && *files != NULL; files++) {
 		_cleanup_(blob_clear) struct blob text = { 0 };
 
-		assert_int_equal(file_read(*files, 16 << 20, false, &text, why),
+		assert_int_equal(file_read(*files, 16 << 20, FILE_ANY, &text,
+				     why),
 		    CVM_OK);
 		err = receipts_verify(v, blob_span(&text), *files, why);
 	}
@@ -536,7 +537,8 @@ changed_evidence_accepted(void **state)
 	BEGIN(RECEIPTS_ALL, ON_FAILURE_REFUSE);
 	o.policy = scene.policy;
 	join_well(&k);
-	assert_int_equal(file_read(path, 16 << 20, false, &text, &why), CVM_OK);
+	assert_int_equal(file_read(path, 16 << 20, FILE_ANY, &text, &why),
+	    CVM_OK);
 	for (size_t at = 0; at < text.len; at += 211) {
 		_cleanup_(receipts_freep) struct receipt_verifier *v = NULL;
 
