@@ -13,8 +13,13 @@
 #define TDX_RTMRS 4
 #define TDX_TD10_LEN 584
 #define TDX_TD15_LEN 648
+#define TDX_TD15EX_LEN 885
 
-enum tdx_body_type { TDX_BODY_TD10 = 2, TDX_BODY_TD15 = 3 };
+enum tdx_body_type {
+	TDX_BODY_TD10 = 2,
+	TDX_BODY_TD15 = 3,
+	TDX_BODY_TD15EX = 4,
+};
 
 /* The SGX report of the quoting enclave (QE). */
 struct tdx_qe_report {
@@ -40,6 +45,9 @@ struct tdx_quote {
 	struct span rtmr[TDX_RTMRS];
 	struct span report_data;
 	struct span tee_tcb_svn2, mrservicetd; /* empty in TD 1.0 */
+	/* Of TD 1.5 extended; empty in the others. */
+	struct span vmid, td_id, devinfo;
+	struct span init_servicetd, curr_servicetd;
 
 	struct span signature, attestation_key;
 	struct tdx_qe_report qe;

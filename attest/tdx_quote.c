@@ -95,6 +95,15 @@ part_vendor(struct reader *r, struct tdx_quote *q, struct why *why)
 	return CVM_OK;
 }
 
+static const struct {
+	enum tdx_body_type type;
+	uint32_t size;
+} bodies[] = {
+	{ TDX_BODY_TD10, TDX_TD10_LEN },
+	{ TDX_BODY_TD15, TDX_TD15_LEN },
+	{ TDX_BODY_TD15EX, TDX_TD15EX_LEN },
+};
+
 /* A.4.2: version 5 says the type and the size of its body, and both agree. */
 static int
 read_descriptor(struct reader *r, struct tdx_quote *q, struct why *why)
@@ -104,14 +113,33 @@ read_descriptor(struct reader *r, struct tdx_quote *q, struct why *why)
 
 	if (r->failed)
 		return too_short("body descriptor", why);
-	if ((type != TDX_BODY_TD10 || size != TDX_TD10_LEN) &&
-	    (type != TDX_BODY_TD15 || size != TDX_TD15_LEN))
-		return why_setf(why, CVM_E_UNSUPPORTED, where,
-		    "body descriptor",
-		    "type 2 of 584 bytes or type 3 of 648 bytes",
-		    "type %u of %" PRIu32 " bytes", type, size);
-	q->body_type = (enum tdx_body_type)type;
-	return CVM_OK;
+	for (size_t i = 0; i < NELEMS(bodies); i++)
+		if (bodies[i].type == type && bodies[i].size == size) {
+			q->body_type = bodies[i].type;
+			return CVM_OK;
+		}
+	return why_setf(why, CVM_E_UNSUPPORTED, where, "body descriptor",
+	    "type 2 of 584 bytes, 3 of 648 or 4 of 885",
+	    "type %u of %" PRIu32 " bytes", type, size);
+}
+
+/* What TD 1.5 adds, and its extended form (sgx_report2_body_v1_5_ex_t), which
+ * modules make that report which TD of which platform it began as. */
+static void
+read_td15(struct reader *r, struct tdx_quote *q)
+{
+	q->tee_tcb_svn2 = read_span(r, TCB_COMPONENTS);
+	q->mrservicetd = read_span(r, SHA384_LEN);
+	if (q->body_type != TDX_BODY_TD15EX)
+		return;
+	q->vmid = read_span(r, 1);
+	q->td_id = read_span(r, 32);
+	q->devinfo = read_span(r, SHA384_LEN);
+	q->init_servicetd = read_span(r, SHA384_LEN);
+	read_skip(r, 8 + 16 + TCB_COMPONENTS + 12); /* INIT_SERVTD_ATTR, CPUSVN,
+						       TEE_TCB_SVN, FMSPC */
+	q->curr_servicetd = read_span(r, SHA384_LEN);
+	read_skip(r, 8); /* CURR_SERVTD_ATTR */
 }
 
 static int
@@ -138,10 +166,8 @@ part_body(struct reader *r, struct tdx_quote *q, struct why *why)
 	for (size_t i = 0; i < TDX_RTMRS; i++)
 		q->rtmr[i] = read_span(r, SHA384_LEN);
 	q->report_data = read_span(r, REPORT_DATA_LEN);
-	if (q->body_type == TDX_BODY_TD15) {
-		q->tee_tcb_svn2 = read_span(r, TCB_COMPONENTS);
-		q->mrservicetd = read_span(r, SHA384_LEN);
-	}
+	if (q->body_type != TDX_BODY_TD10)
+		read_td15(r, q);
 	if (r->failed)
 		return too_short("TD report", why);
 	/* The descriptor of version 5 is part of what is signed. */

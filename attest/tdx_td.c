@@ -223,6 +223,56 @@ check_rtmrs(struct tdx_run *run)
 	    hex_encode(run->quote.rtmr[where], hex, sizeof(hex)));
 }
 
+/*
+ * With TD partitioning a VM within the TD can ask for a report as well; it is
+ * not what the TD's measurements are of.
+ */
+static bool
+check_vmid(struct tdx_run *run)
+{
+	struct span got = run->quote.vmid;
+
+	if (got.len == 0)
+		return verdict_skip(run->v, CHECK_TDX_81,
+		    "a report of this form does not say it");
+	return verdict_check(run->v, CHECK_TDX_81, got.data[0] == 0, "0", "%u",
+	    got.data[0]);
+}
+
+static bool
+is_allowed(const struct value_list *allowed, struct span got)
+{
+	for (size_t i = 0; i < allowed->n; i++)
+		if (span_equal(blob_span(&allowed->v[i]), got))
+			return true;
+	return span_is_filled(got, 0) != 0;
+}
+
+/* A service TD of before, which the TD was moved by, has had it in hand. */
+static bool
+check_past_service_td(struct tdx_run *run)
+{
+	const struct value_list *allowed = &run->policy->mrservicetd;
+	const struct {
+		const char *name;
+		struct span got;
+	} rows[] = {
+		{ "INIT_SERVTD_HASH", run->quote.init_servicetd },
+		{ "CURR_SERVTD_HASH", run->quote.curr_servicetd },
+	};
+	char hex[2 * SHA384_LEN + 1];
+
+	for (size_t i = 0; i < NELEMS(rows); i++)
+		if (rows[i].got.len > 0 && !is_allowed(allowed, rows[i].got))
+			return verdict_fail(run->v, CHECK_TDX_74,
+			    allowed->n > 0 ? "zero, or a service TD of the "
+					     "policy" :
+					     "zero",
+			    "%s %s", rows[i].name,
+			    hex_encode(rows[i].got, hex, sizeof(hex)));
+	return true;
+}
+
 /* SERVTD_HASH of a TD without service TD is zero. */
 static bool
 check_service_td(struct tdx_run *run)
@@ -239,6 +289,8 @@ check_service_td(struct tdx_run *run)
 		return verdict_fail(run->v, CHECK_TDX_74,
 		    "one of the policy's service TDs",
 		    "a TD 1.0 report, which does not have it");
+	if (!check_past_service_td(run))
+		return false;
 	if (allowed->n > 0)
 		return check_list(run, CHECK_TDX_74, allowed, got, not_asked);
 	return verdict_check(run->v, CHECK_TDX_74, span_is_filled(got, 0),
@@ -289,5 +341,6 @@ tdx_check_td(struct tdx_run *run)
 		    not_asked);
 	ok &= launch_appraise(&launch);
 	ok &= check_rtmrs(run);
+	ok &= check_vmid(run);
 	return check_service_td(run) && ok;
 }

@@ -571,7 +571,9 @@ static void
 make_quote(const struct tdx_spec *s, struct span pem, struct blob *ret)
 {
 	static const uint8_t user_data[20] = { 0xba, 0x10 };
-	size_t body = s->version == 5 && s->body_type == 3 ? 648 : 584;
+	size_t body = s->version != 5 || s->body_type == 2 ? 584 :
+	    s->body_type == 3				   ? 648 :
+							     885;
 	struct writer w = { 0 }, sd = { 0 };
 	struct blob data = { 0 };
 

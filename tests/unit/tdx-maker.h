@@ -76,11 +76,11 @@ struct tdx_spec {
 	uint8_t flags[3]; /* dynamicPlatform, cachedKeys, SMT */
 	bool extension_damaged;
 
-	/* The quote; offsets as in the TD report of 648 bytes. */
+	/* The quote; offsets as in the TD report of 885 bytes. */
 	uint16_t version, key_type, body_type;
 	uint32_t tee_type;
 	uint8_t vendor[16];
-	uint8_t body[648];
+	uint8_t body[885];
 	uint16_t outer_type, inner_type;
 	int size_delta;		      /* added to the v5 body size */
 	int signature_delta;	      /* added to the signature data length */
@@ -109,7 +109,13 @@ enum {
 	AT_RTMR0 = 328,
 	AT_REPORTDATA = 520,
 	AT_TEE_TCB_SVN2 = 584,
-	AT_MRSERVICETD = 600
+	AT_MRSERVICETD = 600,
+	AT_VMID = 648,
+	AT_TD_ID = 649,
+	AT_INIT_SERVTD_HASH = 729,
+	AT_INIT_TEE_TCB_SVN = 801,
+	AT_CURR_SERVTD_HASH = 829,
+	AT_CURR_SERVTD_ATTR = 877
 };
 /* Offsets in the QE report. */
 enum {

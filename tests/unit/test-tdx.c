@@ -34,6 +34,10 @@ SPEC(tee_type, s->tee_type = 0)
 SPEC(vendor, s->vendor[15] ^= 1)
 SPEC(body_size, s->size_delta = -64)
 SPEC(body_type, s->body_type = 2; s->size_delta = 64)
+SPEC(body_ex_short, s->body_type = 4; s->size_delta = 648 - 885)
+SPEC(body_15_long, s->body_type = 3; s->size_delta = 885 - 648)
+SPEC(body_5, s->body_type = 5)
+SPEC(body_sgx, s->body_type = 1)
 SPEC(outer_type, s->outer_type = 5)
 SPEC(inner_type, s->inner_type = 1)
 SPEC(longer, s->signature_delta = 1)
@@ -204,6 +208,13 @@ SPEC(mrowner, one_value(b, &p->mrowner, 48))
 SPEC(mrownerconfig, one_value(b, &p->mrownerconfig, 48))
 SPEC(mrservicetd, s->body[AT_MRSERVICETD + 47] = 1)
 SPEC(mrservicetd_list, one_value(b, &p->mrservicetd, 48))
+SPEC(ex_mrservicetd, s->body_type = 4; s->body[AT_MRSERVICETD] = 1)
+SPEC(init_servtd, s->body_type = 4; s->body[AT_INIT_SERVTD_HASH] = 1)
+SPEC(init_servtd_end, s->body_type = 4; s->body[AT_INIT_SERVTD_HASH + 47] = 1)
+SPEC(curr_servtd, s->body_type = 4; s->body[AT_CURR_SERVTD_HASH] = 1)
+SPEC(curr_servtd_end, s->body_type = 4; s->body[AT_CURR_SERVTD_HASH + 47] = 1)
+SPEC(vmid, s->body_type = 4; s->body[AT_VMID] = 1)
+SPEC(vmid_last, s->body_type = 4; s->body[AT_VMID] = 0xff)
 
 /* Every check, and what only it catches. version 0: in both versions. */
 #define ROW(id, version, name)                                                 \
@@ -222,6 +233,10 @@ static const struct {
 	ROW(04, 0, vendor),
 	ROW(05, 5, body_size),
 	ROW(05, 5, body_type),
+	ROW(05, 5, body_ex_short),
+	ROW(05, 5, body_15_long),
+	ROW(05, 5, body_5),
+	ROW(05, 5, body_sgx),
 	ROW(06, 0, outer_type),
 	ROW(06, 0, inner_type),
 	ROW(06, 0, longer),
@@ -341,6 +356,13 @@ static const struct {
 	ROW(73, 0, mrownerconfig),
 	ROW(74, 5, mrservicetd),
 	ROW(74, 0, mrservicetd_list),
+	ROW(74, 5, ex_mrservicetd),
+	ROW(74, 5, init_servtd),
+	ROW(74, 5, init_servtd_end),
+	ROW(74, 5, curr_servtd),
+	ROW(74, 5, curr_servtd_end),
+	ROW(81, 5, vmid),
+	ROW(81, 5, vmid_last),
 	/* Without the root's CRL no signer can be trusted either: see
 	 * root_crl_missing(). */
 	ROW(20, 0, no_root_crl),
@@ -402,7 +424,7 @@ each_check_catches_a_fault(void **state)
 	for (size_t i = 0; i < CHECK_COUNT; i++) {
 		/* The launch endorsement has a test of its own. */
 		bool found = check_table[i].group != GROUP_TDX ||
-		    i >= CHECK_TDX_75;
+		    (i >= CHECK_TDX_75 && i <= CHECK_TDX_80);
 
 		for (size_t m = 0; !found && m < NELEMS(mutations); m++)
 			found = (size_t)mutations[m].id == i;
@@ -466,6 +488,62 @@ td10_in_version_5_is_admitted(void **state)
 	bench_begin(&b, 5);
 	b.spec.body_type = 2;
 	expect_admit(&b);
+}
+
+/* Which says what TD it is, and of which platform it began as. */
+static void
+extended_td15_is_admitted(void **state)
+{
+	struct policy_tdx *p;
+	struct blob moved = { 0 };
+	struct bench b;
+
+	(void)state;
+	bench_begin(&b, 5);
+	b.spec.body_type = 4;
+	expect_admit(&b);
+	bench_begin(&b, 5);
+	b.spec.body_type = 4;
+	memset(b.spec.body + AT_TD_ID, 0xa5, 32);
+	b.spec.body[AT_INIT_TEE_TCB_SVN] = 5;
+	expect_admit(&b);
+	/* A service TD that the policy names, then and now. */
+	bench_begin(&b, 5);
+	p = &b.policy.tdx;
+	b.spec.body_type = 4;
+	memset(b.spec.body + AT_MRSERVICETD, 0x12, 48);
+	memset(b.spec.body + AT_INIT_SERVTD_HASH, 0x12, 48);
+	memset(b.spec.body + AT_CURR_SERVTD_HASH, 0x12, 48);
+	assert_int_equal(blob_set(&moved,
+			     span(b.spec.body + AT_MRSERVICETD, 48)),
+	    CVM_OK);
+	p->mrservicetd = (struct value_list){ &moved, 1 };
+	expect_admit(&b);
+	blob_clear(&moved);
+}
+
+/* All of the extended body is signed. */
+static void
+extended_td15_is_signed(void **state)
+{
+	static const size_t at[] = { AT_VMID, AT_TD_ID, AT_INIT_SERVTD_HASH,
+		AT_INIT_TEE_TCB_SVN, AT_CURR_SERVTD_ATTR, 884 };
+	struct bench b;
+
+	(void)state;
+	bench_begin(&b, 5);
+	b.spec.body_type = 4;
+	bench_make(&b);
+	assert_true(bench_appraise(&b));
+	for (size_t i = 0; i < NELEMS(at); i++) {
+		uint8_t *byte = b.evidence.tee_report.data + 54 + at[i];
+
+		*byte ^= 1;
+		assert_false(bench_appraise(&b));
+		*byte ^= 1;
+	}
+	assert_true(bench_appraise(&b));
+	bench_end(&b);
 }
 
 /* By the bits that a TD may have, and those that a policy decides about. */
@@ -761,6 +839,8 @@ main(void)
 		cmocka_unit_test(a_good_quote_is_admitted),
 		cmocka_unit_test(the_newest_time_may_be_a_crls),
 		cmocka_unit_test(td10_in_version_5_is_admitted),
+		cmocka_unit_test(extended_td15_is_admitted),
+		cmocka_unit_test(extended_td15_is_signed),
 		cmocka_unit_test(attribute_bits),
 		cmocka_unit_test(xfam_bits),
 		cmocka_unit_test(every_reference_value_matches),
