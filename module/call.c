@@ -171,11 +171,18 @@ call_again(struct call *c, int *err)
 CK_RV
 call_key(struct call *c, CK_OBJECT_HANDLE handle, struct object **ret)
 {
+	_cleanup_(object_unrefp) struct object *o = NULL;
 	int err;
 
 	do {
-		err = token_object(c->token, &c->caller, handle, ret);
+		err = token_object(c->token, &c->caller, handle, &o);
 	} while (call_again(c, &err));
+	/* What is no key has no key's handle (PKCS#11 section 5.1.6). */
+	if (err == CVM_OK && !object_is_key(o) &&
+	    object_class(o) != CKO_PUBLIC_KEY)
+		return CKR_KEY_HANDLE_INVALID;
+	if (err == CVM_OK)
+		*ret = TAKE_PTR(o);
 	return rv_of_key(err);
 }
 

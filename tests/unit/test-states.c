@@ -774,6 +774,47 @@ keys_that_do_not_fit(void **state)
 	    C_DeriveKey(s, MECH(CKM_SHA256), rsa, t, 2, &h));
 }
 
+/* 5.1.6: CKR_KEY_HANDLE_INVALID is for handles of what is no key, too. */
+static void
+handle_of_no_key_is_a_key_of_wrong_type(void **state)
+{
+	CK_OBJECT_CLASS class = CKO_DATA;
+	CK_BBOOL no = CK_FALSE;
+	CK_ATTRIBUTE t[] = { { CKA_CLASS, &class, sizeof(class) },
+		{ CKA_PRIVATE, &no, sizeof(no) } };
+	CK_OBJECT_HANDLE aes, data_object = 0, h = 0;
+	CK_SESSION_HANDLE s;
+	uint8_t out[64] = { 0 };
+	CK_ULONG n = sizeof(out);
+
+	(void)state;
+	NEEDS_MACHINE();
+	begin();
+	s = open_session(RW);
+	login(s);
+	aes = find(s, CKO_SECRET_KEY, "aes");
+	assert_ok(C_CreateObject(s, t, NELEMS(t), &data_object));
+	assert_rv(CKR_KEY_HANDLE_INVALID,
+	    C_SignInit(s, MECH(CKM_ECDSA), data_object));
+	assert_rv(CKR_KEY_HANDLE_INVALID,
+	    C_VerifyInit(s, MECH(CKM_ECDSA), data_object));
+	assert_rv(CKR_KEY_HANDLE_INVALID,
+	    C_EncryptInit(s, MECH(CKM_AES_ECB), data_object));
+	assert_rv(CKR_KEY_HANDLE_INVALID,
+	    C_DecryptInit(s, MECH(CKM_AES_ECB), data_object));
+	assert_rv(CKR_KEY_HANDLE_INVALID,
+	    C_DeriveKey(s, MECH(CKM_SHA256), data_object, t, 1, &h));
+	assert_rv(CKR_WRAPPING_KEY_HANDLE_INVALID,
+	    C_WrapKey(s, MECH(CKM_AES_KEY_WRAP), data_object, aes, out, &n));
+	assert_rv(CKR_KEY_HANDLE_INVALID,
+	    C_WrapKey(s, MECH(CKM_AES_KEY_WRAP), aes, data_object, out, &n));
+	assert_rv(CKR_UNWRAPPING_KEY_HANDLE_INVALID,
+	    C_UnwrapKey(s, MECH(CKM_AES_KEY_WRAP), data_object, out, 40, t, 2,
+		&h));
+	assert_ok(C_DigestInit(s, MECH(CKM_SHA256)));
+	assert_rv(CKR_KEY_HANDLE_INVALID, C_DigestKey(s, data_object));
+}
+
 #define TEST(fn) cmocka_unit_test_teardown(fn, teardown)
 
 /* H(object id), as receipts name a secret key; and H of that. */
@@ -859,6 +900,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(handle_of_no_key_is_a_key_of_wrong_type),
 		TEST(operations_begin_go_on_and_end),
 		TEST(verification_ends_whatever_it_says),
 		TEST(lengths_that_no_block_has),
