@@ -48,10 +48,26 @@ log_digest_is(const struct scan *s, const struct log_event *e, struct span data)
 	    span_equal(span(d, hash_len(s->alg)), e->digests[s->slot]);
 }
 
+/* Without NUL (TCG PFP, 10.4.4), or with the one that some firmware adds. */
 static bool
 is_text(struct span data, const char *text)
 {
-	return span_equal(data, span(text, strlen(text)));
+	const size_t n = strlen(text);
+
+	return span_equal(data, span(text, n)) ||
+	    span_equal(data, span(text, n + 1));
+}
+
+/* The type of an event and its data are not measured: what nobody wants to
+ * have been measured is known by its digest, whatever it is called. */
+static bool
+measured_text(const struct scan *s, const struct log_event *e, const char *text)
+{
+	const size_t n = strlen(text);
+
+	return e->type != EV_NO_ACTION &&
+	    (log_digest_is(s, e, span(text, n)) ||
+		log_digest_is(s, e, span(text, n + 1)));
 }
 
 static bool
@@ -183,6 +199,14 @@ see_boot_variable(struct scan *s, const struct log_event *e)
 }
 
 static void
+see_weakness(struct scan *s, const struct log_event *e)
+{
+	s->f->debug_mode |= measured_text(s, e, "UEFI Debug Mode");
+	s->f->dma_protection_off |= measured_text(s, e,
+	    "DMA Protection Disabled");
+}
+
+static void
 see_action(struct scan *s, const struct log_event *e)
 {
 	if (e->type != (uint32_t)EV_EFI_ACTION)
@@ -190,10 +214,6 @@ see_action(struct scan *s, const struct log_event *e)
 	if (e->mr == log_mr_of(s, 4) &&
 	    is_text(e->data, "Calling EFI Application from Boot Option"))
 		s->calling_app = true;
-	if (is_text(e->data, "UEFI Debug Mode"))
-		s->f->debug_mode = true;
-	if (is_text(e->data, "DMA Protection Disabled"))
-		s->f->dma_protection_off = true;
 	if (e->mr != log_mr_of(s, 5))
 		return;
 	if (is_text(e->data, "Exit Boot Services Invocation"))
@@ -356,7 +376,7 @@ eventlog_facts(const struct event_log *log, enum hash_alg alg,
 	static void (*const see[])(struct scan *, const struct log_event *) = {
 		see_digest, see_technology, see_crtm, see_secure_boot,
 		see_authority, see_boot_variable, see_efi_app, see_action,
-		see_ipl,
+		see_weakness, see_ipl,
 		see_separator, /* last: the others ask what came before */
 	};
 	struct scan s = { .log = log, .alg = alg, .f = ret };
