@@ -397,6 +397,23 @@ check_sbat(struct log_view *w)
 		    expected, "%u", w->f->sbat_level);
 }
 
+/* systemd's boot loader and its stub may both measure what the one hands to
+ * the other: the same text in the same register is the same. */
+static bool
+one_cmdline(const struct log_facts *f)
+{
+	const struct log_text *first = &f->kernel_cmdlines[0];
+
+	for (size_t i = 1; i < f->n_kernel_cmdlines; i++) {
+		const struct log_text *t = &f->kernel_cmdlines[i];
+
+		if (t->mr != first->mr || t->utf16 != first->utf16 ||
+		    !span_equal(t->text, first->text))
+			return false;
+	}
+	return f->n_kernel_cmdlines > 0;
+}
+
 static void
 check_kernel(struct log_view *w)
 {
@@ -413,7 +430,7 @@ check_kernel(struct log_view *w)
 		w->f->n_kernel_cmdlines > 0 && t->utf16 ? 12 : 8,
 		&w->f->ipl_why))
 		return;
-	if (w->f->n_kernel_cmdlines != 1) {
+	if (!one_cmdline(w->f)) {
 		(void)verdict_fail(w->v, CHECK_LOG_12, "exactly one", "%zu",
 		    w->f->n_kernel_cmdlines);
 		return;

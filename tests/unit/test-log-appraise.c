@@ -601,7 +601,9 @@ stub_command_line_misread(void **state)
 	build(f); /* a description, of what is not known */
 	denied_by(f, CHECK_LOG_12);
 	blob_clear(&e->measured);
-	put_stub_cmdline(f, MADE_KERNEL); /* two */
+	put_stub_cmdline(f, MADE_KERNEL); /* as of the loader and of the stub */
+	admitted(f);
+	put_stub_cmdline(f, MADE_KERNEL " ro"); /* which one booted? */
 	denied_by(f, CHECK_LOG_12);
 }
 
@@ -618,7 +620,12 @@ other_command_line_admitted(void **state)
 	    span("kernel_cmdline: " MADE_KERNEL, 16 + strlen(MADE_KERNEL)),
 	    span(MADE_KERNEL, strlen(MADE_KERNEL)));
 	build(f);
-	denied_by(f, CHECK_LOG_12); /* twice: which one booted? */
+	admitted(f); /* the same again */
+	made_remove(&f->log, &f->log.events[f->log.n - 1]);
+	made_insert(&f->log, f->log.n, 8, EV_IPL, span("kernel_cmdline: x", 17),
+	    span("x", 1));
+	build(f);
+	denied_by(f, CHECK_LOG_12); /* two: which one booted? */
 	made_remove(&f->log, &f->log.events[f->log.n - 1]);
 	made_remove(&f->log, made_find(&f->log, MADE_CMDLINE));
 	build(f);
