@@ -247,19 +247,39 @@ int
 token_seal_remove(struct token *t, const struct permit *p,
     const uint8_t id[static STORE_ID_LEN], struct why *reterr_why)
 {
-	_cleanup_(store_seals_clear) struct store_seals l = { 0 };
-	const struct seals_change change = { .drop = has_id, .arg = id };
-	bool found = false;
-	int err;
+	struct why none = { 0 };
+	const struct seals_change change = {
+		.drop = has_id,
+		.arg = id,
+		.none = &none,
+	};
 
+	(void)why_set(&none, CVM_E_NOT_FOUND, t->cfg->store, "seal id",
+	    "one of the token's seals", "another");
 	token_refresh(t);
-	err = token_seals(t, &l, reterr_why);
-	if (err != CVM_OK)
-		return err;
-	for (size_t i = 0; i < l.n; i++)
-		found |= has_id(&l.v[i], id);
-	if (!found)
-		return why_set(reterr_why, CVM_E_NOT_FOUND, t->cfg->store,
-		    "seal id", "one of the token's seals", "another");
+	return seals_change(t, p, &change, reterr_why);
+}
+
+static bool
+is_of_set(const struct store_seal *s, const void *label)
+{
+	return s->kind == SEAL_TPM && strcmp(s->label, label) == 0;
+}
+
+int
+token_seal_remove_set(struct token *t, const struct permit *p,
+    const char *label, size_t *ret_n, struct why *reterr_why)
+{
+	struct why none = { 0 };
+	const struct seals_change change = {
+		.drop = is_of_set,
+		.arg = label,
+		.none = &none,
+		.ret_dropped = ret_n,
+	};
+
+	(void)why_set(&none, CVM_E_NOT_FOUND, t->cfg->store, "seals",
+	    "seals of that PCR set", label);
+	token_refresh(t);
 	return seals_change(t, p, &change, reterr_why);
 }

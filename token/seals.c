@@ -239,7 +239,15 @@ struct changing {
 	struct store *s;
 	struct manifest m;
 	struct manifest_mac *mac;
+	size_t dropped;
+	bool had_private; /* a seal of the private key */
 };
+
+static bool
+opens_private(const struct store_seal *s)
+{
+	return s->purpose != SEAL_TOKEN;
+}
 
 static int
 drop_seals(struct changing *c, const struct seals_change *ch,
@@ -250,30 +258,42 @@ drop_seals(struct changing *c, const struct seals_change *ch,
 
 	err = store_seals_list(c->s, &old, reterr_why);
 	for (size_t i = 0; err == CVM_OK && i < old.n; i++) {
+		c->had_private |= opens_private(&old.v[i]);
 		if (ch->drop == NULL || !ch->drop(&old.v[i], ch->arg))
 			continue;
 		err = manifest_seal(&c->m, c->mac, &old.v[i], /* add= */ false);
 		if (err == CVM_OK)
 			err = store_seal_delete(c->s, old.v[i].id, reterr_why);
+		c->dropped++;
 	}
-	return err;
+	if (err != CVM_OK || ch->none == NULL || c->dropped > 0)
+		return err;
+	if (reterr_why != NULL)
+		*reterr_why = *ch->none;
+	return ch->none->err;
 }
 
-/* A token that nothing opens any more would be lost. */
+/* What nothing opens any more would be lost: the token, or its private keys. */
 static int
 check_openable(struct changing *c, struct why *reterr_why)
 {
 	_cleanup_(store_seals_clear) struct store_seals l = { 0 };
+	bool token = false, private = !c->had_private;
 	int err;
 
 	err = store_seals_list(c->s, &l, reterr_why);
 	if (err != CVM_OK)
 		return err;
-	for (size_t i = 0; i < l.n; i++)
-		if (l.v[i].purpose == SEAL_TOKEN)
-			return CVM_OK;
+	for (size_t i = 0; i < l.n; i++) {
+		token |= l.v[i].purpose == SEAL_TOKEN;
+		private |= opens_private(&l.v[i]);
+	}
+	if (token && private)
+		return CVM_OK;
 	return why_set(reterr_why, CVM_E_INVAL, store_path(c->s), "seals",
-	    "a token seal that stays", "none");
+	    token ? "a seal of the private keys that stays" :
+		    "a token seal that stays",
+	    "none");
 }
 
 static int
@@ -338,5 +358,7 @@ seals_change(struct token *t, const struct permit *p,
 		token_reload(t);
 	}
 	store_unlock();
+	if (err == CVM_OK && ch->ret_dropped != NULL)
+		*ch->ret_dropped = c.dropped;
 	return err;
 }

@@ -149,7 +149,8 @@ int token_unseal_as_sealed(struct token *t, const struct permit *p,
 int token_seals(struct token *t, struct store_seals *ret,
     struct why *reterr_why) _must_check_;
 /* Adds a token (and user) seal for one more PCR set of the policy, or a
- * recovery seal; removes one by id. The last token seal is never removed. */
+ * recovery seal; removes one by id, or all of a PCR set, at once. The last
+ * token seal is never removed, nor the last one of the private keys. */
 int token_seal_add_set(struct token *t, const struct permit *p,
     const struct policy *policy, const struct pcr_set *set, struct vtpm *vtpm,
     struct span user_pin, struct span so_pin,
@@ -159,6 +160,8 @@ int token_seal_add_recovery(struct token *t, const struct permit *p,
     struct why *reterr_why) _must_check_;
 int token_seal_remove(struct token *t, const struct permit *p,
     const uint8_t id[static STORE_ID_LEN], struct why *reterr_why) _must_check_;
+int token_seal_remove_set(struct token *t, const struct permit *p,
+    const char *label, size_t *ret_n, struct why *reterr_why) _must_check_;
 
 /* In the child after a fork: new locks, store reopened, nothing flushed. */
 void token_after_fork(struct token *t);

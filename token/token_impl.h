@@ -235,10 +235,13 @@ int seals_make(const uint8_t id[static TOKEN_ID_LEN],
 /* Moves one seal to the end of l. */
 int seals_append(struct store_seals *l, struct store_seal *seal) _must_check_;
 /* In one transaction: deletes what drop() picks, adds l, clears the counts
- * of wrong PINs that are asked for. Needs the token key. */
+ * of wrong PINs that are asked for. Needs the token key. What is refused when
+ * drop() picks nothing is *none; none and ret_dropped may be NULL. */
 struct seals_change {
 	bool (*drop)(const struct store_seal *s, const void *arg);
 	const void *arg;
+	const struct why *none;
+	size_t *ret_dropped;
 	const struct store_seals *add;
 	bool clear_user, clear_so;
 };

@@ -5,6 +5,7 @@
 
 #include "tests/unit/changes-make.h"
 #include "tests/unit/templates.h"
+#include "tests/unit/x509-maker.h"
 
 const uint8_t make_secret_value[MAKE_SECRET_LEN] = { 9, 8, 7 };
 
@@ -240,4 +241,21 @@ make_derived(struct token *t, const struct caller *c, CK_OBJECT_HANDLE base,
 	CK_OBJECT_HANDLE h;
 
 	return token_derive(t, c, &mech, base, templ, COUNT(templ), &h, why);
+}
+
+void
+make_cert_der(struct blob *ret)
+{
+	const struct cert_spec spec = { .cn = "web",
+		.serial = 1,
+		.from = 1700000000,
+		.until = 1900000000,
+		.version = X509_VERSION_3,
+		.sign = { .md = "SHA256" } };
+	EVP_PKEY *key = maker_ec("P-256");
+	X509 *x = maker_cert(&spec, key, NULL, key);
+
+	maker_cert_der(x, ret);
+	X509_free(x);
+	EVP_PKEY_free(key);
 }

@@ -32,6 +32,8 @@ int make_public(struct token *t, const struct caller *c, const char *label,
 /* A private key, its public key and a certificate, at once. */
 int make_three(struct token *t, const struct caller *c, const char *label,
     struct span der, struct why *why) _must_check_;
+/* Some certificate; an assertion fails where there is none. */
+void make_cert_der(struct blob *ret);
 
 /* Session objects to unwrap with and to derive from; and what they give. */
 int make_unwrapping(struct token *t, const struct caller *c,

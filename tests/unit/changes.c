@@ -10,7 +10,6 @@
 #include "tests/unit/golden.h"
 #include "tests/unit/objects-fixture.h"
 #include "tests/unit/quick-pin.h"
-#include "tests/unit/x509-maker.h"
 
 #define NEW_PIN "neuer-pin"
 #define TIME_OLD 1000
@@ -549,6 +548,17 @@ remove_seal(struct why *why)
 	return token_seal_remove(stage.t, &stage.f.permit, recovery_id, why);
 }
 
+/* The sets are "current" and "next"; each has a seal for token, user, SO. */
+static int
+remove_set(struct why *why)
+{
+	size_t n = 0;
+	int err = token_seal_remove_set(stage.t, &stage.f.permit, "next", &n,
+	    why);
+
+	return err == CVM_OK && n != 3 ? CVM_E_INTERNAL : err;
+}
+
 static enum state
 seals_added(void)
 {
@@ -561,6 +571,13 @@ seal_removed(void)
 {
 	as_user();
 	return by_count(n_seals - count_seals(), 1);
+}
+
+static enum state
+set_removed(void)
+{
+	as_user();
+	return by_count(n_seals - count_seals(), 3);
 }
 
 static struct pcr_set
@@ -699,46 +716,41 @@ static const struct change {
 	const char *name;
 	void (*before)(void);
 	int (*make)(struct why *why);
-	enum state (*look)(void); /* logs the user in unless logged_in */
-	bool logged_in;		  /* with the old PIN, before look() */
-	bool other; /* the token's objects are look()'s business */
+	enum state (*look)(void); /* logs the user in unless USER */
+	enum {
+		USER = 1,  /* is logged in with the old PIN, before look() */
+		OTHER = 2, /* the token's objects are look()'s business */
+	} flags;
 } changes[] = {
-	{ "create public data", as_user, create_public_data, new_data, true,
-	    false },
-	{ "create private data", as_user, create_private_data, new_data, true,
-	    false },
-	{ "create secret key", as_user, create_secret_key, new_secret, true,
-	    false },
-	{ "copy", with_secret, copy_secret_key, new_secret, true, false },
+	{ "create public data", as_user, create_public_data, new_data, USER },
+	{ "create private data", as_user, create_private_data, new_data, USER },
+	{ "create secret key", as_user, create_secret_key, new_secret, USER },
+	{ "copy", with_secret, copy_secret_key, new_secret, USER },
 	{ "create certificate", as_user, create_certificate, new_certificate,
-	    true, false },
+	    USER },
 	{ "create private key", as_user, create_private_key, new_private_key,
-	    true, false },
+	    USER },
 	{ "create key, public key and certificate", as_user, create_three,
-	    three_new, true, false },
-	{ "unwrap", with_unwrapping_key, unwrap_key, new_unwrapped_key, true,
-	    false },
-	{ "derive", with_base_key, derive_key, new_derived_key, true, false },
-	{ "generate key", as_user, generate_key, new_key, true, false },
-	{ "generate pair", as_user, generate_pair, new_pair, true, false },
-	{ "set attribute", with_victim, set_label, victim_renamed, true,
-	    false },
-	{ "destroy", with_victim, destroy, victim_gone, true, false },
-	{ "init-pin", as_so, init_pin, user_pin_is, false, false },
-	{ "set-pin of the user", as_nobody, set_user_pin, user_pin_is, false,
-	    false },
-	{ "set-pin of the SO", as_nobody, set_so_pin, so_pin_is, false, false },
-	{ "wrong PIN", as_nobody, wrong_pin, one_try_less, false, false },
-	{ "right PIN", as_nobody, right_pin, all_tries_back, false, false },
-	{ "add recovery seals", as_both, add_recovery, seals_added, false,
-	    false },
-	{ "remove a seal", as_user, remove_seal, seal_removed, false, false },
-	{ "add a PCR set", as_both, add_set, set_added, false, false },
-	{ "reseal", as_both, reseal, opens_under, false, false },
-	{ "time mark", as_nobody, note_time, time_is, false, false },
-	{ "init", no_token, init_new, token_made, false, true },
-	{ "init over a token", as_nobody, init_new, token_replaced, false,
-	    true },
+	    three_new, USER },
+	{ "unwrap", with_unwrapping_key, unwrap_key, new_unwrapped_key, USER },
+	{ "derive", with_base_key, derive_key, new_derived_key, USER },
+	{ "generate key", as_user, generate_key, new_key, USER },
+	{ "generate pair", as_user, generate_pair, new_pair, USER },
+	{ "set attribute", with_victim, set_label, victim_renamed, USER },
+	{ "destroy", with_victim, destroy, victim_gone, USER },
+	{ "init-pin", as_so, init_pin, user_pin_is, 0 },
+	{ "set-pin of the user", as_nobody, set_user_pin, user_pin_is, 0 },
+	{ "set-pin of the SO", as_nobody, set_so_pin, so_pin_is, 0 },
+	{ "wrong PIN", as_nobody, wrong_pin, one_try_less, 0 },
+	{ "right PIN", as_nobody, right_pin, all_tries_back, 0 },
+	{ "add recovery seals", as_both, add_recovery, seals_added, 0 },
+	{ "remove a seal", as_user, remove_seal, seal_removed, 0 },
+	{ "remove a PCR set", as_user, remove_set, set_removed, 0 },
+	{ "add a PCR set", as_both, add_set, set_added, 0 },
+	{ "reseal", as_both, reseal, opens_under, 0 },
+	{ "time mark", as_nobody, note_time, time_is, 0 },
+	{ "init", no_token, init_new, token_made, OTHER },
+	{ "init over a token", as_nobody, init_new, token_replaced, OTHER },
 };
 
 const unsigned n_changes = COUNT(changes);
@@ -800,23 +812,6 @@ fill_token(void)
 		refused(CVM_E_PIN_INCORRECT, login_user(f, "wrong-pin", why));
 }
 
-static void
-make_cert(void)
-{
-	const struct cert_spec spec = { .cn = "web",
-		.serial = 1,
-		.from = 1700000000,
-		.until = 1900000000,
-		.version = X509_VERSION_3,
-		.sign = { .md = "SHA256" } };
-	EVP_PKEY *key = maker_ec("P-256");
-	X509 *x = maker_cert(&spec, key, NULL, key);
-
-	maker_cert_der(x, &cert);
-	X509_free(x);
-	EVP_PKEY_free(key);
-}
-
 /* In memory where there is such a place: nothing here loses power. */
 void
 changes_start(void)
@@ -838,7 +833,7 @@ changes_start(void)
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_true(shared != MAP_FAILED);
-	make_cert();
+	make_cert_der(&cert);
 	fill_token();
 	token_freep(&f->token);
 	golden_keep(f->path);
@@ -864,14 +859,14 @@ look_at(const struct change *c)
 	stage.t = stage.f.token;
 	token_get_info(stage.t, &info);
 	must(!info.error_state);
-	if (!c->other) {
+	if ((c->flags & OTHER) == 0) {
 		must(info.initialised);
 		must(info.so_tries_left == PIN_TRIES || c->make == set_so_pin);
 	}
-	if (c->logged_in)
+	if ((c->flags & USER) != 0)
 		open_as_user(USER_PIN);
 	shared->state = c->look();
-	if (!c->other)
+	if ((c->flags & OTHER) == 0)
 		must_be_whole();
 }
 

@@ -770,6 +770,83 @@ removed_set_comes_back(void **state)
 		assert_string_equal(l.v[i].label, "current");
 }
 
+static size_t
+remove_set(struct fixture *f, const char *label)
+{
+	size_t n = 0;
+
+	ok(token_seal_remove_set(f->token, &f->permit, label, &n, why));
+	return n;
+}
+
+static void
+sets_removed_that_are_not_asked_for(void **state)
+{
+	_cleanup_(fixture_free) struct fixture f;
+	_cleanup_(secret_freep) struct secret *code = NULL;
+	size_t n = 7;
+
+	(void)state;
+	fixture_ready(&f);
+	ok(login_user(&f, USER_PIN, why));
+	refused(CVM_E_NOT_FOUND,
+	    token_seal_remove_set(f.token, &f.permit, "nex", &n, why));
+	refused(CVM_E_NOT_FOUND,
+	    token_seal_remove_set(f.token, &f.permit, "next2", &n, why));
+	refused(CVM_E_NOT_FOUND,
+	    token_seal_remove_set(f.token, &f.permit, "", &n, why));
+	assert_int_equal(remove_set(&f, "next"), 3);
+	refused(CVM_E_NOT_FOUND,
+	    token_seal_remove_set(f.token, &f.permit, "next", &n, why));
+	/* Nothing would open the token; and nothing is gone. */
+	refused(CVM_E_INVAL,
+	    token_seal_remove_set(f.token, &f.permit, "current", &n, why));
+	assert_int_equal(n, 7);
+	fixture_restart(&f);
+	ok(login_user(&f, USER_PIN, why));
+	token_logout(f.token);
+	ok(login_so(&f, SO_PIN, why));
+	ok(token_seal_add_recovery(f.token, &f.permit, &f.policy, &code, why));
+	assert_int_equal(remove_set(&f, "current"), 3);
+	fixture_restart(&f);
+	refused(CVM_E_SEALED, unseal(&f, why));
+	ok(token_unseal_recovery(f.token, code, why));
+}
+
+/* What the last seal of the private key is gone with is gone for ever. */
+static void
+private_keys_sealed_no_more(void **state)
+{
+	_cleanup_(fixture_free) struct fixture f;
+	_cleanup_(store_seals_clear) struct store_seals l = { 0 };
+	bool so = false;
+	unsigned n = 0;
+
+	(void)state;
+	fixture_ready(&f);
+	ok(login_user(&f, USER_PIN, why));
+	assert_int_equal(remove_set(&f, "next"), 3);
+	ok(token_seals(f.token, &l, why));
+	for (size_t i = 0; i < l.n; i++) {
+		if (l.v[i].purpose == SEAL_TOKEN)
+			continue;
+		so = l.v[i].purpose == SEAL_SO;
+		if (n++ == 0)
+			ok(token_seal_remove(f.token, &f.permit, l.v[i].id,
+			    why));
+		else
+			refused(CVM_E_INVAL,
+			    token_seal_remove(f.token, &f.permit, l.v[i].id,
+				why));
+	}
+	assert_int_equal(n, 2);
+	fixture_restart(&f);
+	if (so)
+		ok(login_so(&f, SO_PIN, why));
+	else
+		ok(login_user(&f, USER_PIN, why));
+}
+
 /* ---- Two processes ---- */
 
 static int
@@ -900,6 +977,8 @@ main(void)
 		cmocka_unit_test(reseal_without_keys),
 		cmocka_unit_test(add_and_remove_a_set),
 		cmocka_unit_test(removed_set_comes_back),
+		cmocka_unit_test(sets_removed_that_are_not_asked_for),
+		cmocka_unit_test(private_keys_sealed_no_more),
 		cmocka_unit_test(two_processes_guess),
 		cmocka_unit_test(fork_keeps_keys_and_parent),
 	};
