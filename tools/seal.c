@@ -239,59 +239,13 @@ cmd_seal_add(struct tool *t)
 	return r == CVM_OK ? status : tool_fail(r, &why);
 }
 
-static bool
-is_of_set(const struct store_seal *s, const char *label)
-{
-	return s->kind == SEAL_TPM && strcmp(s->label, label) == 0;
-}
-
-/* Before any is removed: something else must open the token afterwards. */
-static int
-check_removal(const struct store_seals *l, const char *label, const char *store,
-    struct why *why)
-{
-	size_t of_set = 0, others = 0;
-
-	for (size_t i = 0; i < l->n; i++) {
-		of_set += is_of_set(&l->v[i], label);
-		others += l->v[i].purpose == SEAL_TOKEN &&
-		    !is_of_set(&l->v[i], label);
-	}
-	if (of_set == 0)
-		return why_set(why, CVM_E_NOT_FOUND, store, "seals",
-		    "seals of that PCR set", label);
-	return others > 0 ? CVM_OK :
-			    why_set(why, CVM_E_INVAL, store, "seals",
-				"a token seal that stays", "none");
-}
-
-static int
-remove_set(struct tool_context *c, const char *label, size_t *ret_n,
-    struct why *why)
-{
-	_cleanup_(store_seals_clear) struct store_seals l = { 0 };
-	struct token *token = gate_token(c->gate);
-	size_t n = 0;
-	int r = token_seals(token, &l, why);
-
-	if (r == CVM_OK)
-		r = check_removal(&l, label, c->tcfg->store, why);
-	for (size_t i = 0; r == CVM_OK && i < l.n; i++)
-		if (is_of_set(&l.v[i], label)) {
-			r = token_seal_remove(token, &c->session.permit,
-			    l.v[i].id, why);
-			n++;
-		}
-	*ret_n = n;
-	return r;
-}
-
 int
 cmd_seal_remove(struct tool *t)
 {
 	_cleanup_(tool_close) struct tool_context c = { 0 };
 	const char *hex = t->operand[0], *label = t->opt[OPT_SET];
 	uint8_t id[STORE_ID_LEN] = { 0 };
+	struct token *token;
 	struct why why = { 0 };
 	cJSON *root;
 	size_t n = 1;
@@ -303,9 +257,10 @@ cmd_seal_remove(struct tool *t)
 		return tool_usage(t, "an id has 32 hexadecimal digits");
 	if ((r = tool_admit(t, &c)) != 0)
 		return r;
+	token = gate_token(c.gate);
 	r = label != NULL ?
-	    remove_set(&c, label, &n, &why) :
-	    token_seal_remove(gate_token(c.gate), &c.session.permit, id, &why);
+	    token_seal_remove_set(token, &c.session.permit, label, &n, &why) :
+	    token_seal_remove(token, &c.session.permit, id, &why);
 	if (r != CVM_OK)
 		return tool_fail(r, &why);
 	if (t->opt[OPT_JSON] != NULL) {

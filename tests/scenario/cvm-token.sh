@@ -65,6 +65,18 @@ types() {
 	END
 }
 
+# commits COMMAND...: how often it changes the token's file, into the file
+# "commits" (SQLite counts in its header).
+commits() {
+	local before after rc
+	before=$(od -An -tu4 --endian=big -j24 -N4 etc-snp/web.db)
+	"$@"
+	rc=$?
+	after=$(od -An -tu4 --endian=big -j24 -N4 etc-snp/web.db)
+	echo $((after - before)) >commits
+	return $rc
+}
+
 # unprivileged COMMAND...: as nobody, who is in no group that helps.
 unprivileged() {
 	timeout 60 setpriv --reuid=nobody --regid=nogroup --clear-groups \
@@ -396,7 +408,8 @@ s = copy.deepcopy(p['tpm']['pcr_sets'][0])
 s['label'] = 'next'
 p['tpm']['pcr_sets'].append(s)"
 check "a second set" token reseal --pin-file pin --so-pin-file so-pin
-to removed.json token --json seal remove --set next
+commits to removed.json token --json seal remove --set next
+check "a set goes at once" test "$(cat commits)" = 1
 check "seal remove tells programs" json removed.json "p == {'removed': 3}"
 to added.json token --json seal add next --pin-file pin --so-pin-file so-pin
 check "seal add tells programs" json added.json \
@@ -580,17 +593,6 @@ openssl x509 -in rsa-cert.pem -outform DER -out rsa-cert.der
 cat rsa-cert.pem rsa.pem >both.pem
 printf geheim >passphrase
 import() { token key import "$@" --pin-file pin; }
-# commits COMMAND...: how often it changes the token's file, into the file
-# "commits" (SQLite counts in its header).
-commits() {
-	local before after rc
-	before=$(od -An -tu4 --endian=big -j24 -N4 etc-snp/web.db)
-	"$@"
-	rc=$?
-	after=$(od -An -tu4 --endian=big -j24 -N4 etc-snp/web.db)
-	echo $((after - before)) >commits
-	return $rc
-}
 
 check "an RSA key with its certificate" commits import rsa.pem \
     --label web-rsa --cert rsa-cert.pem
