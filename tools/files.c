@@ -5,10 +5,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "tools/text.h"
 #include "tools/tool.h"
+
+#define LOCK_PAUSE_MS 2
 
 static int
 refuse(const char *path, int err, const char *expected, struct why *why)
@@ -76,35 +80,103 @@ tool_grow(struct blob *b, size_t *cap)
 	return CVM_OK;
 }
 
+/* Up to the end, or to limit bytes if there are so many. */
+static int
+read_some(int fd, const char *path, size_t max, size_t limit, struct blob *ret,
+    struct why *why)
+{
+	_cleanup_(blob_clear) struct blob b = { 0 };
+	size_t cap = 0;
+	ssize_t n = 1;
+	int r;
+
+	while (n != 0 && b.len < limit) {
+		if ((r = tool_grow(&b, &cap)) != CVM_OK)
+			return r;
+		n = read(fd, b.data + b.len,
+		    (cap < limit ? cap : limit) - b.len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return refuse(path, errno, "a file that can be read",
+			    why);
+		b.len += (size_t)n;
+		if (b.len > max)
+			return why_setf(why, CVM_E_PARSE, path, "length",
+			    "a smaller file", "more than %zu bytes", max);
+	}
+	*ret = b;
+	b = (struct blob){ 0 };
+	return CVM_OK;
+}
+
 int
 tool_read(const char *path, size_t max, struct blob *ret,
     struct why *reterr_why)
 {
-	_cleanup_(blob_clear) struct blob b = { 0 };
 	_cleanup_(closep) int owned = -1;
-	int fd = open_input(path, &owned), r;
-	size_t cap = 0;
-	ssize_t n = 1;
+	int fd = open_input(path, &owned);
 
-	while (fd >= 0 && n != 0) {
-		if ((r = tool_grow(&b, &cap)) != CVM_OK)
-			return r;
-		n = read(fd, b.data + b.len, cap - b.len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			break;
-		b.len += (size_t)n;
-		if (b.len > max)
-			return why_setf(reterr_why, CVM_E_PARSE, path, "length",
-			    "a smaller file", "more than %zu bytes", max);
-	}
-	if (fd < 0 || n < 0)
+	if (fd < 0)
 		return refuse(path, errno, "a file that can be read",
 		    reterr_why);
-	*ret = b;
-	b = (struct blob){ 0 };
-	return CVM_OK;
+	return read_some(fd, path, max, SIZE_MAX, ret, reterr_why);
+}
+
+/* A file system without locks has no writer that takes them. */
+static int
+lock_shared(int fd, const char *path, struct why *why)
+{
+	const struct timespec pause = { 0, LOCK_PAUSE_MS * 1000000 };
+
+	for (int ms = 0; ms < TOOL_LOCK_MS; ms += LOCK_PAUSE_MS) {
+		if (flock(fd, LOCK_SH | LOCK_NB) == 0 ||
+		    (errno != EWOULDBLOCK && errno != EINTR))
+			return CVM_OK;
+		(void)nanosleep(&pause, NULL);
+	}
+	(void)why_set(why, CVM_E_BUSY, path, "lock", "a shared one within 5 s",
+	    "another process writes, or holds it");
+	why_hint(why, "try again, or give a copy of the file");
+	return CVM_E_BUSY;
+}
+
+/* How much is there to read while nobody is in the middle of a write. */
+static int
+settled_size(int fd, const char *path, size_t *ret, struct why *why)
+{
+	struct stat st;
+	off_t at = 0;
+	int r;
+
+	if (fstat(fd, &st) != 0)
+		return refuse(path, errno, "a file that can be read", why);
+	if (!S_ISREG(st.st_mode))
+		return CVM_OK;
+	if ((r = lock_shared(fd, path, why)) != CVM_OK)
+		return r;
+	if (fstat(fd, &st) != 0 || (at = lseek(fd, 0, SEEK_CUR)) < 0)
+		r = refuse(path, errno, "a file that can be read", why);
+	(void)flock(fd, LOCK_UN);
+	if (r == CVM_OK)
+		*ret = st.st_size > at ? (size_t)(st.st_size - at) : 0;
+	return r;
+}
+
+int
+tool_read_log(const char *path, size_t max, struct blob *ret,
+    struct why *reterr_why)
+{
+	_cleanup_(closep) int owned = -1;
+	int fd = open_input(path, &owned), r;
+	size_t size = SIZE_MAX;
+
+	if (fd < 0)
+		return refuse(path, errno, "a file that can be read",
+		    reterr_why);
+	if ((r = settled_size(fd, path, &size, reterr_why)) != CVM_OK)
+		return r;
+	return read_some(fd, path, max, size, ret, reterr_why);
 }
 
 /* 0, or errno. */

@@ -53,7 +53,7 @@ receipt_run(const struct tool *t, struct receipt_job *j, struct why *why)
 	for (size_t i = 0; i < j->n_paths; i++) {
 		_cleanup_(blob_clear) struct blob text = { 0 };
 
-		r = tool_read(j->path[i], RECEIPT_LOG_MAX, &text, why);
+		r = tool_read_log(j->path[i], RECEIPT_LOG_MAX, &text, why);
 		if (r != CVM_OK)
 			return tool_fail(r, why);
 		r = receipts_verify(j->verifier, blob_span(&text), j->path[i],

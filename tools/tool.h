@@ -80,6 +80,12 @@ int tool_grow(struct blob *b, size_t *cap) _must_check_;
 /* A whole file ("-": standard input), at most max bytes. */
 int tool_read(const char *path, size_t max, struct blob *ret,
     struct why *reterr_why) _must_check_;
+/* The same of one that others append to under flock(2): what was there at a
+ * moment when nobody did. The lock is not held while it is read, since a writer
+ * waits for it. CVM_E_BUSY: there was no such moment. */
+#define TOOL_LOCK_MS 5000
+int tool_read_log(const char *path, size_t max, struct blob *ret,
+    struct why *reterr_why) _must_check_;
 int tool_read_secret(const char *path, size_t max, struct secret **ret,
     struct why *reterr_why) _must_check_;
 /* Writes a file whole or not at all (NULL, "-": standard output). Refuses to

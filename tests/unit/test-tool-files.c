@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -44,6 +45,45 @@ __wrap_renameat(int from_fd, const char *from, int to_fd, const char *to)
 		return -1;
 	}
 	return __real_renameat(from_fd, from, to_fd, to);
+}
+
+/* A writer of a log, whose turn comes in the calls of the reader. */
+static struct {
+	int fd;			 /* or -1 */
+	unsigned pauses, end_at; /* 0: it never ends */
+	bool begins_again;
+} writer = { .fd = -1 };
+
+int __real_flock(int fd, int op);
+
+static void
+append(const char *text)
+{
+	assert_int_equal(write(writer.fd, text, strlen(text)), strlen(text));
+}
+
+int
+__wrap_nanosleep(const struct timespec *t, struct timespec *left)
+{
+	(void)t;
+	(void)left;
+	if (++writer.pauses == writer.end_at) {
+		append("ond\n");
+		assert_int_equal(__real_flock(writer.fd, LOCK_UN), 0);
+	}
+	return 0;
+}
+
+int
+__wrap_flock(int fd, int op)
+{
+	int r = __real_flock(fd, op);
+
+	if (op == LOCK_UN && writer.begins_again) {
+		assert_int_equal(__real_flock(writer.fd, LOCK_EX | LOCK_NB), 0);
+		append("thi");
+	}
+	return r;
 }
 
 static int
@@ -448,6 +488,96 @@ process_guarded(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* A log with half a line, whose writer has the lock. */
+static void
+begin_line(unsigned end_at, bool again)
+{
+	put("log", "first\n");
+	writer.fd = open(PATH("log"), O_WRONLY | O_APPEND | O_CLOEXEC);
+	assert_true(writer.fd >= 0);
+	assert_int_equal(__real_flock(writer.fd, LOCK_EX | LOCK_NB), 0);
+	append("sec");
+	writer.pauses = 0;
+	writer.end_at = end_at;
+	writer.begins_again = again;
+}
+
+static void
+end_writer(void)
+{
+	assert_int_equal(close(writer.fd), 0);
+	writer.fd = -1;
+	writer.begins_again = false;
+}
+
+static void
+log_is(const char *want)
+{
+	_cleanup_(blob_clear) struct blob got = { 0 };
+	struct why why = { 0 };
+
+	assert_int_equal(tool_read_log(PATH("log"), 64, &got, &why), CVM_OK);
+	assert_int_equal(got.len, strlen(want));
+	assert_memory_equal(got.data, want, got.len);
+}
+
+static void
+half_a_line_read(void **state)
+{
+	(void)state;
+	begin_line(/* end_at= */ 3, /* again= */ false);
+	log_is("first\nsecond\n");
+	assert_int_equal(writer.pauses, 3);
+	end_writer();
+}
+
+static void
+half_of_the_next_line_read(void **state)
+{
+	(void)state;
+	begin_line(/* end_at= */ 1, /* again= */ true);
+	log_is("first\nsecond\n");
+	end_writer();
+	log_is("first\nsecond\nthi"); /* of one who is gone */
+}
+
+static void
+lock_held_for_ever(void **state)
+{
+	_cleanup_(blob_clear) struct blob got = { 0 };
+	char text[WHY_SENTENCE_MAX];
+	struct why why = { 0 };
+
+	(void)state;
+	begin_line(/* end_at= */ 0, /* again= */ false);
+	assert_int_equal(tool_read_log(PATH("log"), 64, &got, &why),
+	    CVM_E_BUSY);
+	assert_int_equal(why.err, CVM_E_BUSY);
+	assert_non_null(strstr(why_sentence(&why, text, sizeof(text)), "log"));
+	assert_int_equal(writer.pauses, TOOL_LOCK_MS / 2);
+	assert_null(got.data);
+	end_writer();
+}
+
+static void
+logs_that_are_none(void **state)
+{
+	_cleanup_(blob_clear) struct blob got = { 0 };
+	struct why why = { 0 };
+
+	(void)state;
+	put("log", "longer than it may be");
+	assert_int_equal(tool_read_log(PATH("log"), 20, &got, &why),
+	    CVM_E_PARSE);
+	assert_int_equal(tool_read_log(PATH("none"), 20, &got, &why), CVM_E_IO);
+	assert_int_equal(tool_read_log(dir, 20, &got, &why), CVM_E_IO);
+	/* No regular file: no size, and nothing to lock. */
+	assert_int_equal(tool_read_log("/dev/null", 20, &got, &why), CVM_OK);
+	assert_int_equal(got.len, 0);
+	put("log", "");
+	log_is("");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
 
 int
@@ -463,6 +593,10 @@ main(void)
 		TEST(folder_is_a_link),
 		TEST(outputs),
 		TEST(outputs_that_are_no_files),
+		TEST(half_a_line_read),
+		TEST(half_of_the_next_line_read),
+		TEST(lock_held_for_ever),
+		TEST(logs_that_are_none),
 		cmocka_unit_test(process_guarded),
 	};
 
