@@ -159,6 +159,7 @@ look(void *arg, const char *where, const struct receipt *r,
 	if (m != CLAIM_PROVED || !good)
 		return;
 	grown = reallocarray(j->proofs, j->n_proofs + 1, sizeof(*grown));
+	j->starved |= grown == NULL;
 	if (grown == NULL)
 		return;
 	j->proofs = grown;
@@ -308,7 +309,7 @@ cmd_receipt_verify(struct tool *t)
 	if ((status = load(t, &j, &why)) != 0 ||
 	    (status = receipt_run(t, &j, &why)) != 0)
 		return status;
-	return report(t, &j, &why);
+	return j.starved ? tool_fail(CVM_E_NOMEM, NULL) : report(t, &j, &why);
 }
 
 int

@@ -31,6 +31,7 @@ struct receipt_job {
 	uint64_t unproved;	       /* matches that were not admitted */
 	char (*proofs)[WHY_WHERE_MAX]; /* where it was made */
 	size_t n_proofs;
+	bool starved; /* there were more */
 };
 void receipt_job_clear(struct receipt_job *j);
 /* Reads the logs through the verifier. 0, or an exit status, with the message

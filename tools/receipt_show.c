@@ -133,6 +133,11 @@ show(void *arg, const char *where, const struct receipt *r,
 	shows[r->type](r);
 }
 
+struct listing {
+	cJSON *array;
+	int err; /* why a line is not in it */
+};
+
 /* The line itself is JSON: as it is, with its place. */
 static void
 list(void *arg, const char *where, const struct receipt *r,
@@ -140,18 +145,22 @@ list(void *arg, const char *where, const struct receipt *r,
 {
 	_cleanup_(receipt_body_clear) struct receipt_body b = { 0 };
 	_cleanup_(blob_clear) struct blob text = { 0 };
+	struct listing *l = arg;
 	uint8_t head[SHA256_LEN];
-	cJSON *array = arg, *o;
+	cJSON *o;
+	int err;
 
 	(void)verdict;
 	(void)good;
 	memcpy(head, r->prev, SHA256_LEN);
-	if (receipt_encode(r, &b) != CVM_OK ||
-	    receipt_append(&text, &b, head) != CVM_OK)
+	if ((err = receipt_encode(r, &b)) != CVM_OK ||
+	    (err = receipt_append(&text, &b, head)) != CVM_OK) {
+		l->err = err;
 		return;
+	}
 	o = cJSON_ParseWithLength((const char *)text.data, text.len);
 	(void)cJSON_AddStringToObject(o, "where", where);
-	(void)cJSON_AddItemToArray(array, o);
+	(void)cJSON_AddItemToArray(l->array, o);
 }
 
 int
@@ -159,6 +168,7 @@ cmd_receipt_show(struct tool *t)
 {
 	_cleanup_(receipt_job_clear) struct receipt_job j = { .n_paths = 0 };
 	struct why why = { 0 };
+	struct listing l = { .err = CVM_OK };
 	cJSON *root = NULL;
 	int status;
 
@@ -166,9 +176,13 @@ cmd_receipt_show(struct tool *t)
 	if (t->opt[OPT_JSON] != NULL) {
 		root = cJSON_CreateObject();
 		j.options.seen = list;
-		j.options.arg = cJSON_AddArrayToObject(root, "receipts");
+		l.array = cJSON_AddArrayToObject(root, "receipts");
+		j.options.arg = &l;
 	}
-	if ((status = receipt_run(t, &j, &why)) != 0) {
+	status = receipt_run(t, &j, &why);
+	if (status == 0 && l.err != CVM_OK)
+		status = tool_fail(l.err, NULL);
+	if (status != 0) {
 		cJSON_Delete(root);
 		return status;
 	}

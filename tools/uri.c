@@ -158,12 +158,24 @@ print_keys(const struct tool *t, struct tool_context *c, bool user,
 	struct why why = { 0 };
 
 	for (size_t i = 0; r == CVM_OK && i < n; i++) {
-		if (read_key(c, &who, handles[i], k) != CVM_OK) {
-			tool_note("a key whose label or id is longer than 255 "
-				  "bytes is left out");
+		r = read_key(c, &who, handles[i], k);
+		if (r == CVM_E_NOT_FOUND) { /* destroyed meanwhile */
+			r = CVM_OK;
 			continue;
 		}
-		r = pin_query(t, c, k->pin);
+		if (r == CVM_E_BUFFER_TOO_SMALL) {
+			tool_note("a key whose label or id is longer than 255 "
+				  "bytes is left out");
+			r = CVM_OK;
+			continue;
+		}
+		if (r != CVM_OK) {
+			(void)why_set(&why, r, c->tcfg->store, "key",
+			    "one that can be read", "");
+			break;
+		}
+		if ((r = pin_query(t, c, k->pin)) != CVM_OK)
+			break;
 		if (list != NULL)
 			(void)cJSON_AddItemToArray(list, json_key(k));
 		else
@@ -172,7 +184,7 @@ print_keys(const struct tool *t, struct tool_context *c, bool user,
 	free(k);
 	if (r != CVM_OK) {
 		cJSON_Delete(list);
-		if (r == CVM_E_INVAL)
+		if (r == CVM_E_INVAL && why.err == CVM_OK)
 			(void)why_setf(&why, r, "--pin-source", "length",
 			    "a path that fits the URI", "more than %d bytes",
 			    URI_TEXT_MAX);
