@@ -10,18 +10,18 @@
 
 #include "tools/tool.h"
 
-/* open(2) takes the lowest number that is free: the first that is closed. */
+/* No other file gets the number of one that is closed. Standard input and
+ * output stay as useless as they were: a recovery code that is written to
+ * nowhere is an error. open(2) takes the lowest number that is free. */
 static int
 fill_standard_fds(void)
 {
-	int fd;
+	static const int flags[] = { O_WRONLY, O_RDONLY, O_RDWR };
 
-	do {
-		fd = open("/dev/null", O_RDWR);
-	} while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0)
-		return CVM_E_IO;
-	(void)close(fd);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", flags[fd]) != fd)
+			return CVM_E_IO;
 	return CVM_OK;
 }
 

@@ -14,6 +14,7 @@ main(int argc, char **argv)
 	struct tool t;
 	int r;
 
+	json_watch();
 	if ((r = tool_guard(&why)) != CVM_OK)
 		return tool_fail(r, &why);
 	if (options_parse(argc, argv, &t, complaint) != 0) {

@@ -122,14 +122,36 @@ json_text(cJSON *o, const char *name, const char *s)
 	(void)cJSON_AddStringToObject(o, name, text_is_utf8(s) ? s : PLAIN(s));
 }
 
+/* An error of an earlier write has left no errno of its own. */
 int
 print_end(void)
 {
-	if (fflush(stdout) == 0 && !ferror(stdout))
+	int err = fflush(stdout) == 0 ? 0 : errno;
+
+	if (err == 0 && !ferror(stdout))
 		return EXIT_OK;
 	(void)fprintf(stderr, "cvm-token: standard output: %s\n",
-	    strerror(errno));
+	    err != 0 ? strerror(err) : "not all of it could be written");
 	return EXIT_TROUBLE;
+}
+
+static bool json_lost;
+
+static void *
+json_malloc(size_t len)
+{
+	void *p = malloc(len);
+
+	json_lost |= p == NULL;
+	return p;
+}
+
+void
+json_watch(void)
+{
+	cJSON_Hooks hooks = { json_malloc, free };
+
+	cJSON_InitHooks(&hooks);
 }
 
 int
@@ -138,7 +160,7 @@ print_json(cJSON *root)
 	_cleanup_(freep) char *text = root != NULL ? cJSON_Print(root) : NULL;
 
 	cJSON_Delete(root);
-	if (text == NULL)
+	if (text == NULL || json_lost)
 		return tool_fail(CVM_E_NOMEM, NULL);
 	(void)puts(text);
 	return print_end();

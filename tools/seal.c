@@ -217,6 +217,10 @@ add_recovery(struct tool *t, struct tool_context *c, int *ret_status,
 		*ret_status = print_end();
 	}
 	secret_wipe(text, sizeof(text));
+	if (*ret_status != EXIT_OK)
+		tool_note("the recovery seals are there, their code is lost: "
+			  "cvm-token seal remove takes them away, cvm-token "
+			  "seal add --recovery makes others");
 	return CVM_OK;
 }
 

@@ -391,6 +391,18 @@ check "seal add with the wrong PIN" exits 1 "PIN incorrect" \
 check "seal add --recovery gives a second code" \
     to code2 token seal add --recovery --pin-file pin
 check "which is another one" not cmp -s code code2
+check "a code that goes nowhere" exits 2 "their code is lost" \
+    sh -c "'$TOKEN' seal add --recovery --pin-file pin >/dev/full"
+check "or to no file at all" exits 2 "their code is lost" \
+    sh -c "'$TOKEN' --json seal add --recovery --pin-file pin >&-"
+for words in status "--json status" "seal list" "--json seal list" uri \
+    "policy check etc-snp/policy.json" "policy diff" "--json policy diff" \
+    "attest --nonce 0123456789abcdef"; do
+	check "$words, to a full disk" exits 2 "standard output" \
+	    sh -c "'$TOKEN' $words >/dev/full"
+	check "$words, to nowhere" exits 2 "standard output" \
+	    sh -c "'$TOKEN' $words >&-"
+done
 to seals2.json token --json seal list
 to code3.json token --json seal add --recovery --pin-file pin
 check "and a third one to programs" json code3.json \

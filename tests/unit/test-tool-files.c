@@ -86,6 +86,18 @@ __wrap_flock(int fd, int op)
 	return r;
 }
 
+static unsigned malloc_fails_at; /* 0: never */
+
+void *__real_malloc(size_t len);
+
+void *
+__wrap_malloc(size_t len)
+{
+	if (malloc_fails_at > 0 && --malloc_fails_at == 0)
+		return NULL;
+	return __real_malloc(len);
+}
+
 static int
 make_dir(void **state)
 {
@@ -127,7 +139,7 @@ put(const char *name, const char *text)
 static void
 holds(const char *name, const char *text)
 {
-	char got[64] = "";
+	char got[128] = "";
 	FILE *f = fopen(PATH(name), "r");
 
 	assert_non_null(f);
@@ -458,11 +470,14 @@ guarded(void)
 
 	if (setrlimit(RLIMIT_CORE, &(struct rlimit){ 4096, 4096 }) != 0)
 		return 10;
-	(void)close(0);
-	(void)close(2);
+	for (int fd = 0; fd <= 2; fd++)
+		(void)close(fd);
 	if (tool_guard(&(struct why){ 0 }) != CVM_OK)
 		return 11;
-	for (int fd = 0; fd <= 2; fd += 2)
+	/* Nobody thinks that the code was read, or the answer heard. */
+	if (read(0, &core, 1) >= 0 || write(1, "x", 1) >= 0)
+		return 16;
+	for (int fd = 0; fd <= 2; fd++)
 		if (fstat(fd, &st) != 0 || !S_ISCHR(st.st_mode) ||
 		    major(st.st_rdev) != 1 || minor(st.st_rdev) != 3)
 			return 12;
@@ -578,6 +593,97 @@ logs_that_are_none(void **state)
 	log_is("");
 }
 
+/* ---- Standard output ---- */
+
+/* What fn returns in a child that writes to file; complaints go into "err". */
+static int
+child_writes(int (*fn)(unsigned n), unsigned n, const char *file)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (freopen(file, "w", stdout) == NULL ||
+		    freopen(PATH("err"), "w", stderr) == NULL)
+			_exit(99);
+		status = fn(n);
+		(void)fflush(stderr);
+		_exit(status);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static int
+print_unbuffered(unsigned n)
+{
+	(void)n;
+	(void)setvbuf(stdout, NULL, _IONBF, 0);
+	(void)printf("text");
+	errno = ENOENT; /* of whatever came between */
+	return print_end();
+}
+
+static int
+print_buffered(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		(void)printf("text");
+	errno = ENOENT;
+	return print_end();
+}
+
+static void
+output_that_goes_nowhere(void **state)
+{
+	(void)state;
+	assert_int_equal(child_writes(print_unbuffered, 0, "/dev/null"),
+	    EXIT_OK);
+	holds("err", "");
+	assert_int_equal(child_writes(print_unbuffered, 0, "/dev/full"),
+	    EXIT_TROUBLE);
+	holds("err",
+	    "cvm-token: standard output: not all of it could be written\n");
+	assert_int_equal(child_writes(print_buffered, 1, "/dev/full"),
+	    EXIT_TROUBLE);
+	holds("err", "cvm-token: standard output: No space left on device\n");
+	assert_int_equal(child_writes(print_buffered, 100000, "/dev/full"),
+	    EXIT_TROUBLE);
+}
+
+static int
+print_with_failure(unsigned n)
+{
+	cJSON *root;
+
+	json_watch();
+	malloc_fails_at = n;
+	root = cJSON_CreateObject();
+	(void)cJSON_AddStringToObject(root, "recovery_code", "abc");
+	(void)cJSON_AddBoolToObject(root, "so", true);
+	n = (unsigned)print_json(root);
+	return malloc_fails_at > 0 && n == EXIT_OK ? 50 : (int)n;
+}
+
+static void
+json_that_lacks_something(void **state)
+{
+	unsigned n = 1;
+	int status;
+
+	(void)state;
+	assert_int_equal(child_writes(print_with_failure, 0, PATH("out")),
+	    EXIT_OK);
+	while (
+	    (status = child_writes(print_with_failure, n, PATH("out"))) != 50) {
+		assert_int_equal(status, EXIT_TROUBLE);
+		holds("out", "");
+		n++;
+	}
+	assert_in_range(n, 6, 30);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
 
 int
@@ -597,6 +703,8 @@ main(void)
 		TEST(half_of_the_next_line_read),
 		TEST(lock_held_for_ever),
 		TEST(logs_that_are_none),
+		TEST(output_that_goes_nowhere),
+		TEST(json_that_lacks_something),
 		cmocka_unit_test(process_guarded),
 	};
 
