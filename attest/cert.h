@@ -122,6 +122,8 @@ int certs_from_pem_by(struct span pem, cert_reader *read, void *arg,
     struct cert **ret, size_t max, size_t *ret_n) _must_check_;
 /* A CRL, DER or PEM. */
 int crl_from_bytes(struct span s, struct crl **ret) _must_check_;
+/* What bytes that crl_from_bytes() did not take look like, for people. */
+const char *crl_mistaken(struct span s);
 
 /* The contents of the extension with this dotted OID; CVM_E_NOT_FOUND; a
  * repeated one is CVM_E_PARSE. Borrowed from x. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
+#include <ctype.h>
+
 #include "attest/cert_parts.h"
 
 struct crl *
@@ -195,6 +197,24 @@ crl_from_bytes(struct span s, struct crl **ret)
 		return r == CVM_E_NOT_FOUND ? CVM_E_PARSE : r;
 	return pem_end(s, at) == CVM_OK ? crl_from_der(blob_span(&der), ret) :
 					  CVM_E_PARSE;
+}
+
+const char *
+crl_mistaken(struct span s)
+{
+	size_t n = 0;
+
+	if (s.len == 0)
+		return "an empty file";
+	while (n < s.len && isxdigit(s.data[n]))
+		n++;
+	while (n < s.len && isspace(s.data[n]))
+		n++;
+	/* As a PCCS answers, and as others store collateral. */
+	return s.len > 2 && n == s.len ?
+	    "hexadecimal digits, of which \"cvm-token collateral import\" "
+	    "makes DER" :
+	    "something else";
 }
 
 int

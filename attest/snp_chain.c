@@ -183,8 +183,8 @@ check_crl(struct snp_appraisal *s, struct chain *c)
 	if (bytes.len == 0)
 		return verdict_absent(s->v, CHECK_SNP_18, file, "no such file");
 	if (parsed_crl(chain_cache_parsed(s->a->cache), bytes, &crl) != CVM_OK)
-		return verdict_fail(s->v, CHECK_SNP_18, "a CRL",
-		    "%s is malformed", file);
+		return verdict_fail(s->v, CHECK_SNP_18, "a CRL, in DER or PEM",
+		    "%s: %s", file, crl_mistaken(bytes));
 	c->crls = &crl;
 	c->n_crls = 1;
 	c->require_crl = s->p->require_crl;

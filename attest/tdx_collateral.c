@@ -27,8 +27,8 @@ intel_crl_load(const struct tdx_run *run, const char *name,
 		return why_set(why, CVM_E_NOT_FOUND, name, "", "a CRL",
 		    "no such file, or an empty one");
 	if (parsed_crl(chain_cache_parsed(run->a->cache), s, &crl) < 0)
-		return why_set(why, CVM_E_PARSE, name, "", "a CRL",
-		    "something else");
+		return why_set(why, CVM_E_PARSE, name, "",
+		    "a CRL, in DER or PEM", crl_mistaken(s));
 	if (!name_equal(crl->issuer, issuer->subject))
 		return why_set(why, CVM_E_DENIED, name, "issuer",
 		    "the CA's name", "another name");

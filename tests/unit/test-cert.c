@@ -582,6 +582,19 @@ crl_malformed(void **state)
 	const struct crl_spec spec = { .from = NOW - DAY,
 		.until = NOW + DAY,
 		.sign = { .md = "SHA384" } };
+	static const struct {
+		const char *text;
+		bool told; /* what to do about it */
+	} hex[] = {
+		{ "3082012a3081", true },
+		{ "3082012A3081\r\n", true },
+		{ "3082012a 3081", false },
+		{ "3082012g", false },
+		{ "0x3082012a", false },
+		{ "-----BEGIN", false },
+		{ " ", false },
+		{ "", false },
+	};
 	X509_CRL *crl = maker_crl(&spec, x, root_key);
 	struct crl *again = NULL;
 
@@ -598,6 +611,14 @@ crl_malformed(void **state)
 	assert_int_equal(crl_from_bytes(span("-----BEGIN", 10), &again),
 	    CVM_E_PARSE);
 	assert_null(again);
+	for (size_t i = 0; i < NELEMS(hex); i++) {
+		struct span s = span(hex[i].text, strlen(hex[i].text));
+
+		assert_int_equal(crl_from_bytes(s, &again), CVM_E_PARSE);
+		assert_int_equal(strstr(crl_mistaken(s), "collateral import") !=
+			NULL,
+		    hex[i].told);
+	}
 }
 
 /* issuingDistributionPoint (RFC 5280 section 5.2.5), critical or not, as it is
