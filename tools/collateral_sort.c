@@ -271,6 +271,27 @@ sort_json(const struct sorter *s, struct span data)
 }
 
 static bool
+only_digits(struct span text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (!isxdigit(text.data[i]))
+			return false;
+	return text.len > 0;
+}
+
+/* A CRL as a PCCS answers it. */
+static int
+sort_digits(const struct sorter *s, struct span digits)
+{
+	_cleanup_(
+	    freep) char *text = strndup((const char *)digits.data, digits.len);
+
+	if (text == NULL)
+		return why_set(s->why, CVM_E_NOMEM, s->path, "", "", "");
+	return sort_crl_text(s, text);
+}
+
+static bool
 begins_with(struct span data, const char *text)
 {
 	return data.len >= strlen(text) &&
@@ -292,7 +313,9 @@ collateral_sort(struct span data, const char *path, struct endorsements *e,
 		return sort_json(&s, data);
 	if (begins_with(text, "-----BEGIN CERTIFICATE-----"))
 		return sort_certs(&s, data);
-	return sort_crl(&s, data);
+	while (text.len > 0 && isspace(text.data[text.len - 1]))
+		text.len--;
+	return only_digits(text) ? sort_digits(&s, text) : sort_crl(&s, data);
 }
 
 int

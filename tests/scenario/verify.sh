@@ -374,6 +374,22 @@ check "the answers of the PCS are imported one by one" import pcs \
 check "and tell that no level matches" answers 1 "TDX-5" verify \
     --report "$V/tdx/v4-spr-e4-2022.quote.bin" --collateral pcs \
     --time 2023-07-01T01:00:00Z
+echo "$(od -An -v -tx1 "$I/pcs-rootcrl-2023-04.der" | tr -d ' \n')" >root.hex
+check "a list in hexadecimal digits, as of a PCCS" import digits root.hex \
+    "$I/pcs-pck-platform-ca-chain.pem" --time 2023-07-01T01:00:00Z
+check "becomes DER" cmp digits/intel/root-ca.crl \
+    "$I/pcs-rootcrl-2023-04.der"
+cp -r pcs hexed
+cp root.hex hexed/intel/root-ca.crl
+check "under the name of one it is no DER, which is said" answers 1 \
+    "cvm-token collateral import" verify --collateral hexed \
+    --report "$V/tdx/v4-spr-e4-2022.quote.bin" --time 2023-07-01T01:00:00Z
+sed 's/..$//' root.hex >cut.hex
+sed 's/.$//' root.hex >odd.hex
+sed 's/.$/g/' root.hex >none.hex
+for f in cut odd none; do
+	check "$f.hex is none" answers 2 "$f.hex" fresh $f.hex
+done
 check "two of a kind are refused" answers 2 "another one" import two "$B" \
     "$I/pcs-rootcrl-2023-04.der"
 check "and nothing is written" test ! -e two
