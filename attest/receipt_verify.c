@@ -138,6 +138,19 @@ refuse(const char *where, const char *field, const char *expected,
 	return why_set(why, CVM_E_CORRUPT, where, field, expected, got);
 }
 
+/* It may have been cut there by anybody, or by nobody. */
+static int
+refuse_torn(const char *where, struct why *why)
+{
+	int err = refuse(where, "line", "a line feed at its end",
+	    "the end of the file", why);
+
+	why_hint(why,
+	    "a writer that was killed leaves half a line, which the next "
+	    "one cuts off and tells of");
+	return err;
+}
+
 /* Where a line is, and its bytes. */
 struct place {
 	const char *where;
@@ -532,8 +545,7 @@ receipts_verify(struct receipt_verifier *v, struct span log, const char *name,
 		(void)snprintf(where, sizeof(where), "%.150s:%zu", name,
 		    ++p.number);
 		if (end == NULL)
-			return refuse(where, "line", "a line feed at its end",
-			    "the end of the file", reterr_why);
+			return refuse_torn(where, reterr_why);
 		p.line = span(from, (size_t)(end - from));
 		if ((err = see_line(v, &p, reterr_why)) != CVM_OK)
 			return reterr_why != NULL && reterr_why->err == err ?

@@ -295,9 +295,10 @@ changed_byte_not_located(void **state)
 			assert_string_equal(why.where, where);
 			assert_string_not_equal(why.field, "");
 			/* The last line feed is no member's. */
-			if (at + 1 == l.text.len)
+			if (at + 1 == l.text.len) {
 				assert_string_equal(why.field, "line");
-			else if (!is_said(why.field, member))
+				assert_non_null(strstr(why.hint, "half a "));
+			} else if (!is_said(why.field, member))
 				fail_msg("%s byte %zu ^ %x: %s, in %s", where,
 				    at - start, flips[f], why.field, member);
 		}
