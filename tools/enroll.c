@@ -169,7 +169,8 @@ check_proposal(const struct enroll *e, const char *text, struct why *why)
 static int
 write_proposal(const struct enroll *e, const char *out, struct why *why)
 {
-	_cleanup_(freep) char *json = cJSON_Print(e->root), *text = NULL;
+	/* A policy that lacks something demands less. */
+	_cleanup_(freep) char *json = json_print(e->root), *text = NULL;
 	int r;
 
 	if (json == NULL || asprintf(&text, "%s\n", json) < 0) {

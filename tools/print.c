@@ -154,13 +154,21 @@ json_watch(void)
 	cJSON_InitHooks(&hooks);
 }
 
-int
-print_json(cJSON *root)
+char *
+json_print(const cJSON *root)
 {
 	_cleanup_(freep) char *text = root != NULL ? cJSON_Print(root) : NULL;
 
+	return json_lost ? NULL : TAKE_PTR(text);
+}
+
+int
+print_json(cJSON *root)
+{
+	_cleanup_(freep) char *text = json_print(root);
+
 	cJSON_Delete(root);
-	if (text == NULL || json_lost)
+	if (text == NULL)
 		return tool_fail(CVM_E_NOMEM, NULL);
 	(void)puts(text);
 	return print_end();

@@ -104,9 +104,10 @@ void json_why(cJSON *root, const char *name, const struct why *why);
 void json_text(cJSON *o, const char *name, const char *s);
 /* Consumes root. EXIT_OK, or EXIT_TROUBLE when stdout takes it not. */
 int print_json(cJSON *root);
-/* From here on, print_json() prints no document that lacks what there was no
- * memory for: most calls of cJSON go unchecked. */
+/* From here on, json_print() gives no document that lacks what there was no
+ * memory for, but NULL: most calls of cJSON go unchecked. */
 void json_watch(void);
+char *json_print(const cJSON *root) _must_check_;
 /* EXIT_OK, or EXIT_TROUBLE when what was printed went nowhere. */
 int print_end(void);
 cJSON *json_seals(const struct store_seals *seals, const struct policy *p);
