@@ -165,6 +165,23 @@ verify(struct snp_appraisal *s, const struct chain *c, struct why *why)
 	return CVM_OK;
 }
 
+/* A list that is out of date is told by its file, for who has to fetch it. */
+static bool
+crl_result(struct snp_appraisal *s, const char *file, int r,
+    const struct why *why)
+{
+	char expected[WHY_FIELD_MAX + WHY_VALUE_MAX + 32];
+
+	if (r == CVM_OK ||
+	    (strcmp(why->field, "nextUpdate") != 0 &&
+		strcmp(why->field, "thisUpdate") != 0))
+		return verdict_from_why(s->v, CHECK_SNP_18, r, why);
+	(void)snprintf(expected, sizeof(expected), "%s %s, the time judged at",
+	    why->field, why->expected);
+	return verdict_fail(s->v, CHECK_SNP_18, expected, "%s: %s: %s %s", file,
+	    why->where, why->field, why->got);
+}
+
 /* With the CRL, required or not; a CRL that is there always counts. */
 static bool
 check_crl(struct snp_appraisal *s, struct chain *c)
@@ -189,7 +206,7 @@ check_crl(struct snp_appraisal *s, struct chain *c)
 	c->n_crls = 1;
 	c->require_crl = s->p->require_crl;
 	c->stale_crl_ok = !s->p->require_crl;
-	return verdict_from_why(s->v, CHECK_SNP_18, verify(s, c, &why), &why);
+	return crl_result(s, file, verify(s, c, &why), &why);
 }
 
 bool

@@ -80,6 +80,7 @@ static bool
 check_vcek_chip(struct snp_appraisal *s, bool masked)
 {
 	char want[2 * 64 + 1], got[2 * 64 + 1];
+	char expected[CHECK_VALUE_MAX];
 	struct span hwid;
 	size_t len = snp_is_since_turin(s->product) ? CHIP_ID_SHORT : 64;
 
@@ -90,9 +91,11 @@ check_vcek_chip(struct snp_appraisal *s, bool masked)
 	if (masked)
 		return verdict_pass_value(s->v, CHECK_SNP_20,
 		    "CHIP_ID is masked");
+	(void)snprintf(expected, sizeof(expected),
+	    "CHIP_ID %s, the report's; no field admits another",
+	    hex_encode(s->r.chip_id, want, sizeof(want)));
 	return verdict_check(s->v, CHECK_SNP_20,
-	    hwid_is_chip(hwid, s->r.chip_id),
-	    hex_encode(s->r.chip_id, want, sizeof(want)), "%s",
+	    hwid_is_chip(hwid, s->r.chip_id), expected, "hwID %s",
 	    hex_encode(hwid, got, sizeof(got)));
 }
 
@@ -103,7 +106,8 @@ check_chip(struct snp_appraisal *s)
 	struct span hwid;
 
 	if (masked && !s->p->masked_chip_id)
-		return verdict_fail(s->v, CHECK_SNP_20, "a CHIP_ID",
+		return verdict_fail(s->v, CHECK_SNP_20,
+		    "a CHIP_ID, as snp.masked_chip_id is false",
 		    "a masked one, all zero");
 	if (!s->vlek)
 		return check_vcek_chip(s, masked);
