@@ -17,6 +17,7 @@ print_file(const struct collateral *c, const struct upkeep_file *f,
 	enum collateral_state state = collateral_state(c, f);
 	char issued[DAY_TEXT_MAX], expires[DAY_TEXT_MAX];
 	char sentence[WHY_SENTENCE_MAX];
+	struct why why = f->why;
 
 	(void)printf("%-9s %s\n          %s%s%s\n", collateral_states[state],
 	    f->name, kind, f->about[0] != '\0' ? ": " : "", f->about);
@@ -25,9 +26,12 @@ print_file(const struct collateral *c, const struct upkeep_file *f,
 			     " days)\n",
 		    day_text(f->issued, issued), day_text(f->expires, expires),
 		    (f->expires - c->now) / DAY);
-	if (f->why.err != CVM_OK)
+	/* The file is named above, and the kind that was expected of it. */
+	if (strcmp(why.where, f->name) == 0)
+		why.where[0] = '\0';
+	if (why.err != CVM_OK && strcmp(why.expected, kind) != 0)
 		(void)printf("          %s\n",
-		    why_sentence(&f->why, sentence, sizeof(sentence)));
+		    why_sentence(&why, sentence, sizeof(sentence)));
 }
 
 static cJSON *
@@ -83,7 +87,8 @@ report(const struct collateral *c)
 		    c->none ?
 			"the policy needs nothing of AMD, Intel or Google" :
 			good ? "all that is needed is there, and current" :
-			       "not all is there and current");
+			       "not all is there and current: cvm-token "
+			       "collateral fetch, or import");
 		r = print_end();
 	}
 	if (r != EXIT_OK)

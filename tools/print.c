@@ -54,10 +54,13 @@ void
 print_verdict(FILE *out, const struct verdict *v, bool all)
 {
 	char sentence[VERDICT_SENTENCE_MAX];
+	struct why why = { 0 };
 
 	print_checks(out, v, all);
 	(void)fprintf(out, "%s\n",
 	    verdict_sentence(v, sentence, sizeof(sentence)));
+	if (!v->admit && verdict_why(v, &why) != CVM_OK && why.hint[0] != '\0')
+		(void)fprintf(out, "  try: %s\n", why.hint);
 }
 
 /* The results as programs see them: words that do not change. */

@@ -11,6 +11,11 @@
 openssl rand 32 >digest
 sign() { user --sign -m ECDSA --id 02 -i digest -o ok.sig; }
 admitted() { token status >status.out 2>&1 && sign; }
+stale_told() {
+	exits 1 "amd/milan/crl-vcek.der: CRL of" token policy diff &&
+	    grep -q "CN=ARK-Milan: nextUpdate 20" exits.out &&
+	    grep -q "nextUpdate not before 20.*, the time judged at" exits.out
+}
 denied_for() {
 	local rc=0
 	token status >status.out 2>&1 || rc=$?
@@ -83,6 +88,7 @@ setup snp --platform snp
 check "snp: denied without endorsements" denied_for amd/milan/crl-vcek.der
 check "snp: status names what is missing" exits 1 \
     "missing   amd/milan/crl-vcek.der" collateral status
+check "snp: once" lacks "no such file" collateral status
 check "snp: plain http is refused" exits 2 "https://" collateral fetch \
     --amd-url "$url"
 check "snp: a server that is not there" exits 2 \
@@ -136,6 +142,10 @@ check "snp: an expired CRL" keeps 1 "refused     amd/milan/crl-vcek.der" \
 cp snp/collateral/amd/milan/crl-vcek.der "$dir/amd/milan/crl-vcek.der"
 check "snp: status sees an expired one" exits 1 \
     "expired   amd/milan/crl-vcek.der" collateral status
+check "snp: what it is, until when it was good, and when it was judged" \
+    stale_told
+check "snp: and what gets a newer one" exits 1 \
+    "try: cvm-token collateral fetch" token policy diff
 ctl snp reset >/dev/null
 check "snp: the next one replaces it" exits 0 \
     "new         amd/milan/crl-vcek.der" fetch
