@@ -44,16 +44,28 @@ check_replace(const struct tool *t, struct tool_context *c, bool *ret_replace,
 
 static int
 ask_pins(const struct tool *t, const struct tool_context *c, bool replace,
-    struct secret **so_pin, struct secret **pin, struct why *why)
+    struct secret **so_pin, bool *ret_random, struct secret **pin,
+    struct why *why)
 {
 	const char *file = t->opt[OPT_SO_PIN_FILE];
 	int r;
 
-	if (file != NULL || replace || c->tcfg->login == LOGIN_PIN)
-		r = tool_pin(file, "SO PIN", !replace, so_pin, why);
-	else
+	*ret_random = file == NULL && !replace && c->tcfg->login != LOGIN_PIN;
+	if (*ret_random)
 		r = random_pin(so_pin);
+	else
+		r = tool_pin(file, "SO PIN", !replace, so_pin, why);
 	return r == CVM_OK ? tool_user_pin(t, c, /* set= */ true, pin, why) : r;
+}
+
+static void
+print_random_so_pin(void)
+{
+	(void)printf("\nSO PIN: a random one, which is kept nowhere: with "
+		     "login \"attestation\" none is needed.\n"
+		     "To set one, now or later: cvm-token reseal, which drops "
+		     "it, and then\n"
+		     "cvm-token reseal --so-pin-file FILE.\n");
 }
 
 static void
@@ -69,7 +81,7 @@ print_code(const char *text)
 
 static int
 show_result(const struct tool *t, struct tool_context *c,
-    const struct secret *code)
+    const struct secret *code, bool random)
 {
 	char text[RECOVERY_TEXT_MAX] = "";
 	struct token_info info;
@@ -83,6 +95,7 @@ show_result(const struct tool *t, struct tool_context *c,
 		root = cJSON_CreateObject();
 		(void)cJSON_AddStringToObject(root, "serial", info.serial);
 		(void)cJSON_AddStringToObject(root, "label", info.label);
+		(void)cJSON_AddBoolToObject(root, "so_pin_random", random);
 		if (code != NULL)
 			(void)cJSON_AddStringToObject(root, "recovery_code",
 			    text);
@@ -90,6 +103,8 @@ show_result(const struct tool *t, struct tool_context *c,
 	} else {
 		(void)printf("token \"%s\" initialised, serial %s\n",
 		    info.label, info.serial);
+		if (random)
+			print_random_so_pin();
 		if (code != NULL)
 			print_code(text);
 		status = print_end();
@@ -110,13 +125,14 @@ cmd_init(struct tool *t)
 	const char *label = t->opt[OPT_LABEL];
 	struct why why = { 0 };
 	struct token_init in = { 0 };
-	bool replace = false;
+	bool replace = false, random = false;
 	int r;
 
 	if ((r = tool_open(t, &c)) != 0)
 		return r;
 	if ((r = check_replace(t, &c, &replace, &why)) != CVM_OK ||
-	    (r = ask_pins(t, &c, replace, &so_pin, &pin, &why)) != CVM_OK)
+	    (r = ask_pins(t, &c, replace, &so_pin, &random, &pin, &why)) !=
+		CVM_OK)
 		return tool_fail(r, &why);
 	/* The machine must be good; there is nothing yet that could open. */
 	if ((r = gate_admit(c.gate, &c.session, &why)) != CVM_OK)
@@ -128,5 +144,6 @@ cmd_init(struct tool *t)
 	in.vtpm = gate_vtpm(c.gate);
 	r = token_init(gate_token(c.gate), &in,
 	    t->opt[OPT_NO_RECOVERY] != NULL ? NULL : &code, &why);
-	return r == CVM_OK ? show_result(t, &c, code) : tool_fail(r, &why);
+	return r == CVM_OK ? show_result(t, &c, code, random) :
+			     tool_fail(r, &why);
 }

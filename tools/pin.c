@@ -176,6 +176,22 @@ ask(int tty, const char *prompt, struct secret **ret, struct why *why)
 	return r;
 }
 
+/* What takes the answer where nobody can be asked. */
+static const char *
+option_of(const char *what)
+{
+	static const char *const options[][2] = {
+		{ "SO PIN", "--so-pin-file" },
+		{ "user PIN", "--pin-file" },
+		{ "recovery code", "--code-file" },
+	};
+
+	for (size_t i = 0; i < NELEMS(options); i++)
+		if (strcmp(what, options[i][0]) == 0)
+			return options[i][1];
+	return "--passphrase-file";
+}
+
 static int
 from_terminal(const char *what, bool set, struct secret **ret, struct why *why)
 {
@@ -187,7 +203,7 @@ from_terminal(const char *what, bool set, struct secret **ret, struct why *why)
 	if (tty < 0) {
 		(void)why_set(why, CVM_E_INVAL, what, "",
 		    "a terminal to ask on", strerror(errno));
-		why_hint(why, "name a file with it (--help)");
+		why_hint(why, "name a file with it: %s FILE", option_of(what));
 		return CVM_E_INVAL;
 	}
 	(void)snprintf(prompt, sizeof(prompt), "%s%s", set ? "new " : "", what);
