@@ -284,7 +284,12 @@ load(const char *path, enum file_trust trust, struct policy **ret,
 int
 policy_load(const char *path, struct policy **ret, struct why *reterr_why)
 {
-	return load(path, FILE_TRUSTED, ret, reterr_why);
+	int err = load(path, FILE_TRUSTED, ret, reterr_why);
+
+	if (err == CVM_E_NOT_FOUND)
+		why_hint(reterr_why,
+		    "cvm-token enroll --out FILE proposes one");
+	return err;
 }
 
 int

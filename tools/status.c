@@ -14,6 +14,7 @@ struct status {
 	struct platform_list devices;
 	struct token_info info;
 	struct why trouble; /* of policy or store */
+	struct why store;   /* of the store: why it cannot be opened */
 	bool asked;	    /* for evidence */
 	struct admission admission;
 	int result; /* of the appraisal and of opening the seals */
@@ -42,6 +43,51 @@ ask(struct status *s)
 		    &s->why);
 }
 
+static const char *
+store_remedy(const struct why *why)
+{
+	static const struct {
+		const char *field, *remedy;
+	} of[] = {
+		{ "file type",
+		    "move away what is there, or name another \"store\"" },
+		{ "mode", "chmod o-w it" },
+		{ "owner", "chown it to root or to this user" },
+	};
+
+	for (size_t i = 0; i < NELEMS(of); i++)
+		if (strcmp(why->field, of[i].field) == 0)
+			return of[i].remedy;
+	if (why->err == CVM_E_CORRUPT)
+		return "put a backup in its place, or move it away and make "
+		       "new keys: cvm-token init";
+	return NULL;
+}
+
+/* A store that this user may not read is one more thing that is missing. */
+static void
+look_at_store(struct status *s, struct token *token)
+{
+	struct platform_item *it = &s->devices.v[s->devices.n - 1];
+	struct why *why = &s->store;
+	const char *remedy = NULL;
+
+	token_trouble(token, why);
+	if (why->err == CVM_OK)
+		return;
+	it->needed = it->trouble[0] != '\0';
+	if (it->needed)
+		remedy = it->remedy;
+	else if (why->hint[0] == '\0')
+		remedy = store_remedy(why);
+	if (remedy != NULL)
+		why_hint(why, "%s", remedy);
+	/* The gate tells the policy's trouble first. */
+	if (s->trouble.err == CVM_OK ||
+	    strcmp(s->trouble.where, why->where) == 0)
+		s->trouble = *why;
+}
+
 static void
 gather(struct status *s, bool appraisal)
 {
@@ -52,6 +98,7 @@ gather(struct status *s, bool appraisal)
 	gate_trouble(s->c.gate, &s->trouble);
 	platform_look(s->c.cfg, s->c.tcfg, p, &s->devices);
 	token_get_info(token, &s->info);
+	look_at_store(s, token);
 	if (s->info.initialised &&
 	    token_seals(token, &s->seals, &ignored) != CVM_OK)
 		s->seals.n = 0;
@@ -115,8 +162,10 @@ print_token(const struct status *s)
 	const struct policy *p = gate_policy(s->c.gate);
 	const struct config_token *t = s->c.tcfg;
 
-	if (!s->info.initialised && s->trouble.err != CVM_OK)
-		(void)printf("token       %s: cannot be opened\n", t->name);
+	if (!s->info.initialised && s->store.err != CVM_OK)
+		(void)
+		    printf("token       %s: %s cannot be opened, see TROUBLE\n",
+			t->name, t->store);
 	else if (!s->info.initialised)
 		(void)printf("token       %s: not initialised "
 			     "(cvm-token init)\n",
@@ -164,6 +213,8 @@ print_status(const struct status *s)
 	print_devices(s);
 	print_token(s);
 	print_trouble(&s->trouble);
+	if (strcmp(s->trouble.where, s->store.where) != 0)
+		print_trouble(&s->store);
 	if (s->seals.n > 0) {
 		(void)printf("seals\n");
 		print_seals(&s->seals, gate_policy(s->c.gate));
@@ -172,7 +223,7 @@ print_status(const struct status *s)
 		(void)printf("appraisal\n");
 		print_verdict(stdout, &s->admission.round->verdict,
 		    /* all= */ true);
-		if (s->why.hint[0] != '\0')
+		if (s->why.hint[0] != '\0' && s->admission.round->verdict.admit)
 			(void)printf("  try: %s\n", s->why.hint);
 	}
 	/* A denial is in the verdict, unless it came with opening the token. */

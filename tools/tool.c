@@ -78,7 +78,14 @@ load_config(const struct tool *t, struct config **ret, struct why *why)
 	else if ((path = realpath(given, NULL)) == NULL)
 		r = why_set(why, CVM_E_NOT_FOUND, given, "",
 		    "a configuration file", strerror(errno));
-	return r == CVM_OK ? config_load(path, ret, why) : r;
+	if (r == CVM_OK)
+		r = config_load(path, ret, why);
+	if (r == CVM_E_NOT_FOUND && given == NULL)
+		why_hint(why,
+		    "begin with " CVM_DATADIR
+		    "/examples/config.json, or name another: "
+		    "--config FILE");
+	return r;
 }
 
 /* The token of --token, or the only one. */

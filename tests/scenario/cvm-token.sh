@@ -273,6 +273,8 @@ ctl snp reset >/dev/null
 check "leaves nothing" nothing_made
 check "init without PINs and terminal" exits 2 "a terminal to ask on" \
     setsid "$TOKEN" init
+check "and what takes them instead" exits 2 "--so-pin-file FILE" \
+    setsid "$TOKEN" init
 check "init with a PIN file that is not there" exits 2 "No such file" \
     token init --so-pin-file none --pin-file pin
 check "leaves nothing" nothing_made
@@ -292,6 +294,20 @@ both_from_stdin() {
 }
 check "both PINs from standard input" both_from_stdin
 rm -f "$store"
+
+# With login "attestation" nobody needs an SO PIN, and none is asked for.
+edit etc-snp/config.json "p['tokens'][0]['login'] = 'attestation'"
+check "init says what became of the SO PIN" exits 0 "SO PIN: a random one" \
+    setsid "$TOKEN" init
+check "which the first reseal drops" exits 0 "The SO's seals are gone" \
+    token reseal
+check "and the second one sets" exits 0 "  so     tpm" \
+    token reseal --so-pin-file so-pin
+rm -f "$store"
+check "nor is a word lost on one that was named" lacks "random" \
+    token init --so-pin-file so-pin
+rm -f "$store"
+edit etc-snp/config.json "del p['tokens'][0]['login']"
 
 until_true 10 token policy diff
 check "init makes the token" \
@@ -367,6 +383,38 @@ check "nobody has no access to the TPM: which group" exits 2 \
     "usermod -aG tss nobody" unprivileged "$TOKEN" status
 check "nor to configfs-tsm: p11-kit server" exits 2 "p11-kit server" \
     unprivileged "$TOKEN" status
+chmod 600 "$store"
+check "nor to the store: who has, and what to do" exits 2 \
+    "nobody has no access (owner uid 0" unprivileged "$TOKEN" status
+check "and which file it is" exits 2 "$store cannot be opened" \
+    unprivileged "$TOKEN" status
+mv "$store" kept
+unopened() {
+	exits "$1" "$store cannot be opened" token status \
+	    --no-appraisal && grep -qF -- "$2" exits.out
+}
+echo "no database" >"$store"
+check "a store that is none: a backup" unopened 1 "put a backup in its place"
+rm -f "$store"
+mkdir "$store"
+check "a directory in its place" unopened 2 "move away what is there"
+rmdir "$store"
+mv kept "$store"
+chmod 666 "$store"
+check "a store for everybody to write" unopened 2 "chmod o-w"
+mv etc-snp/policy.json kept
+check "without a policy: how to get one" exits 2 "cvm-token enroll --out" \
+    token status
+check "and the store's trouble all the same" unopened 2 "got 0666"
+mv kept etc-snp/policy.json
+chmod 600 "$store"
+chmod 664 etc-snp/policy.json
+check "a policy for a group to write" exits 2 \
+    "chmod g-w $CVM_TMP/etc-snp/policy.json" token status
+chmod 644 etc-snp/policy.json
+chmod 775 etc-snp
+check "and one in a group's directory" exits 2 "chmod g-w $CVM_TMP/etc-snp" \
+    token status
 chmod 700 etc-snp
 check "nor to the configuration, when its directory is closed" exits 2 \
     "config.json" unprivileged "$TOKEN" status
