@@ -34,9 +34,7 @@ grep ecdsa both.pub >ec-ssh.pub
 mkdir -p /run/sshd
 ssh-keygen -q -t ed25519 -N '' -f host_key </dev/null
 cat both.pub >authorized_keys
-port=$((20000 + RANDOM % 10000))
 cat >sshd_config <<END
-Port $port
 ListenAddress 127.0.0.1
 HostKey $PWD/host_key
 AuthorizedKeysFile $PWD/authorized_keys
@@ -45,16 +43,23 @@ StrictModes no
 PasswordAuthentication no
 PidFile none
 END
-"$(command -v sshd || echo /usr/sbin/sshd)" -D -f sshd_config -E sshd.log \
-    </dev/null &
-daemons+=($!)
+start_sshd() {
+	: >sshd.log
+	"$(command -v sshd || echo /usr/sbin/sshd)" -D -f sshd_config \
+	    -E sshd.log -p "$port" </dev/null &
+	daemons+=($!)
+	until_true 20 grep -qE 'Server listening|Cannot bind' sshd.log ||
+	    return 1
+	grep -q 'Server listening' sshd.log || return "$PORT_TAKEN"
+}
+port=
+check "sshd starts" serve_on port start_sshd
 echo "[127.0.0.1]:$port $(cut -d' ' -f1,2 host_key.pub)" >known_hosts
 login() {
 	timeout 30 ssh -F none -p "$port" -o IdentitiesOnly=yes -i "$1" \
 	    -o UserKnownHostsFile="$PWD/known_hosts" -o BatchMode=yes \
 	    "$(id -un)@127.0.0.1" true </dev/null
 }
-until_true 10 sh -c "ssh-keyscan -p $port 127.0.0.1 | grep -q ed25519"
 check "login with the RSA key" login rsa-ssh.pub
 check "login with the ECDSA key" login ec-ssh.pub
 without_agent() { SSH_AUTH_SOCK=/nonexistent "$@"; }

@@ -27,19 +27,16 @@ for k in rsa ec; do
 	check "that OpenSSL verifies" openssl verify -CAfile "$k.pem" "$k.pem"
 done
 
-# port: one that nobody listens on now.
-port() {
-	/usr/bin/python3 -c 'import socket
-s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
+port=
 serve() { # KEY
-	port=$(port)
 	(exec gnutls-serv --provider="$MODULE" --port="$port" --echo \
 	    --disable-client-cert --x509certfile="$1.pem" \
 	    --x509keyfile="pkcs11:token=web;object=$1;type=private" \
 	    >"serve-$1.log" 2>&1 </dev/null) &
 	daemons+=($!)
-	until_true 20 grep -q 'listening on IPv4' "serve-$1.log"
+	until_true 20 grep -qE 'listening on IPv4.*(done|failed)' \
+	    "serve-$1.log" || return 1
+	grep -q 'listening on IPv4.*done' "serve-$1.log" || return "$PORT_TAKEN"
 }
 handshake() { # KEY PRIORITY
 	echo attested | timeout 30 gnutls-cli --x509cafile="$1.pem" \
@@ -48,12 +45,12 @@ handshake() { # KEY PRIORITY
 }
 tls12=NORMAL:-VERS-ALL:+VERS-TLS1.2 tls13=NORMAL:-VERS-ALL:+VERS-TLS1.3
 for k in rsa ec; do
-	serve $k
+	check "a server with the $k key" serve_on port serve $k
 	check "TLS 1.2 with the $k key" handshake $k $tls12
 	check "TLS 1.3 with the $k key" handshake $k $tls13
 done
 ctl tdx pcr extend 8 "another kernel command line" >/dev/null
 check "the machine is another: a new server has no key" \
     lacks "listening on IPv4" timeout 5 gnutls-serv --provider="$MODULE" \
-    --port="$(port)" --disable-client-cert --x509certfile=ec.pem \
+    --port="$(free_port)" --disable-client-cert --x509certfile=ec.pem \
     --x509keyfile="pkcs11:token=web;object=ec;type=private"

@@ -77,6 +77,26 @@ until_true() {
 	done
 }
 
+# free_port: one that nobody listens on now. Another script may take it before
+# the server does: serve_on VARIABLE COMMAND... begins anew with another one,
+# for as long as COMMAND (which starts it) fails by saying so.
+free_port() {
+	/usr/bin/python3 -c 'import socket
+s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+serve_on() {
+	local try rc
+	for try in 1 2 3 4 5; do
+		printf -v "$1" %s "$(free_port)"
+		"${@:2}"
+		rc=$?
+		[ "$rc" -eq "$PORT_TAKEN" ] || return "$rc"
+		echo "port ${!1} was taken, try $try"
+	done
+	return 1
+}
+PORT_TAKEN=98
+
 finish() {
 	local pid d
 	for pid in "${daemons[@]}"; do

@@ -4,8 +4,6 @@
 # nginx with keys in the token.
 # shellcheck shell=bash
 
-PORT_RSA=$((20000 + RANDOM % 10000))
-PORT_EC=$((PORT_RSA + 1))
 URI="pkcs11:token=web;object=%s;type=private;pin-value=$PIN"
 NGINX_USER=root NGINX_WORKERS=2
 # "reuseport" spreads connections over the workers, but loses some on reload.
@@ -106,9 +104,16 @@ nginx_env() {
 	    timeout 30 nginx -p "$PWD/nginx" -c "$PWD/nginx.conf" </dev/null
 }
 nginx_start() {
+	serve_on PORT_RSA nginx_begin
+}
+nginx_begin() {
+	PORT_EC=$(free_port)
 	nginx_conf
 	: >nginx/error.log
-	nginx_env || return 1
+	if ! nginx_env; then
+		grep -q 'bind() to .* failed' nginx/error.log || return 1
+		return "$PORT_TAKEN"
+	fi
 	NGINX_PID=$(cat nginx/pid)
 	daemons+=("$NGINX_PID")
 	until_true 10 handshake ec 1.3

@@ -101,13 +101,11 @@ check "and receipts and bundle to an independent verifier" /usr/bin/python3 \
 ### Misbehaviour
 
 ctl svsm set tsm.wrong_nonce -1 >/dev/null
-sleep 1.1
 refuse "a report over another nonce" sign
 check "is denied by BIND-01" result_is BIND-01 fail
 ctl svsm reset >/dev/null
 check "heals" until_true 20 sign
 ctl svsm set tsm.ebusy 2 >/dev/null
-sleep 1.1
 check "a busy SVSM is waited for" sign
 ctl svsm reset >/dev/null
 
