@@ -143,6 +143,24 @@ put_chacha(struct reader *r, CK_MECHANISM *m)
 		    nonce.len, bytes_of(aad), aad.len);
 }
 
+/* Keys beside that of the call. */
+static CK_DERIVED_KEY *
+take_derived(struct reader *r, CK_ULONG n)
+{
+	CK_DERIVED_KEY *k = hold(n * sizeof(*k));
+
+	for (CK_ULONG i = 0; i < n; i++) {
+		uint8_t form = read_u8(r);
+
+		k[i].pTemplate = take_template(r, &k[i].ulAttributeCount,
+		    /* depth= */ 1);
+		if (form > 250)
+			k[i].pTemplate = NULL;
+		k[i].phKey = form == 250 ? NULL : hold(sizeof(*k[i].phKey));
+	}
+	return k;
+}
+
 /* Parts of all kinds, and of none. */
 static void
 put_sp800(struct reader *r, CK_MECHANISM *m)
@@ -150,6 +168,7 @@ put_sp800(struct reader *r, CK_MECHANISM *m)
 	CK_ULONG n = read_u8(r) % 8;
 	uint8_t prf = read_u8(r);
 	CK_PRF_DATA_PARAM *part = hold(n * sizeof(*part));
+	CK_ULONG more = prf / 128 * (prf / 4 % 4u);
 	struct span s;
 
 	for (CK_ULONG i = 0; i < n; i++) {
@@ -177,7 +196,7 @@ put_sp800(struct reader *r, CK_MECHANISM *m)
 	    prf % 4 == 0     ? CKM_AES_CMAC :
 		prf % 4 == 1 ? CKM_SHA256_HMAC :
 			       prf,
-	    n, part, prf / 128, NULL);
+	    n, part, more, prf > 250 ? NULL : take_derived(r, more));
 }
 
 /* The older form has a pointer to the password's length. */

@@ -16,6 +16,8 @@ void *hold(size_t len);
 struct span take_data(struct reader *r);
 CK_BYTE_PTR bytes_of(struct span s);
 CK_OBJECT_HANDLE a_key(uint8_t n);
+/* Fewer attributes below depth 0. */
+CK_ATTRIBUTE *take_template(struct reader *r, CK_ULONG *n, unsigned depth);
 /* The parameter of m, whose type is set. */
 void take_params(struct reader *r, CK_MECHANISM *m);
 

@@ -236,7 +236,7 @@ static const CK_ATTRIBUTE_TYPE nests[] = { CKA_WRAP_TEMPLATE,
 
 static void take_attribute(struct reader *r, CK_ATTRIBUTE *a, unsigned depth);
 
-static CK_ATTRIBUTE *
+CK_ATTRIBUTE *
 take_template(struct reader *r, CK_ULONG *n, unsigned depth)
 {
 	CK_ATTRIBUTE *a;
