@@ -7,6 +7,7 @@
 #include "base/der.h"
 
 #define FLAGS_MAX 6 /* [0] .. [5] */
+#define TAGS_MAX 31 /* one byte has room for [0] .. [30] */
 
 static struct span
 read_text(struct reader *r)
@@ -18,8 +19,8 @@ read_text(struct reader *r)
 	return s;
 }
 
-/* [0] securityVersion, [1] isProduction, [2] to [5] other flags: ascending,
- * each at most once. */
+/* [0] securityVersion, [1] isProduction, [2] to [5] other flags, and whatever
+ * Google appends: ascending, each at most once. */
 static void
 read_flags(struct reader *r, struct gce_instance *g)
 {
@@ -32,9 +33,11 @@ read_flags(struct reader *r, struct gce_instance *g)
 		struct reader v = der_open(&s, tag);
 		bool set = false;
 
-		if (tag < DER_EXPLICIT(next) || tag >= DER_EXPLICIT(FLAGS_MAX))
+		if (tag < DER_EXPLICIT(next) || tag >= DER_EXPLICIT(TAGS_MAX))
 			s.failed = true;
 		next = (uint8_t)(tag - DER_EXPLICIT(0) + 1);
+		if (next > FLAGS_MAX)
+			continue;
 		if (tag == DER_EXPLICIT(0))
 			(void)der_uint(&v, DER_INTEGER, UINT64_MAX);
 		else

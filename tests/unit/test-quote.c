@@ -528,6 +528,14 @@ instance_extensions_accepted(void **state)
 	assert_int_equal(parse_instance("3020" BODY "a0073005a2030101ff", &g),
 	    0);
 	assert_false(g.is_production);
+	/* with elements of a later day: [6], and [30] that is empty */
+	assert_int_equal(parse_instance("3025" BODY
+					"a00c300aa1030101ffa603020105",
+			     &g),
+	    0);
+	assert_true(g.is_production);
+	assert_int_equal(parse_instance("301d" BODY "a0043002be00", &g), 0);
+	assert_false(g.is_production);
 }
 
 static void
@@ -562,7 +570,11 @@ instance_extensions_refused(void **state)
 		"3020" BODY "a0073005a103010101",
 		"3025" BODY "a00c300aa103010100a1030101ff",
 		"3025" BODY "a00c300aa1030101ffa003020100",
-		"3020" BODY "a0073005a6030101ff",
+		"3025" BODY "a00c300aa6030101ffa1030101ff",
+		"3025" BODY "a00c300aa6030101ffa6030101ff",
+		"301e" BODY "a0053003bf1f00", /* [31] */
+		"301e" BODY "a0053003a60201", /* cut */
+		"3020" BODY "a007300586030101ff",
 		"301d" BODY "a0043002a100",
 		"301e" BODY "a0053003a1010101",
 		"3021" BODY "a0083006a10401020000",
