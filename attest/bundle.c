@@ -521,7 +521,7 @@ bundle_parse(struct span json, const char *name, struct bundle **ret,
 	};
 #undef B
 	static const struct json_limits limits = { BUNDLE_BYTES_MAX,
-		BUNDLE_VALUES_MAX };
+		BUNDLE_VALUES_MAX, false };
 	_cleanup_(bundle_freep) struct bundle *b = calloc(1, sizeof(*b));
 	_cleanup_(json_doc_freep) struct json_doc *doc = NULL;
 	int r;

@@ -253,7 +253,7 @@ int
 hcl_runtime_parse(struct span json, struct hcl_runtime *ret,
     struct why *reterr_why)
 {
-	static const struct json_limits limits = { HCL_REPORT_MAX, 256 };
+	static const struct json_limits limits = { HCL_REPORT_MAX, 256, false };
 	_cleanup_(json_doc_freep) struct json_doc *doc = NULL;
 	struct hcl_runtime r = { 0 };
 	int err;

@@ -353,7 +353,8 @@ read_members(const struct json_doc *doc, struct chained *c, struct why *why)
 static int
 parse(struct span line, const char *where, struct chained *c, struct why *why)
 {
-	static const struct json_limits limits = { RECEIPT_LINE_MAX, 128 };
+	static const struct json_limits limits = { RECEIPT_LINE_MAX, 128,
+		false };
 	_cleanup_(json_doc_freep) struct json_doc *doc = NULL;
 	struct why inner = { 0 };
 	const char *field = inner.field;

@@ -135,7 +135,7 @@ json_parse(struct span text, const char *name, struct json_doc **ret,
     struct why *reterr_why)
 {
 	static const struct json_limits usual = { JSON_BYTES_MAX,
-		JSON_VALUES_MAX };
+		JSON_VALUES_MAX, false };
 
 	return json_parse_within(text, &usual, name, ret, reterr_why);
 }

@@ -52,7 +52,8 @@ int json_parse(struct span text, const char *name, struct json_doc **ret,
 /* The same with limits of the caller's. */
 struct json_limits {
 	size_t bytes;
-	size_t values; /* of all kinds: each costs memory */
+	size_t values;	/* of all kinds: each costs memory */
+	bool final_nul; /* a \u0000 that ends a string is left out */
 };
 int json_parse_within(struct span text, const struct json_limits *limits,
     const char *name, struct json_doc **ret,

@@ -25,6 +25,7 @@ struct scan {
 	struct json_block *block; /* the last one */
 	size_t room;		  /* values that the block has room for */
 	size_t n, values_max;
+	bool final_nul;
 	char *text;	    /* where the next string goes */
 	struct json *in;    /* the array or object around, or NULL */
 	struct json **next; /* where the next value is hung */
@@ -232,6 +233,8 @@ scan_unicode(struct scan *s)
 
 	if (err != CVM_OK)
 		return err;
+	if (hi == 0 && s->final_nul && peek(s) == '"')
+		return CVM_OK;
 	if (hi == 0)
 		return refuse(s, "a string without NUL", "\\u0000");
 	if (hi < 0xd800 || hi > 0xdfff) {
@@ -483,6 +486,7 @@ json_scan(struct span text, const struct json_limits *limits, const char *name,
 		.store = store,
 		.next = &store->root,
 		.values_max = limits->values,
+		.final_nul = limits->final_nul,
 		.why = reterr_why,
 	};
 	char most[48];

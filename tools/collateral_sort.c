@@ -254,9 +254,12 @@ static int
 sort_json(const struct sorter *s, struct span data)
 {
 	_cleanup_(json_doc_freep) struct json_doc *doc = NULL;
+	/* A quote's PCK chain ends in a NUL, and so does its copy. */
 	int r = json_parse_within(data,
-	    &(struct json_limits){ BODY_MAX, BODY_MAX / 2 }, s->path, &doc,
-	    s->why);
+	    &(struct json_limits){ .bytes = BODY_MAX,
+		.values = BODY_MAX / 2,
+		.final_nul = true },
+	    s->path, &doc, s->why);
 
 	if (r != CVM_OK)
 		return r;

@@ -321,6 +321,11 @@ check "with the collateral of its platform, in one file, a quote is genuine" \
     answers 2 "without --policy nothing says" fresh "$B"
 check "a month later it is not" answers 1 "TDX-22" \
     at 2026-04-20T00:00:00Z "$B"
+like nul.json "p['pck_certificate_chain'] = '-----END CERTIFICATE-----\\n\\0'"
+check "with a member that ends in a NUL, as a PCK chain does" answers 2 \
+    "without --policy nothing says" fresh nul.json
+like inner.json "p['pck_certificate_chain'] = 'a\\0b'"
+check "but none amid one" answers 2 "a string without NUL" fresh inner.json
 check "collateral of another platform is none" answers 2 \
     "endorsements are missing" at 2026-07-01T00:00:00Z \
     "$I/tdx-00806f05-2026-06.json"

@@ -167,6 +167,39 @@ nul_escaped(void **state)
 }
 
 static void
+final_nul_left_out(void **state)
+{
+	static const struct json_limits limits = { 100, 10, true };
+	static const struct {
+		struct text text;
+		const char *value; /* NULL: refused */
+	} rows[] = {
+		{ T("\"a\\u0000\""), "a" },
+		{ T("\"\\u0000\""), "" },
+		{ T("\"a\\\\u0000\""), "a\\u0000" },
+		{ T("\"\\u0000\\u0000\""), NULL },
+		{ T("\"a\\u0000b\""), NULL },
+		{ T("\"a\\u0000\\n\""), NULL },
+		{ T("\"a\\u0000"), NULL },
+		{ T("\"a\0\""), NULL },
+		{ T("{\"a\":1,\"a\\u0000\":1}"), NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		_cleanup_(json_doc_freep) struct json_doc *doc = NULL;
+		const struct text *t = &rows[i].text;
+
+		assert_int_equal(json_parse_within(span(t->data, t->len),
+				     &limits, "f.json", &doc, NULL),
+		    rows[i].value != NULL ? CVM_OK : CVM_E_CONFIG);
+		if (rows[i].value != NULL)
+			assert_string_equal(json_root(doc)->text,
+			    rows[i].value);
+	}
+}
+
+static void
 surrogate_alone(void **state)
 {
 	static const struct text texts[] = { T("\"\\ud800\""), T("\"\\udc00\""),
@@ -606,6 +639,7 @@ main(void)
 		cmocka_unit_test(number_rounded),
 		cmocka_unit_test(string_malformed),
 		cmocka_unit_test(nul_escaped),
+		cmocka_unit_test(final_nul_left_out),
 		cmocka_unit_test(surrogate_alone),
 		cmocka_unit_test(utf8_malformed),
 		cmocka_unit_test(nesting_unbounded),
