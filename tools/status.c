@@ -223,8 +223,6 @@ print_status(const struct status *s)
 		(void)printf("appraisal\n");
 		print_verdict(stdout, &s->admission.round->verdict,
 		    /* all= */ true);
-		if (s->why.hint[0] != '\0' && s->admission.round->verdict.admit)
-			(void)printf("  try: %s\n", s->why.hint);
 	}
 	/* A denial is in the verdict, unless it came with opening the token. */
 	if (s->asked && s->result != CVM_OK &&

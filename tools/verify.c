@@ -162,6 +162,10 @@ report(const struct tool *t, const struct verification *v,
 			print_checks(stdout, verdict, t->opt[OPT_ALL] != NULL);
 			(void)printf("cannot tell: %s\n", NO_ENDORSEMENTS);
 		}
+		if (!verdict->admit && verdict->simulated &&
+		    t->opt[OPT_SIMULATED] == NULL)
+			(void)printf("  try: --simulated, if a test is what "
+				     "this is\n");
 		if (v->bundle->has_key)
 			print_key(&v->bundle->key);
 		(void)printf("The machine itself runs %s policy.\n",
