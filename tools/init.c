@@ -144,6 +144,8 @@ cmd_init(struct tool *t)
 	in.vtpm = gate_vtpm(c.gate);
 	r = token_init(gate_token(c.gate), &in,
 	    t->opt[OPT_NO_RECOVERY] != NULL ? NULL : &code, &why);
+	if (r == CVM_E_PIN_INCORRECT)
+		tool_count_tries(&c, &why);
 	return r == CVM_OK ? show_result(t, &c, code, random) :
 			     tool_fail(r, &why);
 }

@@ -128,8 +128,11 @@ seal_anew(struct tool_context *c, const struct anew *a, struct why *why)
 		why_hint(why,
 		    "the recovery code opens it on any machine that the policy "
 		    "admits: cvm-token recover");
-	return r == CVM_OK ? token_reseal(token, &c->session.permit, &in, why) :
-			     r;
+	if (r == CVM_OK)
+		r = token_reseal(token, &c->session.permit, &in, why);
+	if (r == CVM_E_PIN_INCORRECT)
+		tool_count_tries(c, why);
+	return r;
 }
 
 static int

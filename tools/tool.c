@@ -199,11 +199,25 @@ tool_caller(const struct tool_context *c, bool user)
 	};
 }
 
+void
+tool_count_tries(const struct tool_context *c, struct why *why)
+{
+	struct token_info info = { 0 };
+
+	token_get_info(gate_token(c->gate), &info);
+	why_hint(why, "PIN tries left: user %u, SO %u", info.user_tries_left,
+	    info.so_tries_left);
+}
+
 int
 tool_login(struct tool_context *c, struct span pin, struct why *reterr_why)
 {
-	return token_login_user(gate_token(c->gate), &c->session.permit, pin,
+	int r = token_login_user(gate_token(c->gate), &c->session.permit, pin,
 	    gate_policy(c->gate), gate_vtpm(c->gate), reterr_why);
+
+	if (r == CVM_E_PIN_INCORRECT)
+		tool_count_tries(c, reterr_why);
+	return r;
 }
 
 int

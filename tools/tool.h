@@ -57,6 +57,8 @@ struct caller tool_caller(const struct tool_context *c, bool user);
 /* CKU_USER with pin, which may be empty with LOGIN_ATTESTATION. */
 int tool_login(struct tool_context *c, struct span pin,
     struct why *reterr_why) _must_check_;
+/* The hint of a wrong PIN. */
+void tool_count_tries(const struct tool_context *c, struct why *why);
 
 /* A fresh verdict on this machine by a policy, whatever it is.
  * CVM_E_UNREACHABLE where there is none: then ret->round is NULL. */

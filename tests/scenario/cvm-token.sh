@@ -322,6 +322,9 @@ check "init never by mistake" exits 1 "--replace" \
     token init --so-pin-file so-pin --pin-file pin
 check "nor with the wrong SO PIN" exits 1 "PIN incorrect" \
     token init --replace --so-pin-file wrong-so-pin --pin-file pin
+check "and the tries that are left are told" exits 1 \
+    "PIN tries left: user 10, SO 8" \
+    token init --replace --so-pin-file wrong-so-pin --pin-file pin
 same_serial() {
 	token --json status --no-appraisal >now.json
 	json now.json \
@@ -555,6 +558,7 @@ check "--all shows each check" says "TPM-04" token verify bundle.json \
     --policy etc-snp/policy.json --nonce "$nonce" --simulated --all
 check "a simulated machine is not a real one" exits 1 "SRC-02" \
     token verify bundle.json --policy etc-snp/policy.json --nonce "$nonce"
+check "unless one says so" grep -q "try: --simulated" exits.out
 check "another nonce" exits 1 "nonce" token verify bundle.json --simulated \
     --policy etc-snp/policy.json --nonce "$(openssl rand -hex 32)"
 check "another policy" exits 1 "SNP-28" token verify bundle.json \
