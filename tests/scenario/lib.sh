@@ -5,6 +5,8 @@
 # shellcheck shell=bash
 
 set -u
+# What a group can write is refused, whatever the caller's mask would allow.
+umask 022
 : "${CVM_BUILD:?names the build directory}"
 CVM_TMP=${CVM_TMP:-$(mktemp -d /tmp/cvm-scenario.XXXXXX)}
 CVM_SOURCE=${CVM_SOURCE:-$(dirname "$(readlink -f "$0")")/../..}

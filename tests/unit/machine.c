@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -33,6 +34,8 @@ machine_start(struct machine *m, const char *platform)
 		print_message("# no virtual CVM: needs VCVM and /dev/fuse\n");
 		return false;
 	}
+	/* A policy that a group can write is refused. */
+	(void)umask(022);
 	(void)snprintf(m->dir, sizeof(m->dir), "/tmp/cvm-machine-XXXXXX");
 	assert_non_null(mkdtemp(m->dir));
 	/* Vendors take seconds to make, and may be shared. */

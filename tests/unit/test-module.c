@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -78,6 +79,7 @@ make_dir(void **state)
 	(void)state;
 	(void)strcpy(dir, "/tmp/test-module.XXXXXX");
 	assert_non_null(mkdtemp(dir));
+	(void)umask(022);
 	(void)snprintf(config_path, sizeof(config_path), "%s/config.json", dir);
 	(void)snprintf(store_path, sizeof(store_path), "%s/web.db", dir);
 	configure(good_policy, "");
