@@ -175,12 +175,16 @@ call_key(struct call *c, CK_OBJECT_HANDLE handle, struct object **ret)
 	int err;
 
 	do {
-		err = token_object(c->token, &c->caller, handle, &o);
+		err = token_object_why(c->token, &c->caller, handle, &o,
+		    &c->why);
 	} while (call_again(c, &err));
 	/* What is no key has no key's handle (PKCS#11 section 5.1.6). */
 	if (err == CVM_OK && !object_is_key(o) &&
-	    object_class(o) != CKO_PUBLIC_KEY)
+	    object_class(o) != CKO_PUBLIC_KEY) {
+		(void)why_set(&c->why, CVM_E_NOT_FOUND, "object", "CKA_CLASS",
+		    "a key's", "another");
 		return CKR_KEY_HANDLE_INVALID;
+	}
 	if (err == CVM_OK)
 		*ret = TAKE_PTR(o);
 	return rv_of_key(err);
@@ -208,7 +212,7 @@ call_reveal(struct call *c, const char *function, CK_OBJECT_HANDLE handle,
 {
 	_cleanup_(object_unrefp) struct object *o = NULL;
 	struct permit p = { 0 };
-	int err = token_object(c->token, &c->caller, handle, &o);
+	int err = token_object_why(c->token, &c->caller, handle, &o, &c->why);
 
 	if (err != CVM_OK || !object_is_key(o) ||
 	    !gate_binds_operation(c->slot->gate, o) ||
