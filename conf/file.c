@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "conf/file.h"
@@ -39,34 +41,60 @@ refuse_mode(const char *at, const struct stat *st, const char *expected,
 {
 	(void)why_setf(why, CVM_E_CONFIG, at, "mode", expected, "%04o",
 	    (unsigned)(st->st_mode & 07777));
-	why_hint(why, "chmod %s-w %s", writers(st->st_mode & bits), at);
+	/* Somebody may have written already. */
+	why_hint(why, "%schmod %s-w %s",
+	    S_ISREG(st->st_mode) ? "read it, then: " : "",
+	    writers(st->st_mode & bits), at);
 	return CVM_E_CONFIG;
 }
 
-/* What is at that place on the way to a trusted file, or that file. */
-static int
-check_trusted(const char *at, const struct stat *st, struct why *why)
-{
-	const mode_t bits = S_IWGRP | S_IWOTH;
-	const uid_t user = geteuid();
-	char owners[48];
+/* What a user namespace shows of an owner that it does not know; see
+ * /proc/sys/kernel/overflowuid. */
+#define UNMAPPED 65534
 
-	if (st->st_uid != 0 && st->st_uid != user) {
-		if (user == 0)
-			(void)snprintf(owners, sizeof(owners), "root");
-		else
-			(void)snprintf(owners, sizeof(owners), "root or uid %u",
-			    (unsigned)user);
-		(void)why_setf(why, CVM_E_CONFIG, at, "owner", owners, "uid %u",
-		    (unsigned)st->st_uid);
+static int
+refuse_owner(const char *at, const struct stat *st, struct why *why)
+{
+	const uid_t user = geteuid();
+	char owners[48] = "root";
+
+	if (user != 0)
+		(void)snprintf(owners, sizeof(owners), "root or uid %u",
+		    (unsigned)user);
+	(void)why_setf(why, CVM_E_CONFIG, at, "owner", owners, "uid %u",
+	    (unsigned)st->st_uid);
+	if (st->st_uid == UNMAPPED)
+		why_hint(why,
+		    "is root's, perhaps, and unknown to this user "
+		    "namespace");
+	else if (S_ISREG(st->st_mode))
+		/* Who has it open would write on after chown(1). */
+		why_hint(why,
+		    "read it, then put a copy that is root's in its place");
+	else
 		why_hint(why, "chown -h root %s", at);
-		return CVM_E_CONFIG;
-	}
-	if (S_ISLNK(st->st_mode) || (st->st_mode & bits) == 0 ||
-	    (S_ISDIR(st->st_mode) && (st->st_mode & S_ISVTX) != 0))
-		return CVM_OK;
-	return refuse_mode(at, st, "not writable by group or others", bits,
-	    why);
+	return CVM_E_CONFIG;
+}
+
+static int
+check_owner(const char *at, const struct stat *st, struct why *why)
+{
+	return st->st_uid == 0 || st->st_uid == geteuid() ?
+	    CVM_OK :
+	    refuse_owner(at, st, why);
+}
+
+#define OTHERS (S_IWGRP | S_IWOTH)
+
+/* Bits of a file system that is read-only here, as those of Kubernetes are,
+ * let nobody here write. */
+static bool
+others_write(int fd, const struct stat *st)
+{
+	struct statvfs fs;
+
+	return (st->st_mode & OTHERS) != 0 &&
+	    (fstatvfs(fd, &fs) != 0 || (fs.f_flag & ST_RDONLY) == 0);
 }
 
 /*
@@ -77,6 +105,7 @@ check_trusted(const char *at, const struct stat *st, struct why *why)
 struct way {
 	const char *path;    /* as it was named */
 	int dir;	     /* as far as it is opened */
+	bool shared;	     /* others put there what is theirs */
 	char at[PATH_MAX];   /* the same without links, or what is in it */
 	size_t at_len;	     /* the directory's part, without a last slash */
 	char rest[PATH_MAX]; /* still to go, from the directory */
@@ -85,6 +114,40 @@ struct way {
 };
 
 #define LINKS_MAX 40 /* as path_resolution(7) */
+
+/* A directory that was come to. */
+static int
+check_directory(struct way *w, const char *at, const struct stat *st)
+{
+	int err = check_owner(at, st, w->why);
+
+	if (err != CVM_OK)
+		return err;
+	w->shared = others_write(w->dir, st);
+	return !w->shared || (st->st_mode & S_ISVTX) != 0 ?
+	    CVM_OK :
+	    refuse_mode(at, st, "not writable by group or others", OTHERS,
+		w->why);
+}
+
+/*
+ * What the next name stands for. Where others write, files and links of root
+ * may have been moved to by whoever has the directory that they came from; to
+ * move a directory takes leave to write it.
+ */
+static int
+check_entry(struct way *w, const struct stat *st)
+{
+	int err = check_owner(w->at, st, w->why);
+
+	if (err != CVM_OK || !w->shared || S_ISDIR(st->st_mode))
+		return err;
+	(void)why_set(w->why, CVM_E_CONFIG, w->at, "directory",
+	    "one that only root or the user may write",
+	    "others may put files into it");
+	why_hint(w->why, "read it, then move it to a directory of its own");
+	return CVM_E_CONFIG;
+}
 
 static int
 start_at(struct way *w, const char *dir)
@@ -96,7 +159,7 @@ start_at(struct way *w, const char *dir)
 	if (w->dir < 0 || fstat(w->dir, &st) != 0)
 		return refuse_errno(w->path, errno, w->why);
 	w->at_len = 0;
-	return check_trusted(dir, &st, w->why);
+	return check_directory(w, dir, &st);
 }
 
 /* w->rest becomes text, a slash and what comes after the name. */
@@ -148,7 +211,7 @@ enter(struct way *w, const char *name)
 	else if (strcmp(name, ".") != 0)
 		w->at_len = strlen(w->at);
 	w->at[w->at_len] = '\0';
-	return check_trusted(w->at_len > 0 ? w->at : "/", &st, w->why);
+	return check_directory(w, w->at_len > 0 ? w->at : "/", &st);
 }
 
 /* One part of the way; *ret_fd when it was the last. */
@@ -172,10 +235,10 @@ step(struct way *w, int *ret_fd)
 	if (fstatat(w->dir, len > 0 ? name : ".", &st, AT_SYMLINK_NOFOLLOW) !=
 	    0)
 		return refuse_errno(w->path, errno, w->why);
-	if (S_ISLNK(st.st_mode)) {
-		err = check_trusted(w->at, &st, w->why);
-		return err == CVM_OK ? follow_link(w, name, after) : err;
-	}
+	if ((err = check_entry(w, &st)) != CVM_OK)
+		return err;
+	if (S_ISLNK(st.st_mode))
+		return follow_link(w, name, after);
 	if (after[0] != '\0') {
 		err = enter(w, name);
 		return err == CVM_OK ? go_by(w, "", after + 1) : err;
@@ -214,8 +277,11 @@ open_trusted(const char *path, int *ret_fd, struct why *why)
 	if (fstat(fd, &st) != 0)
 		return refuse_errno(path, errno, why);
 	if (S_ISREG(st.st_mode) &&
-	    (err = check_trusted(w.at, &st, why)) != CVM_OK)
+	    (err = check_owner(w.at, &st, why)) != CVM_OK)
 		return err;
+	if (S_ISREG(st.st_mode) && others_write(fd, &st))
+		return refuse_mode(w.at, &st, "not writable by group or others",
+		    OTHERS, why);
 	*ret_fd = TAKE_FD(fd);
 	return CVM_OK;
 }

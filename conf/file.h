@@ -18,8 +18,10 @@ enum file_trust {
  * FILE_TRUSTED is for what decides what this program trusts, and is named by
  * nobody at the time. The file, each directory on the way from the root and
  * each symbolic link are owned by root or by the effective user, and neither
- * group nor others may write the file or a directory; one with the sticky bit
- * they may, since nobody else can exchange what root or the user has in it.
+ * group nor others may write the file or a directory. A directory with the
+ * sticky bit they may write if the way goes on to another directory: files and
+ * links of root's can be moved to it by whoever has where they were. Bits of a
+ * file system that is mounted read-only do not count.
  *
  * CVM_E_NOT_FOUND, CVM_E_CONFIG (refused), CVM_E_IO.
  */

@@ -66,6 +66,24 @@ tool_policy(const char *given, const char *configured, struct policy **ret,
 			       policy_load(configured, ret, why);
 }
 
+/* As it was given: each link on the way is for config_load() to look at. */
+static int
+from_here(const char *given, char **ret)
+{
+	_cleanup_(freep) char *here = NULL;
+	int n;
+
+	if (given[0] == '/') {
+		*ret = strdup(given);
+		return *ret != NULL ? CVM_OK : CVM_E_NOMEM;
+	}
+	here = get_current_dir_name();
+	if (here == NULL)
+		return errno == ENOMEM ? CVM_E_NOMEM : CVM_E_IO;
+	n = asprintf(ret, "%s/%s", here, given);
+	return n >= 0 ? CVM_OK : CVM_E_NOMEM;
+}
+
 static int
 load_config(const struct tool *t, struct config **ret, struct why *why)
 {
@@ -75,9 +93,8 @@ load_config(const struct tool *t, struct config **ret, struct why *why)
 
 	if (given == NULL)
 		r = config_locate(/* reserved= */ NULL, &path, why);
-	else if ((path = realpath(given, NULL)) == NULL)
-		r = why_set(why, CVM_E_NOT_FOUND, given, "",
-		    "a configuration file", strerror(errno));
+	else
+		r = from_here(given, &path);
 	if (r == CVM_OK)
 		r = config_load(path, ret, why);
 	if (r == CVM_E_NOT_FOUND && given == NULL)

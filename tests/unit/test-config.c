@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -233,6 +234,15 @@ fifo_waited_for(void **state)
 	rmdir(dir);
 }
 
+/* What others may put files into is no place for one that is trusted. */
+static int
+file_in(const char *dir, char *path, size_t len)
+{
+	assert_non_null(dir);
+	snprintf(path, len, "%s/file.json", dir);
+	return open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+}
+
 static void
 file_as_written(int fd, const char *text, mode_t mode)
 {
@@ -245,8 +255,8 @@ static void
 writable_by_others_trusted(void **state)
 {
 	static const char text[] = "{\"version\":1,\"tokens\":[]}";
-	char path[] = "/tmp/cvm-config-XXXXXX";
-	_cleanup_(closep) int fd = mkstemp(path);
+	char dir[] = "/tmp/cvm-config-XXXXXX", path[64];
+	_cleanup_(closep) int fd = file_in(mkdtemp(dir), path, sizeof(path));
 	static const mode_t refused[] = { 0602, 0646, 0664, 0777 };
 	static const mode_t accepted[] = { 0400, 0644, 0755 };
 	struct why why = { 0 };
@@ -268,13 +278,14 @@ writable_by_others_trusted(void **state)
 		assert_int_equal(config_load(path, &c, &why), CVM_OK);
 	}
 	unlink(path);
+	rmdir(dir);
 }
 
 static void
 oversized_file_read(void **state)
 {
-	char path[] = "/tmp/cvm-config-XXXXXX";
-	_cleanup_(closep) int fd = mkstemp(path);
+	char dir[] = "/tmp/cvm-config-XXXXXX", path[64];
+	_cleanup_(closep) int fd = file_in(mkdtemp(dir), path, sizeof(path));
 	struct config *c = NULL;
 	struct why why = { 0 };
 
@@ -285,6 +296,7 @@ oversized_file_read(void **state)
 	assert_string_equal(why.field, "size");
 	assert_string_equal(why.got, "1048577");
 	unlink(path);
+	rmdir(dir);
 }
 
 int

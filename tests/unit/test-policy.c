@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The cvm-pkcs11 authors */
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -248,14 +249,23 @@ missing_file_not_told_apart(void **state)
 	assert_null(p);
 }
 
+/* What others may put files into is no place for one that is trusted. */
+static int
+file_in(const char *dir, char *path, size_t len)
+{
+	assert_non_null(dir);
+	snprintf(path, len, "%s/file.json", dir);
+	return open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+}
+
 static void
 writable_by_others_trusted(void **state)
 {
-	char path[] = "/tmp/cvm-policy-XXXXXX";
+	char dir[] = "/tmp/cvm-policy-XXXXXX", path[64];
 	_cleanup_(freep) char *text = corpus_file(
 	    "conf/examples/policy-tdx.json");
 	_cleanup_(policy_freep) struct policy *p = NULL;
-	_cleanup_(closep) int fd = mkstemp(path);
+	_cleanup_(closep) int fd = file_in(mkdtemp(dir), path, sizeof(path));
 	struct why why = { 0 };
 
 	(void)state;
@@ -276,6 +286,7 @@ writable_by_others_trusted(void **state)
 	assert_int_equal(policy_load(path, &p, &why), CVM_OK);
 	assert_string_equal(p->path, path);
 	unlink(path);
+	rmdir(dir);
 }
 
 static void
