@@ -6,8 +6,7 @@
 #include "base/clock.h"
 #include "base/stamp.h"
 
-/* The kernel stamps files by a clock that moves with its timer interrupt, of
- * 100 Hz or more; exFAT counts in 10 ms. */
+/* exFAT counts in 10 ms, and another machine's kernel in ticks of as many. */
 #define TICK_NS 20000000
 /* Whole seconds: ext3, ext4 with small inodes, HFS+, many a server's; FAT
  * counts in two of them. */
@@ -60,7 +59,9 @@ stamp_of(const struct stat *st)
 {
 	struct timespec now = { 0 };
 
-	(void)clock_gettime(CLOCK_REALTIME, &now);
+	/* The clock that files are stamped by: it may stand still while the
+	 * other one goes on, for as long as the host likes. */
+	(void)clock_gettime(CLOCK_REALTIME_COARSE, &now);
 	return stamp_at(st, &now);
 }
 

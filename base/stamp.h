@@ -23,7 +23,7 @@ struct stamp {
 };
 
 struct stamp stamp_of(const struct stat *st);
-/* The same at that time of CLOCK_REALTIME. */
+/* The same at that time of CLOCK_REALTIME_COARSE. */
 struct stamp stamp_at(const struct stat *st, const struct timespec *now);
 bool stamp_same_file(const struct stamp *a, const struct stamp *b);
 /* True: what was read under that stamp is what a reader gets now. False means
