@@ -10,7 +10,8 @@
 /*
  * The error queue of a thread belongs to the host program: what a guest leaves
  * there is reported as the host's own error. A function that calls OpenSSL
- * starts with quiet_openssl(), which undoes at its return what it queued.
+ * starts with quiet_openssl(), which undoes at its return what it queued. (One
+ * exception, where a mark costs too much and nothing can fail: op_once().)
  */
 static inline void
 quiet_openssl_end(int *mark)
