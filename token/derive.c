@@ -311,12 +311,17 @@ read_child(struct derivation *d, size_t i, const CK_ATTRIBUTE *templ,
 	return err == CVM_OK ? read_len(use, a, ret_len, why) : err;
 }
 
-/* Tells whose template it was (PKCS#11 section 6.42.8). */
+/* Tells whose template it was (PKCS#11 section 6.42.8), if it was one's. */
 static int
 blame(const struct kdf_key *k, int err)
 {
-	if (err != CVM_OK && err != CVM_E_NOMEM)
-		*k->ret = CK_INVALID_HANDLE;
+	static const int not_its[] = { CVM_OK, CVM_E_NOMEM, CVM_E_INTERNAL,
+		CVM_E_CRYPTO, CVM_E_PERMIT };
+
+	for (size_t i = 0; i < NELEMS(not_its); i++)
+		if (err == not_its[i])
+			return err;
+	*k->ret = CK_INVALID_HANDLE;
 	return err;
 }
 
