@@ -167,16 +167,31 @@ int
 tool_read_log(const char *path, size_t max, struct blob *ret,
     struct why *reterr_why)
 {
+	_cleanup_(blob_clear) struct blob b = { 0 };
 	_cleanup_(closep) int owned = -1;
 	int fd = open_input(path, &owned), r;
-	size_t size = SIZE_MAX;
 
 	if (fd < 0)
 		return refuse(path, errno, "a file that can be read",
 		    reterr_why);
-	if ((r = settled_size(fd, path, &size, reterr_why)) != CVM_OK)
-		return r;
-	return read_some(fd, path, max, size, ret, reterr_why);
+	for (int tries = 0; tries < 2; tries++) {
+		size_t size = SIZE_MAX;
+
+		blob_clear(&b);
+		if ((r = settled_size(fd, path, &size, reterr_why)) != CVM_OK ||
+		    (r = read_some(fd, path, max, size, &b, reterr_why)) !=
+			CVM_OK)
+			return r;
+		/* What a writer that was killed has left is cut off by the
+		 * next one, while this reads perhaps. */
+		if (size == SIZE_MAX || b.len == 0 ||
+		    b.data[b.len - 1] == '\n' ||
+		    lseek(fd, -(off_t)b.len, SEEK_CUR) < 0)
+			break;
+	}
+	*ret = b;
+	b = (struct blob){ 0 };
+	return CVM_OK;
 }
 
 /* 0, or errno. */
