@@ -202,16 +202,17 @@ crl_from_bytes(struct span s, struct crl **ret)
 const char *
 crl_mistaken(struct span s)
 {
-	size_t n = 0;
+	size_t n = 0, digits;
 
 	if (s.len == 0)
 		return "an empty file";
 	while (n < s.len && isxdigit(s.data[n]))
 		n++;
+	digits = n;
 	while (n < s.len && isspace(s.data[n]))
 		n++;
 	/* As a PCCS answers, and as others store collateral. */
-	return s.len > 2 && n == s.len ?
+	return digits > 2 && digits % 2 == 0 && n == s.len ?
 	    "hexadecimal digits, of which \"cvm-token collateral import\" "
 	    "makes DER" :
 	    "something else";

@@ -92,8 +92,8 @@ enum snp_signing_key snp_report_key(const struct snp_report *r);
 enum snp_product snp_report_product(const struct snp_report *r);
 const char *snp_product_name(enum snp_product p);   /* "Milan" */
 const char *snp_product_folder(enum snp_product p); /* "milan" */
-/* Turin, and what came after it: FMC is part of the TCB, CHIP_ID has 8 bytes,
- * and no report is of version 2. */
+/* Turin: FMC is part of the TCB, CHIP_ID has 8 bytes, and no report is of
+ * version 2. What came after it is taken to be the same. */
 bool snp_is_since_turin(enum snp_product p);
 
 /* TCB_VERSION of SNP_TCB_LEN bytes, whose layout depends on the line.

@@ -59,7 +59,8 @@ check_vek_tcb(struct snp_appraisal *s)
 		return verdict_fail(s->v, CHECK_SNP_19,
 		    "the structVersion of this line, and one SVN extension for "
 		    "each component",
-		    "missing, repeated or malformed");
+		    "another structVersion, or one missing, repeated or "
+		    "malformed");
 	return compare(s, CHECK_SNP_19, &t, "REPORTED_TCB:", &s->reported,
 	    snp_tcb_equal(&t, &s->reported));
 }

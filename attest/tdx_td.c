@@ -248,7 +248,8 @@ is_allowed(const struct value_list *allowed, struct span got)
 	return span_is_filled(got, 0) != 0;
 }
 
-/* A service TD of before, which the TD was moved by, has had it in hand. */
+/* A service TD of before, which the TD was moved by, has had it in hand; or
+ * what a migration went by. */
 static bool
 check_past_service_td(struct tdx_run *run)
 {

@@ -590,6 +590,8 @@ crl_malformed(void **state)
 		{ "3082012A3081\r\n", true },
 		{ "3082012a 3081", false },
 		{ "3082012g", false },
+		{ "3082012", false },
+		{ "\n\n\n", false },
 		{ "0x3082012a", false },
 		{ "-----BEGIN", false },
 		{ " ", false },

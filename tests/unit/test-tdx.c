@@ -540,6 +540,7 @@ extended_td15_is_signed(void **state)
 
 		*byte ^= 1;
 		assert_false(bench_appraise(&b));
+		assert_int_equal(b.v.results[CHECK_TDX_18].status, CHECK_FAIL);
 		*byte ^= 1;
 	}
 	assert_true(bench_appraise(&b));
