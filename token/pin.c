@@ -209,6 +209,15 @@ pin_begin(struct token *t, bool so, struct why *reterr_why)
 	return err;
 }
 
+/* Twice, for ten right PINs on a disk that fails now and then must not lock:
+ * nothing is lost by it if the first was written after all. */
+static void
+clear_tries(struct token *t, bool so)
+{
+	if (change_tries(t, so, 0, /* reterr_why= */ NULL) != CVM_OK)
+		(void)!change_tries(t, so, 0, /* reterr_why= */ NULL);
+}
+
 /*
  * A count that cannot be written back stays too high, which errs on the safe
  * side and changes nothing about what the PIN has opened.
@@ -216,9 +225,10 @@ pin_begin(struct token *t, bool so, struct why *reterr_why)
 int
 pin_end(struct token *t, bool so, int err, struct why *reterr_why)
 {
-	if (err != CVM_E_PIN_INCORRECT &&
-	    change_tries(t, so, err == CVM_OK ? 0 : -1, NULL) != CVM_OK &&
-	    err != CVM_OK)
+	if (err == CVM_OK)
+		clear_tries(t, so);
+	else if (err != CVM_E_PIN_INCORRECT &&
+	    change_tries(t, so, -1, /* reterr_why= */ NULL) != CVM_OK)
 		why_hint(reterr_why,
 		    "the try stays counted: look at the store's disk");
 	(void)atomic_fetch_sub(&t->logging_in[so], 1);
