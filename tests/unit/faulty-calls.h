@@ -71,7 +71,7 @@ static const struct {
 	{ "DecryptMessage", CKR_AEAD_DECRYPT_FAILED },
 	{ "DeriveKey", CKR_MECHANISM_PARAM_INVALID },
 	{ "DeriveKey", CKR_DOMAIN_PARAMS_INVALID },
-	{ "GenerateKeyPair", CKR_DOMAIN_PARAMS_INVALID },
+	{ "GenerateKeyPair", CKR_CURVE_NOT_SUPPORTED },
 	{ "Unwrap", CKR_WRAPPED_KEY_INVALID },
 	{ "Verify", CKR_SIGNATURE_INVALID },
 };
