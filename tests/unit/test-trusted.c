@@ -261,15 +261,15 @@ bits_of_a_mount_that_nobody_writes(void **state)
 	make_link("..data/file", "ro/file");
 	assert_int_equal(trusted(at("ro/file")), CVM_E_CONFIG);
 	assert_int_equal(trusted(at("ro/..data/file")), CVM_E_CONFIG);
-	assert_int_equal(mount("none", at("ro"), NULL, MS_REMOUNT | MS_RDONLY,
-			     NULL),
+	assert_int_equal(mount("none", at("ro"), "tmpfs",
+			     MS_REMOUNT | MS_RDONLY, NULL),
 	    0);
 	assert_int_equal(trusted(at("ro/file")), CVM_OK);
 	assert_int_equal(trusted(at("ro/..data/file")), CVM_OK);
-	assert_int_equal(mount("none", at("ro"), NULL, MS_REMOUNT, NULL), 0);
+	assert_int_equal(mount("none", at("ro"), "tmpfs", MS_REMOUNT, NULL), 0);
 	assert_int_equal(lchown(at("ro/file"), 1, 0), 0);
-	assert_int_equal(mount("none", at("ro"), NULL, MS_REMOUNT | MS_RDONLY,
-			     NULL),
+	assert_int_equal(mount("none", at("ro"), "tmpfs",
+			     MS_REMOUNT | MS_RDONLY, NULL),
 	    0);
 	assert_int_equal(trusted(at("ro/file")), CVM_E_CONFIG);
 	assert_string_equal(why.field, "owner");
